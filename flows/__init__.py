@@ -1,0 +1,1 @@
+"""Orchestrate preparation and training, and present the results."""

@@ -1,0 +1,1 @@
+"""Learn from long labelled sequences with recurrent models."""

@@ -1,0 +1,312 @@
+"""What a person writes about learning: the model, the optimiser and the training run.
+
+Frozen dataclasses with every key under `train` in the pipeline file. A key of the contract that this
+version does not do yet is refused by name. Standard library only, so that a bare GPU node, the command
+line and a Prefect deployment all read the same job.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+Pooling = Literal["last", "mean", "max", "attention"]
+
+BUILT_MODELS = ("lstm", "encoder_decoder")
+PLANNED_MODELS = (
+    "hierarchical",
+    "split",
+    "parallel",
+    "autoencoder",
+    "next_symbol",
+    "min_lstm",
+)
+
+
+class JobError(ValueError):
+    """A key or value of a training job is wrong; the message says which and what to do."""
+
+
+def _not_built(what: str) -> JobError:
+    return JobError(f"{what} is not built yet; remove it or choose another")
+
+
+def _check(ok: bool, key: str, rule: str, value: object) -> None:
+    if not ok:
+        raise JobError(f"train.{key} must be {rule}, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conv:
+    """A strided convolution over steps: T steps become ceil(T / stride).
+
+    Args:
+        channels: output features; kernel: steps it sees; stride: steps between outputs.
+        activation: after the convolution.
+    """
+
+    channels: int = 32
+    kernel: int = 7
+    stride: int = 4
+    activation: Literal["relu", "gelu", "tanh", "none"] = "relu"
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "kernel", "stride"):
+            _check(
+                getattr(self, name) >= 1, f"model.front.conv.{name}", ">= 1", getattr(self, name)
+            )
+        _check(
+            self.stride <= self.kernel,
+            "model.front.conv.stride",
+            "<= kernel (no step may be skipped)",
+            self.stride,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Front:
+    """What stands between the input and the recurrent core: any of these, in this order.
+
+    Args:
+        parallel: lay n parts of a record side by side as features (T steps become T / n).
+        layout: `interleaved` puts n neighbouring steps together, `contiguous` n distant blocks.
+        conv: strided convolutions, one after the other.
+    """
+
+    parallel: int = 1
+    layout: Literal["contiguous", "interleaved"] = "contiguous"
+    conv: tuple[Conv, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(self.parallel >= 1, "model.front.parallel", ">= 1 part", self.parallel)
+        if isinstance(self.conv, Conv):
+            object.__setattr__(self, "conv", (self.conv,))
+        if self.parallel > 1:
+            raise _not_built("train.model.front.parallel")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """The model: front -> core -> pooling -> head (CONTRACT 21).
+
+    Args:
+        name: a key of MODELS.
+        embedding: features of a token's embedding; one-hot instead with `input: one_hot`.
+        input: how token ids enter.
+        hidden: units of a direction; layers: stacked LSTM layers.
+        bidirectional: also read backwards, from each record's own end.
+        pooling: of the states of a record, one or several; not for per-step tasks.
+        head: units of dense layers before the output layer.
+        dropout: before the head and between layers; input_dropout: of whole input features.
+        noise: standard deviation of Gaussian noise on the states, in training only.
+        front: what stands before the core.
+        execution: how the recurrent layer runs; `auto`: dense on CPU, measured on CUDA.
+        attention: encoder_decoder: attend to the encoder's states.
+        beam: encoder_decoder: beams in prediction; 1 is greedy.
+        teacher_forcing: encoder_decoder: share of true previous symbols at the start and the end.
+        max_target: encoder_decoder: longest output in prediction, as a multiple of the input steps
+            left after the front, at least 16 symbols.
+        parts, merge, second_backwards: split LSTM. chunk, upper_hidden: hierarchical.
+        code_every: autoencoder.
+    """
+
+    name: Literal[
+        "lstm",
+        "encoder_decoder",
+        "hierarchical",
+        "split",
+        "parallel",
+        "autoencoder",
+        "next_symbol",
+        "min_lstm",
+    ] = "lstm"
+    embedding: int = 32
+    input: Literal["embedding", "one_hot"] = "embedding"
+    hidden: int = 64
+    layers: int = 1
+    bidirectional: bool = True
+    pooling: tuple[Pooling, ...] | Pooling = ("mean", "max")
+    head: tuple[int, ...] = ()
+    dropout: float = 0.2
+    input_dropout: float = 0.0
+    noise: float = 0.0
+    front: Front = Front()
+    execution: Literal["auto", "dense", "packed"] = "auto"
+    attention: bool = True
+    beam: int = 1
+    teacher_forcing: tuple[float, float] = (1.0, 1.0)
+    max_target: float = 1.0
+    parts: int | None = None
+    merge: Literal["concat", "sum", "mean"] | None = None
+    second_backwards: bool | None = None
+    chunk: int | None = None
+    upper_hidden: int | None = None
+    code_every: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.name in PLANNED_MODELS:
+            raise _not_built(f"train.model.name: {self.name}")
+        for key in ("parts", "merge", "second_backwards", "chunk", "upper_hidden", "code_every"):
+            if getattr(self, key) is not None:
+                raise _not_built(f"train.model.{key}")
+        if isinstance(self.pooling, str):
+            object.__setattr__(self, "pooling", (self.pooling,))
+        for key in ("embedding", "hidden", "layers", "beam"):
+            _check(getattr(self, key) >= 1, f"model.{key}", ">= 1", getattr(self, key))
+        for key in ("dropout", "input_dropout"):
+            value = getattr(self, key)
+            _check(0 <= value < 1, f"model.{key}", "in [0, 1)", value)
+        _check(self.noise >= 0, "model.noise", ">= 0", self.noise)
+        _check(all(units >= 1 for units in self.head), "model.head", "units >= 1", self.head)
+        _check(len(self.pooling) > 0, "model.pooling", "one or several", self.pooling)
+        _check(
+            len(set(self.pooling)) == len(self.pooling),
+            "model.pooling",
+            "without repeats",
+            self.pooling,
+        )
+        _check(
+            all(0 <= share <= 1 for share in self.teacher_forcing),
+            "model.teacher_forcing",
+            "two shares in [0, 1]",
+            self.teacher_forcing,
+        )
+        _check(self.max_target > 0, "model.max_target", "> 0", self.max_target)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backpropagation:
+    """How far gradients flow back.
+
+    Args:
+        mode: `full`; `last_k` steps; `segments` with carried state; `exact`, recomputed.
+        k: steps of gradient (last_k). k1: steps between updates; k2: steps of gradient (segments).
+        label_each: segments: a loss in every segment, weighted by length / T.
+        memory: exact: bytes for activations.
+        schedule: segments: numbers of segments, e.g. [100, 50, 10, 2, 1]; patience: epochs.
+    """
+
+    mode: Literal["full", "last_k", "segments", "exact"] = "full"
+    k: int | None = None
+    k1: int | None = None
+    k2: int | None = None
+    label_each: bool = False
+    memory: str | None = None
+    schedule: tuple[int, ...] = ()
+    patience: int = 20
+
+    def __post_init__(self) -> None:
+        if self.mode != "full":
+            raise _not_built(f"train.backpropagation.mode: {self.mode}")
+        for item in fields(self):
+            if item.name not in ("mode", "patience") and getattr(self, item.name) != item.default:
+                raise JobError(
+                    f"train.backpropagation.{item.name} has no meaning with mode: {self.mode}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Optimizer:
+    """The optimiser, its schedule and clipping.
+
+    Args:
+        name: of the optimiser.
+        lr: highest learning rate.
+        weight_decay: of weights (not of biases), decoupled for adamw.
+        schedule: of the learning rate over the updates: `cosine` to 0, or constant.
+        warmup: share of the updates over which the rate rises linearly.
+        clip_norm: limit of the norm of the whole gradient; it is rescaled to the limit.
+        clip_value: limit of each component.
+        momentum: sgd and rmsprop.
+    """
+
+    name: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta"] = "adamw"
+    lr: float = 0.002
+    weight_decay: float = 0.01
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = 0.1
+    clip_norm: float | None = 1.0
+    clip_value: float | None = None
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.name not in ("adamw", "adam", "sgd"):
+            raise _not_built(f"train.optimizer.name: {self.name}")
+        _check(self.lr > 0, "optimizer.lr", "> 0", self.lr)
+        _check(self.weight_decay >= 0, "optimizer.weight_decay", ">= 0", self.weight_decay)
+        _check(0 <= self.warmup < 1, "optimizer.warmup", "a share in [0, 1)", self.warmup)
+        for key in ("clip_norm", "clip_value"):
+            value = getattr(self, key)
+            _check(value is None or value > 0, f"optimizer.{key}", "> 0 or none", value)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Train:
+    """A training run.
+
+    Args:
+        model, backpropagation, optimizer: see there.
+        batch_tokens: a batch holds rows x longest <= this many steps; a longer row goes alone.
+        max_rows: and at most this many rows; none: no such limit.
+        epochs: passes over the training rows.
+        updates: instead of epochs: optimiser steps in all.
+        seed: of weights, dropout and the order of batches.
+        select_by: the validation figure whose best epoch is kept: loss or a metric.
+        early_stopping: stop after this many epochs without a better one; none: never.
+        class_weights: `balanced` weighs classes by the inverse of their share of training rows.
+        label_smoothing: of the cross-entropy.
+        precision: bf16 runs the recurrent core under autocast.
+        device: `auto` takes CUDA where there is one.
+        threads: CPU threads; none: chosen and reported.
+        deterministic: set what PyTorch needs for the same bits on CUDA.
+        checkpoint_minutes: how often, at most, a checkpoint is written inside an epoch.
+        memory: bytes of examples held at once; a larger dataset is read in windows of shards.
+        guard: stop after this many updates in a row with a loss or gradient that is not finite.
+        processes: training processes (torchrun).
+        tracking: also write TensorBoard events.
+        if_newer, warm_start: retraining policies of deployments.
+    """
+
+    model: Model = Model()
+    backpropagation: Backpropagation = Backpropagation()
+    optimizer: Optimizer = Optimizer()
+    batch_tokens: int = 16_384
+    max_rows: int | None = 64
+    epochs: int | None = None
+    updates: int | None = None
+    seed: int = 0
+    select_by: Literal["loss", "accuracy", "macro_f1", "token_accuracy", "rmse"] = "loss"
+    early_stopping: int | None = None
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: float = 0.0
+    precision: Literal["float32", "bf16"] = "float32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = None
+    deterministic: bool = False
+    checkpoint_minutes: float = 5.0
+    memory: str | int = "1GB"
+    guard: int = 10
+    processes: int = 1
+    tracking: Literal["none", "tensorboard"] = "none"
+    if_newer: bool = False
+    warm_start: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.updates is not None:
+            raise JobError("train: give `epochs` or `updates`, not both")
+        if self.epochs is None and self.updates is None:
+            object.__setattr__(self, "epochs", 10)
+        for key in ("batch_tokens", "guard", "processes"):
+            _check(getattr(self, key) >= 1, key, ">= 1", getattr(self, key))
+        for key in ("epochs", "updates", "threads", "early_stopping", "max_rows"):
+            value = getattr(self, key)
+            _check(value is None or value >= 1, key, ">= 1", value)
+        _check(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
+        _check(self.checkpoint_minutes > 0, "checkpoint_minutes", "> 0", self.checkpoint_minutes)
+        if self.processes > 1:
+            raise _not_built("train.processes")
+        if self.tracking != "none":
+            raise _not_built(f"train.tracking: {self.tracking}")
+        for key in ("if_newer", "warm_start"):
+            if getattr(self, key):
+                raise _not_built(f"train.{key}")
