@@ -1,9 +1,9 @@
 """The frozen list of files, rows, hashes and facts that training reads.
 
-A snapshot is one JSON file written when a version of an `examples` table is committed. It lists each
-shard with its size, rows and SHA-256, and carries what a model must know of the data (task, vocabulary
-size, channels, labels). A missing or altered shard is found and named before its data is used. Needs
-only pyarrow, so a bare GPU node can train from it.
+A snapshot is one JSON file written when a version of an `examples` table is committed. It lists
+each shard with its size, rows and SHA-256, and carries what a model must know of the data (task,
+vocabulary size, channels, labels). A missing or altered shard is found and named before its data is
+used. Needs only pyarrow, so a bare GPU node can train from it.
 """
 
 from __future__ import annotations

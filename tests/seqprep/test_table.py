@@ -1,0 +1,120 @@
+"""A version appears through one commit, never changes, and any altered byte is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from seqprep.errors import CorruptError
+from seqprep.table import CommitInfo, ConflictError, StagedFile, StagedWriter, StateDir, Table
+
+SCHEMA = pa.schema([pa.field("id", pa.string()), pa.field("length", pa.int32())])
+
+
+def stage(table: Table, name: str, ids: list[str]) -> StagedFile:
+    with StagedWriter(table.path, name, SCHEMA, partition={"split": "train"}) as writer:
+        writer.write(pa.table({"id": ids, "length": pa.array([3] * len(ids), pa.int32())}))
+    return writer.staged
+
+
+def commit(table: Table, files: list[StagedFile], *, base: int | None, remove="all", print_="a"):
+    info = CommitInfo(kind="examples", fingerprint=print_)
+    return table.commit(
+        schema=SCHEMA, files=files, info=info, base=base, remove=remove, partition_by=["split"]
+    )
+
+
+def ids_of(table: Table, version: int | None = None) -> list[str]:
+    return [
+        value
+        for file, group in table.row_groups(version)
+        for value in table.read_group(file, group)["id"].to_pylist()
+    ]
+
+
+def test_staged_rows_are_invisible_before_the_commit(tmp_path: Path) -> None:
+    """Would break if a reader could see half of a version."""
+    table = Table(tmp_path / "t")
+    stage(table, "0", ["a"])
+    assert table.version() is None
+    assert commit(table, [stage(table, "0", ["a"])], base=None) == 0
+    assert ids_of(table) == ["a"]
+
+
+def test_an_older_version_stays_readable_after_a_replacement(tmp_path: Path) -> None:
+    """Would break if a commit changed published files."""
+    table = Table(tmp_path / "t")
+    commit(table, [stage(table, "0", ["a"]), stage(table, "1", ["b"])], base=None)
+    commit(table, [stage(table, "0", ["c"])], base=0, print_="b")
+    assert (ids_of(table, 0), ids_of(table)) == (["a", "b"], ["c"])
+
+
+def test_files_shared_with_the_version_before_stay(tmp_path: Path) -> None:
+    """Would break if a replacement removed and added the same path in one commit."""
+    table = Table(tmp_path / "t")
+    commit(table, [stage(table, "0", ["a"]), stage(table, "1", ["b"])], base=None)
+    commit(table, [stage(table, "0", ["a"]), stage(table, "1", ["c"])], base=0, print_="b")
+    assert ids_of(table) == ["a", "c"]
+    assert sorted(table._open(None).to_pyarrow_table()["id"].to_pylist()) == ["a", "c"]
+
+
+def test_appending_keeps_what_was_there(tmp_path: Path) -> None:
+    """Would break if new rows replaced old ones."""
+    table = Table(tmp_path / "t")
+    commit(table, [stage(table, "0", ["a"])], base=None)
+    commit(table, [stage(table, "1", ["b"])], base=0, remove=(), print_="b")
+    assert sorted(ids_of(table)) == ["a", "b"]
+
+
+def test_a_stale_commit_fails_clearly(tmp_path: Path) -> None:
+    """Would break if two runs that started from one version both landed."""
+    table = Table(tmp_path / "t")
+    commit(table, [stage(table, "0", ["a"])], base=None)
+    commit(table, [stage(table, "1", ["b"])], base=0, remove=(), print_="b")
+    with pytest.raises(ConflictError, match="another run committed version 1"):
+        commit(table, [stage(table, "2", ["c"])], base=0, remove=(), print_="c")
+    assert sorted(ids_of(table)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("base", [None, 0])
+def test_the_same_work_committed_twice_joins(tmp_path: Path, base: int | None) -> None:
+    """Would break if two runs of the same work doubled its rows."""
+    table = Table(tmp_path / "t")
+    if base == 0:
+        commit(table, [stage(table, "0", ["a"])], base=None)
+    first = commit(table, [stage(table, "1", ["b"])], base=base, remove=(), print_="b")
+    again = commit(table, [stage(table, "1", ["b"])], base=base, remove=(), print_="b")
+    assert first == again
+    assert ids_of(table).count("b") == 1
+
+
+def test_an_altered_byte_is_found_and_the_file_named(tmp_path: Path) -> None:
+    """Would break if damage on disk went unnoticed."""
+    table = Table(tmp_path / "t")
+    file = stage(table, "0", ["a"])
+    commit(table, [file], base=None)
+    path = table.path / file.path
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CorruptError, match="0-"):
+        table.verify()
+
+
+def test_altered_state_is_found(tmp_path: Path) -> None:
+    """Would break if fitted state could be changed by hand."""
+    state = StateDir(tmp_path)
+    name = state.put(b"abc", "json")
+    (tmp_path / name).write_bytes(b"abd")
+    with pytest.raises(CorruptError, match=name):
+        state.get(name)
+
+
+def test_a_failing_writer_leaves_nothing(tmp_path: Path) -> None:
+    """Would break if an error left a half-written file behind."""
+    with pytest.raises(RuntimeError), StagedWriter(tmp_path, "0", SCHEMA) as writer:
+        writer.write(pa.table({"id": ["a"], "length": pa.array([1], pa.int32())}))
+        raise RuntimeError
+    assert list(tmp_path.rglob("*")) == []
