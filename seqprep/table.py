@@ -248,10 +248,9 @@ class Table:
         table = self._open(version)
         if table is None:
             raise SeqprepError(f"{self.path}: no such table; run the stage that makes it first")
-        # The history is always that of the newest version, whichever version was opened.
-        for entry in table.history(None if version is not None else 8):
-            if entry["version"] == table.version() and METADATA_KEY in entry:
-                return CommitInfo(**json.loads(entry[METADATA_KEY]))
+        for number, _, info in self._entries(table):
+            if number == table.version():
+                return info
         raise CorruptError(f"{self.path}: version {table.version()} was not written by seqprep")
 
     def history(self) -> list[tuple[int, int, CommitInfo]]:
@@ -259,11 +258,16 @@ class Table:
         table = self._open(None)
         if table is None:
             return []
-        return [
-            (entry["version"], entry["timestamp"], CommitInfo(**json.loads(entry[METADATA_KEY])))
-            for entry in reversed(table.history())
-            if METADATA_KEY in entry
-        ]
+        return sorted(self._entries(table), key=lambda entry: entry[0])
+
+    @staticmethod
+    def _entries(table: DeltaTable) -> Iterator[tuple[int, int, CommitInfo]]:
+        # delta-rs numbers the history from the version that was opened, but lists it from the
+        # newest, so the version stands in our own metadata.
+        for entry in table.history():
+            if METADATA_KEY in entry:
+                body = json.loads(entry[METADATA_KEY])
+                yield body["version"], entry["timestamp"], CommitInfo(**body["info"])
 
     def files(self, version: int | None = None) -> tuple[StagedFile, ...]:
         """The files of a version, sorted by path, as its manifest lists them."""
@@ -383,7 +387,8 @@ class Table:
         base: int | None,
         partition_by: list[str],
     ) -> int:
-        body = json.dumps(asdict(info), sort_keys=True)
+        number = 0 if base is None else base + 1
+        body = json.dumps({"version": number, "info": asdict(info)}, sort_keys=True)
         # No automatic retry: delta-rs would land two appends of the same rows one after the other.
         properties = CommitProperties(custom_metadata={METADATA_KEY: body}, max_commit_retries=0)
         delta_schema = Schema.from_arrow(schema)

@@ -49,6 +49,10 @@ def test_an_older_version_stays_readable_after_a_replacement(tmp_path: Path) -> 
     commit(table, [stage(table, "0", ["a"]), stage(table, "1", ["b"])], base=None)
     commit(table, [stage(table, "0", ["c"])], base=0, print_="b")
     assert (ids_of(table, 0), ids_of(table)) == (["a", "b"], ["c"])
+    assert [(number, info.fingerprint) for number, _, info in table.history()] == [
+        (0, "a"),
+        (1, "b"),
+    ]
 
 
 def test_files_shared_with_the_version_before_stay(tmp_path: Path) -> None:
