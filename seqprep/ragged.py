@@ -9,7 +9,9 @@ Legend: R rows, N steps of all rows together, F features of a step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -158,3 +160,211 @@ def row_keys(ids: pa.Array | pa.ChunkedArray) -> Keys:
         edges = offsets - first
         hashed = sums[edges[1:]] - sums[edges[:-1]]
     return mix(hashed, 0)
+
+
+def _fold(keys: Keys, views: Ints | int) -> Keys:
+    """Keys that also depend on the view, `(R,)`; view 0 and every other differ."""
+    salt = np.broadcast_to(np.asarray(views, dtype=np.int64), keys.shape).astype(np.uint64)
+    return mix(keys.astype(np.uint64) ^ mix(salt, 7), 0)
+
+
+def draw_keys(keys: Keys, windows: Ints) -> Keys:
+    """Keys from which rows of windows draw: those of window 0 are the record's own, `(R,)`."""
+    folded = mix(keys.astype(np.uint64) ^ mix(windows.astype(np.uint64), 11), 0)
+    return np.where(windows == 0, keys.astype(np.uint64), folded)
+
+
+def integers(keys: Keys, limits: Ints, *salts: int) -> Ints:
+    """A whole number in 0..limit for each key, each as likely, `(R,)`."""
+    limits = np.asarray(limits, dtype=np.int64)
+    return np.minimum((uniform(keys, *salts) * (limits + 1)).astype(np.int64), limits)
+
+
+def span_index(offsets: Ints, starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
+    """The flat index of P spans of each row, joined in order, and the new lengths of the rows.
+
+    Args:
+        offsets: `(R + 1,)` of the rows.
+        starts: `(R, P)` in steps from the row's start; sizes: `(R, P)` in steps.
+
+    >>> index, lengths = span_index(np.array([0, 3, 5]), np.array([[1], [0]]), np.array([[2], [1]]))
+    >>> index.tolist(), lengths.tolist()
+    ([1, 2, 3], [2, 1])
+    """
+    flat = (starts + offsets[:-1, None]).ravel()
+    return ranges(flat, sizes.ravel()), sizes.sum(axis=1)
+
+
+def cut_spans(lengths: Ints, *, length: int, keep: str, keys: Keys) -> tuple[Ints, Ints]:
+    """The span or spans that truncation to `length` steps keeps, `(R, P)` starts and sizes.
+
+    Args:
+        lengths: `(R,)` steps.
+        keep: `head`, `tail`, `middle`, `random` (one span) or `head_tail` (two; of an odd length
+            the head has one step more).
+        keys: `(R,)`, used by `random` only.
+    """
+    kept = np.minimum(lengths, length)
+    spare = lengths - kept
+    if keep == "head_tail":
+        head = np.where(spare > 0, (kept + 1) // 2, kept)
+        tail = kept - head
+        return np.stack([np.zeros_like(head), lengths - tail], 1), np.stack([head, tail], 1)
+    starts = {
+        "head": lambda: np.zeros_like(spare),
+        "tail": lambda: spare,
+        "middle": lambda: spare // 2,
+        "random": lambda: integers(keys, spare, 0),
+    }[keep]()
+    return starts[:, None], kept[:, None]
+
+
+def piece_spans(
+    lengths: Ints, *, pieces: int, piece: int, overlap: str, keys: Keys
+) -> tuple[Ints, Ints]:
+    """Random pieces of each row in the order in which they stand there, `(R, P)`.
+
+    `forbid`: a placement of P disjoint pieces in T steps is a P-subset of T - P x piece + P places
+    (each piece shrunk to one place), drawn by Floyd's algorithm, so every placement is as likely
+    and none is rejected; a record with fewer steps than the total stays whole. `allow`: starts are
+    drawn independently and sorted; a record of at most one piece's length stays whole.
+
+    Source: Floyd's sampling, Bentley & Floyd 1987, doi:10.1145/30401.315746
+    """
+    rows = np.arange(len(lengths))
+    if overlap == "allow":
+        whole = lengths <= piece
+        spare = np.maximum(lengths - piece, 0)
+        draws = [integers(keys, spare, number) for number in range(pieces)]
+        starts = np.sort(np.stack(draws, axis=1), axis=1)
+    else:
+        whole = lengths < pieces * piece
+        places = np.maximum(lengths - pieces * piece, 0) + pieces
+        chosen = np.full((len(rows), pieces), -1, dtype=np.int64)
+        for number in range(pieces):
+            last = places - pieces + number
+            drawn = integers(keys, last, number)
+            taken = (chosen[:, :number] == drawn[:, None]).any(axis=1)
+            chosen[:, number] = np.where(taken, last, drawn)
+        starts = np.sort(chosen, axis=1) + np.arange(pieces) * (piece - 1)
+    sizes = np.full_like(starts, piece)
+    first = np.arange(pieces) == 0
+    starts = np.where(whole[:, None], 0, starts)
+    return starts, np.where(whole[:, None], np.where(first, lengths[:, None], 0), sizes)
+
+
+def shift_spans(lengths: Ints, *, most: int, stride: int, keys: Keys) -> tuple[Ints, Ints]:
+    """Rows without a random 0..most steps at the head, a multiple of `stride`; one step stays."""
+    limit = np.clip(lengths - 1, 0, most) // stride
+    drop = integers(keys, limit, 0) * stride
+    return drop[:, None], (lengths - drop)[:, None]
+
+
+def thin_index(offsets: Ints, *, length: int, keys: Keys) -> tuple[Ints, Ints]:
+    """Flat index of `length` random steps of each row in their order, and the new lengths."""
+    lengths = np.diff(offsets)
+    index, row = ranges(offsets[:-1], lengths), np.repeat(np.arange(len(lengths)), lengths)
+    place = (index - offsets[:-1][row]).astype(np.uint64)
+    order = np.lexsort((mix(keys[row] ^ mix(place, 3), 0), row))
+    kept = np.minimum(lengths, length)
+    chosen = order[ranges(to_offsets(lengths)[:-1], kept)]
+    return np.sort(index[chosen]), kept
+
+
+def reverse_index(offsets: Ints, rows: npt.NDArray[np.bool_]) -> Ints:
+    """Flat index that reverses the marked rows and leaves the others."""
+    lengths = np.diff(offsets)
+    index, row = ranges(offsets[:-1], lengths), np.repeat(np.arange(len(lengths)), lengths)
+    mirrored = (offsets[:-1] + offsets[1:] - 1)[row] - index
+    return np.where(rows[row], mirrored, index)
+
+
+def _spans(lengths: Ints, step: Mapping[str, Any], keys: Keys) -> tuple[Ints, Ints] | None:
+    match step["name"]:
+        case "truncate":
+            return cut_spans(lengths, length=step["length"], keep=step["keep"], keys=keys)
+        case "subsequences":
+            return piece_spans(
+                lengths,
+                pieces=step["pieces"],
+                piece=step["piece"],
+                overlap=step["overlap"],
+                keys=keys,
+            )
+        case "shift":
+            return shift_spans(lengths, most=step["max"], stride=step["stride"], keys=keys)
+        case "remove_steps" | "reverse_complement":
+            return None
+        case name:
+            raise ValueError(f"no kernel for step {name!r}")
+
+
+def _step_keys(step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int) -> Keys:
+    return mix(_fold(keys, view), seed, step["position"])
+
+
+def mirrored_rows(
+    step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int
+) -> npt.NDArray[np.bool_]:
+    """Which rows a `reverse_complement` step turns round: each with probability `p`, `(R,)`."""
+    return uniform(_step_keys(step, keys, seed=seed, view=view), 0) < step["p"]
+
+
+def view_index(
+    offsets: Ints, step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int
+) -> tuple[Ints, Ints]:
+    """Flat index of the steps that one step of a chain selects, and the new lengths.
+
+    Steps and per-step targets of the same rows are selected by the same index.
+
+    Args:
+        offsets: `(R + 1,)` of the rows.
+        step: its `name`, its `position` in the chain, and its options.
+        keys: `(R,)`, see `row_keys` and `draw_keys`.
+        seed: of the recipe. view: number of the view, one or `(R,)`; on the fly: of the epoch.
+    """
+    drawn = _step_keys(step, keys, seed=seed, view=view)
+    spans = _spans(np.diff(offsets), step, drawn)
+    if spans is not None:
+        return span_index(offsets, *spans)
+    if step["name"] == "remove_steps":
+        return thin_index(offsets, length=step["length"], keys=drawn)
+    turned = mirrored_rows(step, keys, seed=seed, view=view)
+    return reverse_index(offsets, turned), np.diff(offsets)
+
+
+def view_lengths(
+    lengths: Ints, step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int
+) -> Ints:
+    """Lengths of the rows after the step, without touching any row, `(R,)`."""
+    lengths = np.asarray(lengths, dtype=np.int64)
+    spans = _spans(lengths, step, _step_keys(step, keys, seed=seed, view=view))
+    if spans is not None:
+        return spans[1].sum(axis=1)
+    if step["name"] == "remove_steps":
+        return np.minimum(lengths, step["length"])
+    return lengths
+
+
+def apply_view(
+    ragged: Ragged, step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int
+) -> Ragged:
+    """The rows after one step of a chain: what is stored as a view, or drawn for an epoch.
+
+    Args:
+        ragged: tokens `(N,)` or values `(N, F)`.
+        step, keys, seed, view: as for `view_index`. `reverse_complement` also needs `complement`:
+            the id of each id's complement.
+
+    >>> step = {"name": "truncate", "position": 0, "length": 2, "keep": "tail"}
+    >>> rows = from_lists([[1, 2, 3], [4]])
+    >>> to_lists(apply_view(rows, step, np.zeros(2, np.uint64), seed=0, view=0))
+    [[2, 3], [4]]
+    """
+    index, lengths = view_index(ragged.offsets, step, keys, seed=seed, view=view)
+    values = ragged.values[index]
+    if step["name"] == "reverse_complement":
+        turned = np.repeat(mirrored_rows(step, keys, seed=seed, view=view), lengths)
+        complement = np.asarray(step["complement"], dtype=ragged.values.dtype)
+        values = np.where(turned, complement[values], values)
+    return Ragged(values, to_offsets(lengths))
