@@ -1,0 +1,66 @@
+"""The `ingest` flow: source files -> a version of the `sequences` table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from seqprep.ingest import ingest as ingest_sources
+
+from flows.artifacts import ingest_artifact
+from flows.faults import RETRIES, RETRY_DELAY_S, is_passing
+from flows.pipeline_file import Pipeline, build, to_json
+from flows.progress import say, stage
+from flows.references import Json, resolve
+
+
+@task(
+    name="ingest files",
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=RETRY_DELAY_S,
+    retry_condition_fn=is_passing,
+)
+def ingest_files(pipeline: Json, *, base: str, store: str) -> Json:
+    """Bring the source's new and changed files into the dataset; one commit."""
+    spec = build(pipeline)
+    with stage(f"{spec.dataset}: ingest") as progress:
+        done = ingest_sources(
+            spec.source,
+            dataset=spec.dataset,
+            store=Path(store),
+            base=Path(base),
+            progress=progress,
+        )
+    how = "unchanged, reused" if done.reused else "committed"
+    say(
+        f"{spec.dataset}: sequences version {done.version} {how}: {done.rows:,} rows from "
+        f"{done.files:,} files, {done.rejected:,} rejected"
+    )
+    return asdict(done)
+
+
+@flow(name="ingest", flow_run_name="ingest-{file}")
+def ingest(
+    file: str | None = None,
+    pipeline: Pipeline | None = None,
+    store: str = "store",
+    settings: list[str] | None = None,
+) -> Json:
+    """Read source files into a version of the `sequences` table.
+
+    Args:
+        file: path of a pipeline file; or give `pipeline`.
+        pipeline: the content of a pipeline file.
+        store: folder of the datasets.
+        settings: `a.b=value` texts that change the file's values.
+
+    Returns:
+        What was ingested, as `seqprep.ingest.Ingested`.
+    """
+    spec, base = resolve(file, pipeline, settings)
+    done = ingest_files(to_json(spec), base=str(base), store=store)
+    ingest_artifact(done)
+    return done

@@ -1,0 +1,126 @@
+"""The `pipeline` flow: ingest -> prepare -> train, for one dataset or for each fold of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+from models.metrics import pooled_scores
+from prefect import flow
+from seqprep.splits import count_folds
+
+from flows.artifacts import ingest_artifact, prepare_artifact, train_artifact
+from flows.ingest import ingest_files
+from flows.pipeline_file import Pipeline, to_json
+from flows.prepare import prepare_rows
+from flows.progress import say
+from flows.references import Json, resolve
+from flows.train import train_model
+from seqprep.errors import ConfigError
+
+
+@flow(name="pipeline", flow_run_name="pipeline-{file}")
+def pipeline(
+    file: str | None = None,
+    pipeline: Pipeline | None = None,
+    store: str = "store",
+    settings: list[str] | None = None,
+    folds: str | None = None,
+) -> Json:
+    """Go from raw files to a scored model.
+
+    Args:
+        file: path of a pipeline file; or give `pipeline`.
+        pipeline: the content of a pipeline file.
+        store: folder of the datasets.
+        settings: `a.b=value` texts that change the file's values.
+        folds: `all` trains and tests every fold of a split by folds.
+
+    Returns:
+        Versions, rows, scores and seconds by stage.
+    """
+    spec, base = resolve(file, pipeline, settings)
+    sequences = ingest_files(to_json(spec), base=str(base), store=store)
+    ingest_artifact(sequences)
+    if folds is None:
+        return _one(spec, sequences, base=base, store=store)
+    if folds != "all" or spec.split.by != "folds":
+        raise ConfigError(f"folds: 'all' needs split: {{by: folds, ...}}, got folds: {folds!r}")
+    return _all_folds(spec, sequences, base=base, store=store)
+
+
+def _one(spec: Pipeline, sequences: Json, *, base: Path, store: str) -> Json:
+    examples = prepare_rows(to_json(spec), base=str(base), store=store)
+    prepare_artifact(examples)
+    model = train_model(to_json(spec), store=store, prepared=examples)
+    train_artifact(model)
+    return summary(sequences, examples, model)
+
+
+def summary(sequences: Json, examples: Json, model: Json) -> Json:
+    """What a run tells at its end, small enough to be a flow's result."""
+    return {
+        "dataset": sequences["dataset"],
+        "sequences": {key: sequences[key] for key in ("version", "rows", "rejected", "reused")},
+        "examples": {
+            "version": examples["version"],
+            "rows": sum(examples["rows"].values()),
+            "padding_share": examples["padding_share"],
+            "reused": examples["reused"],
+        },
+        "train": {
+            "padding_share": model["train"]["padding_share"],
+            "updates": model["train"]["updates"],
+            "seconds": model["train"]["seconds"],
+            "reused": model["reused"],
+        },
+        "bundle": model["bundle"],
+        "report": model["report"],
+        "metrics": model["metrics"],
+        "baselines": model["baselines"],
+        "seconds": {
+            "ingest": sequences["seconds"],
+            "prepare": examples["seconds"],
+            "train": model["seconds"],
+        },
+    }
+
+
+def _all_folds(spec: Pipeline, sequences: Json, *, base: Path, store: str) -> Json:
+    """Each fold in turn; mean and pooled scores over all of them."""
+    count = count_folds(spec.split, dataset=spec.dataset, store=Path(store))
+    runs = []
+    for fold in range(count):
+        say(f"{spec.dataset}: fold {fold + 1} of {count}")
+        one = replace(spec, split=replace(spec.split, fold=fold))
+        runs.append(_one(one, sequences, base=base, store=store))
+    tests = [run["metrics"]["test"] for run in runs]
+    keys = [key for key, value in tests[0].items() if isinstance(value, int | float)]
+    mean = {key: fmean(test[key] for test in tests if test.get(key) is not None) for key in keys}
+    files = [Path(run["bundle"]).parent / "predictions-test.parquet" for run in runs]
+    seconds = {stage: sum(run["seconds"][stage] for run in runs) for stage in runs[0]["seconds"]}
+    return {
+        **runs[-1],
+        "metrics": {"test": {**pooled_scores(files), "mean_of_folds": mean}},
+        "baselines": {"test": _mean_baselines(runs)},
+        "seconds": {**seconds, "ingest": sequences["seconds"]},
+        "folds": [
+            {"bundle": run["bundle"], "metrics": run["metrics"], "report": run["report"]}
+            for run in runs
+        ],
+    }
+
+
+def _mean_baselines(runs: list[Json]) -> Json:
+    """Mean over the folds of every baseline's scores, weighted by the records tested."""
+    weights = [run["metrics"]["test"]["records"] for run in runs]
+    result: Json = {}
+    for name, scores in runs[0]["baselines"]["test"].items():
+        result[name] = {}
+        for key in scores:
+            values = [run["baselines"]["test"][name].get(key) for run in runs]
+            if all(isinstance(value, int | float) for value in values):
+                total = sum(v * w for v, w in zip(values, weights, strict=True))
+                result[name][key] = total / sum(weights)
+    return result

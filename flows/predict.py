@@ -1,0 +1,129 @@
+"""The `predict` flow: a bundle and new raw files -> one prediction a record, as Parquet."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from models.bundle import Bundle
+from models.predict import predict_examples
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from seqprep.fitted import Fitted
+from seqprep.ingest import read_records
+from seqprep.prepare import apply_fitted
+
+from flows.pipeline_file import build
+from flows.progress import stage
+from flows.references import Json
+from seqprep.errors import Rejection, SeqprepError
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("prediction", pa.string()),
+        pa.field("probabilities", pa.list_(pa.float32())),
+        pa.field("windows", pa.int32()),
+        pa.field("error", pa.string()),
+    ]
+)
+
+
+@task(name="predict files", cache_policy=NO_CACHE)
+def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
+    """Clean and encode new files exactly as in training, and write one row an input record."""
+    model = Bundle.read(Path(bundle))
+    spec = build(json.loads(model.files["pipeline.json"]))
+    fitted = Fitted.from_bytes(model.files["fitted.json"])
+    paths = [Path(path).absolute() for path in inputs]
+    for path in paths:
+        if not path.exists():
+            raise SeqprepError(f"{path}: no such file or folder to predict")
+    target = Path(out)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    rows = errors = 0
+    try:
+        with (
+            stage(f"{spec.dataset}: predict") as progress,
+            pq.ParquetWriter(
+                staged, SCHEMA, compression="zstd", write_page_checksum=True
+            ) as writer,
+        ):
+            for records, rejections in read_records(spec.source, paths, base=Path("/")):
+                for part in _slices(records):
+                    examples = apply_fitted(
+                        part,
+                        domain=spec.source.domain,
+                        task=spec.source.task,
+                        recipe=spec.prepare,
+                        fitted=fitted,
+                        views=spec.predict.views,
+                    )
+                    writer.write_table(_rows(part, predict_examples(model, examples)))
+                writer.write_table(_errors(rejections))
+                rows += records.num_rows
+                errors += len(rejections)
+                progress("records", rows + errors, rows + errors)
+        os.replace(staged, target)
+    finally:
+        staged.unlink(missing_ok=True)
+    return {"out": str(target), "rows": rows + errors, "errors": errors, "bundle": bundle}
+
+
+def _slices(records: pa.Table, size: int = 2048) -> Iterator[pa.Table]:
+    for start in range(0, records.num_rows, size):
+        yield records.slice(start, size)
+
+
+def _rows(records: pa.Table, predictions: pa.Table) -> pa.Table:
+    """Predictions in the order of the records, with where each record came from."""
+    place = {id_: row for row, id_ in enumerate(predictions["id"].to_pylist())}
+    order = pa.array([place[id_] for id_ in records["id"].to_pylist()], pa.int64())
+    found = predictions.take(order)
+    empty = pa.nulls(records.num_rows)
+    columns = {
+        "id": records["id"],
+        "source": records["source"],
+        "prediction": found["prediction"].cast(pa.string()),
+        "probabilities": found["probabilities"] if "probabilities" in found.column_names else empty,
+        "windows": found["windows"],
+        "error": empty,
+    }
+    return pa.table(columns).cast(SCHEMA)
+
+
+def _errors(rejections: Sequence[Rejection]) -> pa.Table:
+    """A row for each record that could not be used."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "id": item.source if item.record is None else f"{item.source}#{item.record}",
+                "source": item.source,
+                "windows": 0,
+                "error": f"{item.reason}: {item.detail}",
+            }
+            for item in rejections
+        ],
+        schema=SCHEMA,
+    )
+
+
+@flow(name="predict")
+def predict(bundle: str, inputs: list[str], out: str) -> Json:
+    """Predict new raw files with a trained bundle.
+
+    Args:
+        bundle: folder of a bundle.
+        inputs: files or folders, in the form that the model was trained on.
+        out: the Parquet file to write.
+
+    Returns:
+        Where the predictions lie and how many there are.
+    """
+    return predict_files(bundle, inputs, out=out)

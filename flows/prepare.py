@@ -1,0 +1,69 @@
+"""The `prepare` flow: a version of `sequences` -> a version of `examples` and its snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from seqprep.prepare import prepare as prepare_examples
+
+from flows.artifacts import prepare_artifact
+from flows.faults import RETRIES, RETRY_DELAY_S, is_passing
+from flows.pipeline_file import Pipeline, build, to_json
+from flows.progress import say, stage
+from flows.references import Json, resolve
+
+
+@task(
+    name="prepare examples",
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=RETRY_DELAY_S,
+    retry_condition_fn=is_passing,
+)
+def prepare_rows(pipeline: Json, *, base: str, store: str) -> Json:
+    """Split, shorten, encode and bucket the newest sequences; one commit."""
+    spec = build(pipeline)
+    with stage(f"{spec.dataset}: prepare {spec.prepare.recipe}") as progress:
+        done = prepare_examples(
+            dataset=spec.dataset,
+            store=Path(store),
+            domain=spec.source.domain,
+            task=spec.source.task,
+            split=spec.split,
+            recipe=spec.prepare,
+            base=Path(base),
+            progress=progress,
+        )
+    how = "unchanged, reused" if done.reused else "committed"
+    say(
+        f"{spec.dataset}: examples version {done.version} {how}: {sum(done.rows.values()):,} rows, "
+        f"padding {done.padding_share:.1%} of bucketed steps"
+    )
+    return asdict(done)
+
+
+@flow(name="prepare", flow_run_name="prepare-{file}")
+def prepare(
+    file: str | None = None,
+    pipeline: Pipeline | None = None,
+    store: str = "store",
+    settings: list[str] | None = None,
+) -> Json:
+    """Turn cleaned sequences into training examples.
+
+    Args:
+        file: path of a pipeline file; or give `pipeline`.
+        pipeline: the content of a pipeline file.
+        store: folder of the datasets.
+        settings: `a.b=value` texts that change the file's values.
+
+    Returns:
+        What was prepared, as `seqprep.prepare.Prepared`.
+    """
+    spec, base = resolve(file, pipeline, settings)
+    done = prepare_rows(to_json(spec), base=str(base), store=store)
+    prepare_artifact(done)
+    return done

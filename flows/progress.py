@@ -1,0 +1,80 @@
+"""Show how far a stage is: a bar on a terminal, a line now and then elsewhere.
+
+Inside a Prefect run the same lines go to the run's log, so that its page shows them.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.logging import get_run_logger
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+Callback = Callable[[str, int, int], None]
+"""Called as (what, done, total)."""
+
+EVERY_S = 5.0
+"""Seconds between two lines where there is no terminal."""
+
+
+@contextmanager
+def stage(title: str) -> Iterator[Callback]:
+    """Show progress of one stage while the block runs.
+
+    Args:
+        title: the dataset and the stage.
+
+    Yields:
+        The callback to report with.
+    """
+    say(f"{title} ...")
+    if not sys.stderr.isatty():
+        yield _Lines(title)
+        return
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield _Bars(bars)
+
+
+def say(text: str) -> None:
+    """One line for the person, and for the log of the run they may be looking at."""
+    Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(text)
+    if FlowRunContext.get() is not None or TaskRunContext.get() is not None:
+        get_run_logger().info(text)
+
+
+class _Bars:
+    """One bar for each thing that is counted."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, object] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=max(total, 1))
+        task = self._tasks[what]
+        self._bars.update(task, completed=done, total=max(total, 1))  # type: ignore[arg-type]
+
+
+class _Lines:
+    """A line every few seconds."""
+
+    def __init__(self, title: str) -> None:
+        self._title, self._last_s = title, time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now_s = time.monotonic()
+        if now_s - self._last_s >= EVERY_S:
+            self._last_s = now_s
+            say(f"{self._title}: {what} {done:,} of {total:,}")

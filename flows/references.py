@@ -1,0 +1,39 @@
+"""What passes between flows: small JSON references, never frames or tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flows.pipeline_file import Pipeline, base, load
+from seqprep.errors import ConfigError
+
+Json = dict[str, Any]
+
+
+def resolve(
+    file: str | None, pipeline: Pipeline | None, settings: list[str] | None
+) -> tuple[Pipeline, Path]:
+    """The pipeline that a flow was called with, and what its relative paths are relative to.
+
+    Args:
+        file: path of a pipeline file.
+        pipeline: or the pipeline itself, as a deployment's form gives it.
+        settings: `a.b=value` texts that change the file's values.
+
+    Raises:
+        ConfigError: if both or neither are given, or something in them is wrong.
+    """
+    if (file is None) == (pipeline is None):
+        raise ConfigError("give `file`, the path of a pipeline file, or `pipeline`, its content")
+    if file is not None:
+        return load(Path(file), overrides=settings or ()), base(Path(file))
+    assert pipeline is not None
+    if settings:
+        raise ConfigError("`settings` change a pipeline `file`; change `pipeline` itself instead")
+    if pipeline.source.path is not None and not Path(pipeline.source.path).is_absolute():
+        raise ConfigError(
+            f"source.path must be absolute where no pipeline file stands beside it, "
+            f"got {pipeline.source.path!r}"
+        )
+    return pipeline, Path("/")

@@ -1,0 +1,239 @@
+"""What the `show`, `verify` and `run` commands print: datasets, versions, hashes, results."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from models.bundle import Bundle
+from rich.console import Console
+from rich.table import Table as Grid
+
+from flows.references import Json
+from flows.reports import best_baseline
+from seqprep.errors import SeqprepError
+from seqprep.snapshot import Snapshot
+from seqprep.table import CommitInfo, Table
+
+BARS = " ▁▂▃▄▅▆▇█"
+
+
+def datasets(path: Path) -> list[Path]:
+    """Folders of the datasets in a store, or the one that `path` itself is.
+
+    Raises:
+        SeqprepError: if there is none.
+    """
+    if (path / "sequences" / "_delta_log").is_dir():
+        return [path]
+    found = sorted(p.parent.parent for p in path.glob("*/sequences/_delta_log"))
+    if not found:
+        raise SeqprepError(f"{path}: no dataset here; `seqprep run FILE --store DIR` makes one")
+    return found
+
+
+def describe(path: Path) -> Json:
+    """Everything that the store says about its datasets, as plain JSON."""
+    return {"datasets": [_dataset(folder) for folder in datasets(path)]}
+
+
+def _dataset(folder: Path) -> Json:
+    recipes = sorted(p.parent for p in folder.glob("examples-*/_delta_log"))
+    return {
+        "dataset": folder.name,
+        "sequences": _versions(Table(folder / "sequences")),
+        "recipes": {p.name.removeprefix("examples-"): _versions(Table(p)) for p in recipes},
+        "models": [_model(p) for p in sorted(folder.glob("models/*/report.json"))],
+    }
+
+
+def _versions(table: Table) -> list[Json]:
+    return [_version(number, time_ms, info) for number, time_ms, info in table.history()]
+
+
+def _version(number: int, time_ms: int, info: CommitInfo) -> Json:
+    when = datetime.fromtimestamp(time_ms / 1000, tz=UTC).isoformat(timespec="seconds")
+    return {
+        "version": number,
+        "time": when,
+        "fingerprint": info.fingerprint,
+        "code_version": info.code_version,
+        "counts": info.counts,
+        "params": info.params,
+    }
+
+
+def _model(report: Path) -> Json:
+    body = json.loads(report.read_bytes())
+    return {
+        "name": report.parent.name,
+        "bundle": str(report.parent / "bundle"),
+        "metrics": body["metrics"],
+        "baselines": body["baselines"],
+        "seconds": body["train"]["seconds"],
+    }
+
+
+def sparkline(counts: list[float]) -> str:
+    """A histogram as one line of blocks.
+
+    >>> sparkline([0, 1, 8])
+    ' ▁█'
+    """
+    top = max(counts, default=0) or 1
+    return "".join(BARS[0 if c == 0 else max(1, round(8 * c / top))] for c in counts)
+
+
+def print_description(described: Json) -> None:
+    """Print what `describe` found, for a person."""
+    console = Console(highlight=False)
+    for item in described["datasets"]:
+        console.rule(f"[bold]{item['dataset']}", align="left")
+        _print_sequences(console, item["sequences"])
+        for recipe, versions in item["recipes"].items():
+            _print_recipe(console, recipe, versions)
+        if item["models"]:
+            _print_models(console, item["models"])
+
+
+def _print_sequences(console: Console, versions: list[Json]) -> None:
+    grid = Grid("version", "time", "rows", "rejected", "files", "fingerprint", title="sequences")
+    grid.title_justify = "left"
+    for item in versions:
+        counts = item["counts"]
+        grid.add_row(
+            str(item["version"]),
+            item["time"],
+            *(f"{counts.get(key, 0):,}" for key in ("rows", "rejected", "files")),
+            item["fingerprint"][:12],
+        )
+    console.print(grid)
+    newest = versions[-1]
+    console.print(f"  made from   {_source_line(newest['params'])}", markup=False)
+    for title, key in (("labels", "labels"), ("rejected", "rejections"), ("odd, kept", "oddities")):
+        if newest["counts"].get(key):
+            console.print(f"  {title:11} {_pairs(newest['counts'][key])}", markup=False)
+
+
+def _source_line(params: Json) -> str:
+    source = params.get("source", params)
+    shown = {key: source[key] for key in ("domain", "task", "include", "label") if key in source}
+    return json.dumps(shown, ensure_ascii=False)
+
+
+def _pairs(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _print_recipe(console: Console, recipe: str, versions: list[Json]) -> None:
+    grid = Grid("version", "time", "train", "validation", "test", "padding", "fingerprint")
+    grid.title, grid.title_justify = f"examples, recipe {recipe}", "left"
+    for item in versions:
+        counts = item["counts"]
+        grid.add_row(
+            str(item["version"]),
+            item["time"],
+            *(f"{counts['rows'].get(split, 0):,}" for split in ("train", "validation", "test")),
+            f"{counts['padding_share']:.1%}",
+            item["fingerprint"][:12],
+        )
+    console.print(grid)
+    newest = versions[-1]
+    counts = newest["counts"]
+    recipe_json = newest["params"].get("recipe", {})
+    steps = json.dumps(recipe_json.get("steps", []), ensure_ascii=False)
+    console.print(f"  steps       {steps}", markup=False)
+    console.print(f"  buckets     {', '.join(str(b) for b in counts['buckets'])} steps")
+    for title, key in (("before", "lengths_before"), ("after", "lengths_after")):
+        data = counts.get(key)
+        if data and data["counts"]:
+            edges = f"{data['edges'][0]:,.0f} .. {data['edges'][-1]:,.0f}"
+            line = f"  {title:11} {edges} |{sparkline(data['counts'])}|"
+            console.print(line, markup=False)
+
+
+def _print_models(console: Console, models: list[Json]) -> None:
+    grid = Grid("model", "test", "majority", "best baseline", "seconds", title="models")
+    grid.title_justify = "left"
+    for item in models:
+        test = item["metrics"].get("test", {})
+        score, name = main_score(test)
+        baseline = best_baseline(item)
+        grid.add_row(
+            item["name"],
+            f"{name} {score}",
+            _number(test.get("majority")),
+            "" if baseline is None else f"{baseline[0]} {baseline[1]:.3f}",
+            f"{item['seconds']:,.0f}",
+        )
+    console.print(grid)
+
+
+def main_score(metrics: Json) -> tuple[str, str]:
+    """The one figure to show first, and its name."""
+    for key in ("accuracy", "token_accuracy", "rmse"):
+        if metrics.get(key) is not None:
+            return f"{metrics[key]:.3f}", key.replace("_", " ")
+    return "", ""
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def run_table(done: list[Json]) -> None:
+    """One table of finished runs: what came in, what came out, how long, and where it lies."""
+    console = Console()
+    grid = Grid(
+        *("dataset", "sequences", "examples", "padding", "test accuracy", "macro-F1"),
+        *("majority", "ingest s", "prepare s", "train s", "reused"),
+    )
+    for item in done:
+        test, seconds = item["metrics"]["test"], item["seconds"]
+        score, name = main_score(test)
+        reused = [
+            stage
+            for stage, value in (
+                ("sequences", item["sequences"]),
+                ("examples", item["examples"]),
+                ("model", item["train"]),
+            )
+            if value["reused"]
+        ]
+        grid.add_row(
+            item["dataset"],
+            f"{item['sequences']['rows']:,}",
+            f"{item['examples']['rows']:,}",
+            f"{item['train']['padding_share']:.1%}",
+            score if name == "accuracy" else f"{score} ({name})",
+            _number(test.get("macro_f1")),
+            _number(test.get("majority")),
+            *(f"{seconds[stage]:.1f}" for stage in ("ingest", "prepare", "train")),
+            ", ".join(reused) if reused else "-",
+        )
+    console.print(grid)
+    for item in done:
+        console.print(f"{item['dataset']}: bundle {item['bundle']}", soft_wrap=True)
+        console.print(f"{item['dataset']}: report {item['report']}", soft_wrap=True)
+
+
+def verify_path(path: Path) -> Json:
+    """Check every file of a bundle, a dataset or a store against its hash.
+
+    Raises:
+        CorruptError, BundleError: naming the first file that is missing or altered.
+    """
+    if (path / "manifest.json").is_file():
+        return {"path": str(path), "files": len(Bundle.read(path).files)}
+    files = 0
+    for folder in datasets(path):
+        tables = [folder / "sequences", *(p.parent for p in folder.glob("examples-*/_delta_log"))]
+        for table in map(Table, tables):
+            files += sum(table.verify(number) for number, _, _ in table.history())
+        for snapshot in sorted(folder.glob("snapshots/*.json")):
+            Snapshot.read(snapshot)
+            files += 1
+        for bundle in sorted(folder.glob("models/*/bundle")):
+            files += len(Bundle.read(bundle).files)
+    return {"path": str(path), "files": files}
