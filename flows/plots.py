@@ -6,6 +6,7 @@ Matplotlib without a display; one function a plot, each given plain numbers and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def lengths(
     titles = (f"records before, in {unit}", "examples after, in steps")
     for axes, data, colour, title in zip(both, (before, after), (GREY, BLUE), titles, strict=True):
         edges, counts = data["edges"], data["counts"]
-        widths = [right - left for left, right in zip(edges, edges[1:], strict=False)]
+        widths = [right - left for left, right in pairwise(edges)]
         axes.bar(edges[:-1], counts, width=widths, align="edge", color=colour, edgecolor="white")
         axes.set_title(title, fontsize=10, loc="left")
         axes.set_ylabel("count")

@@ -192,7 +192,7 @@ class Source:
         channels: EEG: columns to read, by name or position; default all but time and targets.
         time_column: EEG: `auto` finds a column named time, timestamp(s) or seconds; none: there is
             no such column.
-        header: EEG: `auto` looks whether the first row is numbers.
+        header: EEG: whether the first row names the columns; `auto` looks whether it is numbers.
         form: EEG: `wide` (a row a step) or `long` (a row a sample and channel).
         rate_hz: EEG: the sampling rate, in hertz; without it the median of the timestamps.
         missing: EEG: what to do with NaN, infinite and empty cells.
@@ -222,7 +222,7 @@ class Source:
     ambiguity: Literal["n", "keep", "drop", "reject"] = "n"
     channels: tuple[str | int, ...] = ()
     time_column: str | int = "auto"
-    header: Literal["auto", "yes", "no"] = "auto"
+    header: Literal["auto", "yes", "no"] | bool = "auto"
     form: Literal["wide", "long"] = "wide"
     rate_hz: float | None = None
     missing: Literal["reject", "interpolate"] = "reject"
@@ -236,6 +236,8 @@ class Source:
         for name in ("include", "exclude"):
             if isinstance(value := getattr(self, name), str):
                 object.__setattr__(self, name, (value,))
+        if isinstance(self.header, bool):  # YAML reads a bare yes as true
+            object.__setattr__(self, "header", "yes" if self.header else "no")
         self._check_domain()
         self._check_task()
         at_least(self.max_expanded_bytes, 1, key="source.max_expanded_bytes")

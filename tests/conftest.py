@@ -1,0 +1,22 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def datasets() -> Path:
+    """The folder of the public datasets; tests that use it are marked `real`."""
+    folder = Path(os.environ.get("SEQPREP_DATASETS", ROOT.parent / "shared" / "datasets"))
+    if not folder.is_dir():
+        pytest.skip(
+            "the public datasets are not here: get them as the README's section 'Real data' says "
+            "and set SEQPREP_DATASETS to their folder"
+        )
+    return folder
