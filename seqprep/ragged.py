@@ -368,3 +368,37 @@ def apply_view(
         complement = np.asarray(step["complement"], dtype=ragged.values.dtype)
         values = np.where(turned, complement[values], values)
     return Ragged(values, to_offsets(lengths))
+
+
+def keep_index(offsets: Ints, keep: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Flat index of the marked steps of each row, and the new lengths.
+
+    >>> index, lengths = keep_index(np.array([0, 2, 4]), np.array([True, False, True, True]))
+    >>> index.tolist(), lengths.tolist()
+    ([0, 2, 3], [1, 2])
+    """
+    index = np.flatnonzero(keep)
+    return index, np.diff(np.searchsorted(index, offsets))
+
+
+def first_occurrences(ragged: Ragged) -> npt.NDArray[np.bool_]:
+    """Marks the first step of each value in each row of tokens, `(N,)`."""
+    row = np.repeat(np.arange(len(ragged)), ragged.lengths)
+    order = np.lexsort((ragged.values, row))
+    row_sorted, value_sorted = row[order], ragged.values[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (row_sorted[1:] != row_sorted[:-1]) | (value_sorted[1:] != value_sorted[:-1])
+    marks = np.zeros(len(order), dtype=bool)
+    marks[order[first]] = True
+    return marks
+
+
+def concat(parts: list[Ragged]) -> Ragged:
+    """The rows of several ragged arrays, one after the other.
+
+    >>> to_lists(concat([from_lists([[1, 2]]), from_lists([[], [3]])]))
+    [[1, 2], [], [3]]
+    """
+    lengths = np.concatenate([part.lengths for part in parts])
+    values = [part.values[int(part.offsets[0]) : int(part.offsets[-1])] for part in parts]
+    return Ragged(np.concatenate(values), to_offsets(lengths))

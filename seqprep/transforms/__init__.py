@@ -1,0 +1,124 @@
+"""The techniques of preparation by name, and the chains that they form (P13)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from seqprep.chunk import Transform
+from seqprep.errors import ConfigError, NotBuiltError
+from seqprep.planned import PLANNED
+from seqprep.recipe import Domain, Prepare, Tokens, resolve_tokens
+from seqprep.schema import Task
+from seqprep.transforms.remove_steps import RemoveSteps
+from seqprep.transforms.reverse_complement import ReverseComplement
+from seqprep.transforms.shift import Shift
+from seqprep.transforms.subsequences import Subsequences
+from seqprep.transforms.summarize import Summarize
+from seqprep.transforms.truncate import Truncate
+from seqprep.transforms.windows import Windows
+
+TRANSFORMS: dict[str, type[Transform]] = {
+    "remove_steps": RemoveSteps,
+    "reverse_complement": ReverseComplement,
+    "shift": Shift,
+    "subsequences": Subsequences,
+    "summarize": Summarize,
+    "truncate": Truncate,
+    "windows": Windows,
+}
+
+
+def build_steps(recipe: Prepare) -> list[Transform]:
+    """The techniques of a recipe, in order, their options checked.
+
+    Raises:
+        ConfigError: for an unknown technique or option, naming the nearest right one.
+        NotBuiltError: for one that is planned.
+    """
+    steps = []
+    for index, step in enumerate(recipe.steps):
+        ((name, options),) = step.items()
+        steps.append(build_step(name, options or {}, key=f"prepare.steps[{index}]"))
+    return steps
+
+
+def build_step(name: str, options: Mapping[str, Any], *, key: str) -> Transform:
+    """One technique from its name and options; `key` says where in the file it stands."""
+    if name in PLANNED:
+        raise NotBuiltError(f"{key}: the step {name}")
+    found = TRANSFORMS.get(name)
+    if found is None:
+        raise ConfigError(f"{key}: unknown transform {name!r}; {_nearest(name, TRANSFORMS)}")
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"{key}: {name} needs its options, e.g. {{length: 400}}, got {options!r}")
+    known = {field.name: field for field in fields(found)}  # type: ignore[arg-type]
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"{key}.{name}: unknown option {option!r}; {_nearest(option, known)}")
+    try:
+        return found(**options)
+    except TypeError as error:
+        missing = str(error).partition(": ")[2] or str(error)
+        raise ConfigError(f"{key}.{name}: missing option: {missing}") from error
+
+
+def _nearest(name: object, choices: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}choose from {', '.join(sorted(choices))}"
+
+
+def name_of(step: Transform) -> str:
+    """The key of TRANSFORMS under which a step's class stands."""
+    return next(name for name, kind in TRANSFORMS.items() if kind is type(step))
+
+
+def is_random(step: Transform) -> bool:
+    """Whether the step augments: it changes only views other than 0."""
+    return step.views > 0 or step.when == "train"
+
+
+def split_chain(steps: Sequence[Transform]) -> tuple[list[Transform], list[Transform]]:
+    """The steps whose result is stored, and those at the end that run when batches are made."""
+    stored = [step for step in steps if step.when == "store"]
+    return stored, [step for step in steps if step.when == "train"]
+
+
+def check_chain(steps: Sequence[Transform], domain: Domain, task: Task, tokens: Tokens) -> None:
+    """Refuse a chain that cannot run, with the reason, before work starts.
+
+    Raises:
+        ConfigError: naming the step and a remedy.
+    """
+    unit = resolve_tokens(domain, tokens).unit
+    views = {step.views for step in steps if step.views}
+    if len(views) > 1:
+        raise ConfigError(
+            f"steps: view 1 of a record is view 1 of every step, so `views` must be equal in all "
+            f"steps that name it, got {sorted(views)}"
+        )
+    for index, step in enumerate(steps):
+        where = f"steps[{index}] ({name_of(step)})"
+        if unit not in step.units:
+            raise ConfigError(
+                f"{where} works on {', '.join(step.units)}, but tokens.unit is {unit}; remove it"
+            )
+        step.check(domain=domain, task=task)
+        if step.when == "store" and any(earlier.when == "train" for earlier in steps[:index]):
+            raise ConfigError(
+                f"{where} follows a step with `when: train`; steps that run when batches are made "
+                "must be the last of a chain: move it before them"
+            )
+    _check_windows(steps)
+
+
+def _check_windows(steps: Sequence[Transform]) -> None:
+    places = [index for index, step in enumerate(steps) if step.kind == "cuts"]
+    if len(places) > 1:
+        raise ConfigError(
+            f"steps[{places[1]}] (windows): windows of windows have no order in the record; "
+            "keep one of the two"
+        )

@@ -1,0 +1,138 @@
+"""A chunk of rows on its way through a chain, and what a technique may know beside it.
+
+Legend: R rows, N steps of all rows together, F features of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from seqprep import ragged
+from seqprep.ragged import Ints, Keys, Ragged
+from seqprep.schema import Task
+
+Kind = Literal["selects", "merges", "views", "cuts"]
+"""What a technique does: selects steps, merges steps, makes a view, or cuts a row into rows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chunk:
+    """R rows of steps with everything that must stay beside them.
+
+    Args:
+        steps: tokens `(N,)` or values `(N, F)`.
+        targets: per-step targets with the same row lengths, `(N,)` or `(N, K)`; None without.
+        keys: `(R,)` hash of the record each row belongs to.
+        rows: `(R,)` number of that record in the chunk's table.
+        splits: `(R,)` index into SPLITS.
+        views: `(R,)` number of the view. windows: `(R,)` number of the window.
+    """
+
+    steps: Ragged
+    targets: Ragged | None = None
+    keys: Keys
+    rows: Ints
+    splits: npt.NDArray[np.int8]
+    views: Ints
+    windows: Ints
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def lengths(self) -> Ints:
+        """Steps of each row, `(R,)`."""
+        return self.steps.lengths
+
+    def pick(self, index: Ints, lengths: Ints) -> Chunk:
+        """The same rows with the steps at the flat `index`; targets by the same index."""
+        offsets = ragged.to_offsets(lengths)
+        targets = self.targets and Ragged(self.targets.values[index], offsets)
+        return replace(self, steps=Ragged(self.steps.values[index], offsets), targets=targets)
+
+    def take(self, rows: Ints) -> Chunk:
+        """The named rows, in that order; a row may be named more than once."""
+        return Chunk(
+            steps=ragged.take(self.steps, rows),
+            targets=self.targets and ragged.take(self.targets, rows),
+            keys=self.keys[rows],
+            rows=self.rows[rows],
+            splits=self.splits[rows],
+            views=self.views[rows],
+            windows=self.windows[rows],
+        )
+
+
+def concat(chunks: list[Chunk]) -> Chunk:
+    """The rows of several chunks, one after the other."""
+    first = chunks[0]
+    targets = None
+    if first.targets is not None:
+        targets = ragged.concat([chunk.targets for chunk in chunks if chunk.targets is not None])
+    return Chunk(
+        steps=ragged.concat([chunk.steps for chunk in chunks]),
+        targets=targets,
+        keys=np.concatenate([chunk.keys for chunk in chunks]),
+        rows=np.concatenate([chunk.rows for chunk in chunks]),
+        splits=np.concatenate([chunk.splits for chunk in chunks]),
+        views=np.concatenate([chunk.views for chunk in chunks]),
+        windows=np.concatenate([chunk.windows for chunk in chunks]),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What a technique may know beside the rows.
+
+    Args:
+        seed: of the recipe. position: of the step in its chain, so that two steps draw apart.
+        fate: for steps that choose by token: what becomes of each rank, see `vocabulary.Fate`;
+            its last entry is for tokens that the frequency table lacks.
+        complement: `(V + 1,)` the rank of each rank's reverse complement.
+    """
+
+    seed: int
+    position: int
+    fate: npt.NDArray[np.int8] | None = None
+    complement: Ints | None = None
+
+
+class Transform(Protocol):
+    """One technique of preparation: a frozen dataclass of its options.
+
+    `version` changes when the same options would give other bytes. `units` are the units of tokens
+    that it takes. `needs_ranks`: it reads token ranks, which are known after the first pass.
+    """
+
+    version: ClassVar[int]
+    kind: ClassVar[Kind]
+    units: ClassVar[tuple[str, ...]]
+    needs_ranks: ClassVar[bool]
+
+    @property
+    def views(self) -> int:
+        """Views made of each training record beside the whole; 0 for a reduction."""
+
+    @property
+    def original(self) -> Literal["keep", "drop"]:
+        """Whether training keeps view 0 beside the others."""
+
+    @property
+    def when(self) -> Literal["store", "train"]:
+        """Whether views are stored, or drawn when batches are made."""
+
+    def check(self, *, domain: str, task: Task) -> None:
+        """Refuse a domain or task that the technique cannot serve."""
+
+    def apply(self, chunk: Chunk, context: Context) -> Chunk:
+        """The chunk after this technique."""
+
+
+def as_step(name: str, position: int, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the kernels of `ragged` read of a step."""
+    return {"name": name, "position": position, **options}

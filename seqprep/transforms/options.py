@@ -1,0 +1,71 @@
+"""Options that several techniques share, and the way they select steps."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal
+
+from seqprep import ragged
+from seqprep.chunk import Chunk, Context, Kind, as_step
+from seqprep.errors import ConfigError
+from seqprep.schema import Task
+
+TOKEN_UNITS = ("word", "character", "kmer")
+ALL_UNITS = (*TOKEN_UNITS, "value")
+
+
+def check_at_least(name: str, key: str, value: int, limit: int, unit: str) -> None:
+    """Refuse what is not a whole number of at least `limit`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < limit:
+        raise ConfigError(f"{name}.{key} must be a whole number >= {limit} {unit}, got {value!r}")
+
+
+def check_choice(name: str, key: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuse what is not one of the choices."""
+    if value not in choices:
+        raise ConfigError(f"{name}.{key} must be one of {', '.join(choices)}; got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ViewOptions:
+    """What a technique that draws at random takes beside its own options (CONTRACT 14).
+
+    Args:
+        views: 0: a reduction, every row of every split once. n: augmentation, training rows get
+            views 1..n beside view 0; other splits have view 0 only.
+        original: `drop` leaves view 0 out of the training rows.
+        when: `train`: augmentation drawn afresh in each epoch, when batches are made.
+    """
+
+    name: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    kind: ClassVar[Kind] = "selects"
+    units: ClassVar[tuple[str, ...]] = ALL_UNITS
+    needs_ranks: ClassVar[bool] = False
+
+    views: int = 0
+    original: Literal["keep", "drop"] = "keep"
+    when: Literal["store", "train"] = "store"
+
+    def check_views(self) -> None:
+        """Refuse options that contradict one another."""
+        check_at_least(self.name, "views", self.views, 0, "views")
+        check_choice(self.name, "original", self.original, ("keep", "drop"))
+        check_choice(self.name, "when", self.when, ("store", "train"))
+        if self.when == "train" and self.views:
+            raise ConfigError(
+                f"{self.name}: `when: train` draws a view in every epoch; remove `views`"
+            )
+        if self.original == "drop" and not self.views:
+            raise ConfigError(f"{self.name}: `original: drop` has a meaning only with `views`")
+
+    def check(self, *, domain: str, task: Task) -> None:
+        """Selecting steps serves every domain and task."""
+
+    def apply(self, chunk: Chunk, context: Context) -> Chunk:
+        """Select steps, and per-step targets by the same index."""
+        step = as_step(self.name, context.position, asdict(self))
+        keys = ragged.draw_keys(chunk.keys, chunk.windows)
+        return chunk.pick(
+            *ragged.view_index(chunk.steps.offsets, step, keys, seed=context.seed, view=chunk.views)
+        )

@@ -1,0 +1,69 @@
+"""The other strand of DNA as a view (P8).
+
+Use it for double-stranded DNA whose label does not depend on the strand that was read. Not for
+transcripts, whose strand carries the answer, nor where a target belongs to one strand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from seqprep import ragged
+from seqprep.chunk import Chunk, Context, Kind, as_step
+from seqprep.errors import ConfigError
+from seqprep.ragged import Ragged
+from seqprep.schema import Task
+from seqprep.transforms.options import ViewOptions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReverseComplement(ViewOptions):
+    """The k-mers of a row as read on the other strand: order reversed, each one complemented.
+
+    With stride 1 this equals the k-mers of the reverse complement; with a larger stride it is the
+    same k-mers seen from the other side, so it may stand anywhere in a chain. A complement that no
+    training row holds is OOV.
+
+    Args:
+        p: share of the rows that are turned.
+        views: see ViewOptions. original: likewise. when: likewise.
+
+    >>> ReverseComplement(views=1).p
+    1.0
+    """
+
+    name: ClassVar[str] = "reverse_complement"
+    kind: ClassVar[Kind] = "views"
+    units: ClassVar[tuple[str, ...]] = ("kmer",)
+    needs_ranks: ClassVar[bool] = True
+
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.p, int | float) or not 0 < self.p <= 1:
+            raise ConfigError(f"reverse_complement.p must be in (0, 1], got {self.p!r}")
+        self.check_views()
+
+    def check(self, *, domain: str, task: Task) -> None:
+        """Refuse targets that belong to one strand."""
+        if task == "translate":
+            raise ConfigError(
+                "reverse_complement does not fit task: translate: the target belongs to the "
+                "strand that was given; remove the step"
+            )
+
+    def apply(self, chunk: Chunk, context: Context) -> Chunk:
+        """Turn the drawn rows round and complement their k-mers."""
+        assert context.complement is not None
+        step = as_step(self.name, context.position, asdict(self))
+        keys = ragged.draw_keys(chunk.keys, chunk.windows)
+        draw = {"seed": context.seed, "view": chunk.views}
+        turned = ragged.mirrored_rows(step, keys, **draw)
+        result = chunk.pick(*ragged.view_index(chunk.steps.offsets, step, keys, **draw))
+        values = result.steps.values
+        per_step = np.repeat(turned, result.lengths)
+        values = np.where(per_step, context.complement[values].astype(values.dtype), values)
+        return replace(result, steps=Ragged(values, result.steps.offsets))
