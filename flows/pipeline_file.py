@@ -266,12 +266,13 @@ def _one_line(error: Exception) -> str:
 
 def _explain(error: ValidationError) -> str:
     lines: list[str] = []
-    unions: set[tuple[str, ...]] = set()
+    said: list[tuple[str, ...]] = []
     for item in error.errors():
         path = tuple(str(part) for part in item["loc"] if not _is_type(part))
-        if path in unions:
+        # Each member of a union complains; the first, which went deepest, is enough.
+        if any(other[: len(path)] == path for other in said):
             continue
-        unions.add(path)
+        said.append(path)
         lines.append(_line(path, item))
     shown = lines[:5] + ([f"and {len(lines) - 5} more"] if len(lines) > 5 else [])
     return "\n  ".join(shown)
@@ -292,7 +293,8 @@ def _line(path: tuple[str, ...], item: Any) -> str:
     if isinstance(cause, ConfigError | JobError | NotBuiltError):
         text = str(cause)
         return text if not path or text.startswith((where, *_roots())) else f"{where}: {text}"
-    return f"{where}: {item['msg'].lower()}, got {item['input']!r}"
+    expected = item["msg"].lower().replace("valid tuple", "list").replace("input", "it", 1)
+    return f"{where}: {expected}, got {item['input']!r}"
 
 
 def _roots() -> tuple[str, ...]:

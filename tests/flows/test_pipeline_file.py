@@ -1,0 +1,186 @@
+"""A pipeline file is checked before work starts, and every message says where and what to do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.pipeline_file import Pipeline, build, json_schema, load, override, to_json
+from seqprep.errors import ConfigError
+from tests.conftest import ROOT
+
+MINIMAL = {"dataset": "a", "source": {"domain": "text", "path": "x"}}
+
+
+def refused(**changes: Any) -> str:
+    """The message that a wrong pipeline gets."""
+    body = json.loads(json.dumps(MINIMAL))
+    for key, value in changes.items():
+        place = body
+        *parents, last = key.split("__")
+        for part in parents:
+            place = place.setdefault(part, {})
+        place[last] = value
+    with pytest.raises(ConfigError) as error:
+        build(body)
+    return str(error.value)
+
+
+def test_a_minimal_file_is_enough() -> None:
+    """Would break if a key without need lost its default."""
+    spec = build(MINIMAL)
+    assert (spec.source.task, spec.split.by, spec.train.epochs) == ("classify", "hash", 10)
+
+
+def test_json_of_a_pipeline_builds_the_same_pipeline() -> None:
+    """Would break if a deployment's parameters or a bundle lost a key on the way."""
+    spec = build({**MINIMAL, "source": {**MINIMAL["source"], "label": {"from": "file"}}})  # type: ignore[dict-item]
+    assert build(json.loads(json.dumps(to_json(spec)))) == spec
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"source__pth": "y"}, ["source.pth", "unknown key", "did you mean path?"]),
+        ({"traim": {}}, ["traim", "did you mean train?"]),
+        ({"train__model__hiden": 3}, ["train.model.hiden", "did you mean hidden?"]),
+        ({"split__by": "hsh"}, ["split.by", "'hash'", "'hsh'"]),
+        ({"dataset": "../x"}, ["dataset", "[a-z0-9]", "'../x'"]),
+        ({"prepare__recipe": "A b"}, ["prepare.recipe", "'A b'"]),
+        ({"train__epochs": -1}, ["train.epochs", ">= 1", "-1"]),
+        ({"train__epochs": "many"}, ["train.epochs", "integer", "'many'"]),
+        ({"prepare__buckets": 0}, ["prepare.buckets", ">= 1", "0"]),
+        (
+            {"split": {"train": 0.8, "validation": 0.1, "test": 0.2}},
+            ["split", "must be 1", "0.8 + 0.1 + 0.2 = 1.1"],
+        ),
+        ({"source__label": {"from": "header"}, "source__channels": ["a"]}, ["channels", "eeg"]),
+        ({"source__label": {"from": "file", "pattern": "abc"}}, ["pattern", "group"]),
+        ({"source__label": {"from": "file", "pattern": "("}}, ["regular expression"]),
+        ({"prepare__steps": [{"trunkate": {"length": 3}}]}, ["trunkate", "truncate"]),
+        ({"prepare__steps": [{"truncate": {"length": -3}}]}, ["length", ">= 1", "-3"]),
+        ({"prepare__steps": [{"truncate": {"lenght": 3}}]}, ["lenght", "length"]),
+        ({"prepare__memory": "a lot"}, ["prepare.memory", "512MB", "'a lot'"]),
+        ({"source__task": "translate"}, ["translate", "target"]),
+        ({"split": {"by": "time"}}, ["time", "each step"]),
+        ({"train__model__name": "encoder_decoder"}, ["encoder_decoder", "lstm"]),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_remedy(
+    changes: dict[str, Any], parts: list[str]
+) -> None:
+    """Would break if a wrong key or value were accepted, or the message lost its place."""
+    message = refused(**changes)
+    for part in parts:
+        assert part in message, message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train__backpropagation__mode": "exact"},
+        {"train__model__name": "hierarchical"},
+        {"prepare__tokens__unit": "symbol"},
+        {"source__task": "reconstruct"},
+        {"train__processes": 2},
+        {"prepare__steps": [{"idf": {}}]},
+    ],
+)
+def test_what_is_not_built_yet_is_refused_by_name(changes: dict[str, Any]) -> None:
+    """Would break if a key of the contract were silently ignored."""
+    assert "not built yet" in refused(**changes)
+
+
+def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
+    """Would break if YAML kept the last of two values without a word."""
+    path = tmp_path / "p.yaml"
+    path.write_text("dataset: a\nsource: {domain: text, path: x}\ndataset: b\n")
+    with pytest.raises(ConfigError, match=r"line 3: the key 'dataset' stands there twice"):
+        load(path)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "dataset: [\n", "\x00"])
+def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    """Would break if an empty or broken file ended in a traceback."""
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"p\.yaml"):
+        load(path)
+
+
+def test_no_pickle_no_tags(tmp_path: Path) -> None:
+    """Would break if YAML could run code."""
+    path = tmp_path / "p.yaml"
+    path.write_text("dataset: !!python/object/apply:os.system ['true']\n")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load(path)
+
+
+def test_set_changes_a_key_and_makes_paths_relative_to_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would break if --set lost nested keys, or resolved paths against the pipeline file."""
+    monkeypatch.chdir(tmp_path)
+    body: dict[str, Any] = {"source": {"path": "x"}}
+    override(body, "source.path=here")
+    override(body, "train.optimizer.lr=0.1")
+    assert body["source"]["path"] == str(tmp_path / "here")
+    assert body["train"] == {"optimizer": {"lr": 0.1}}
+
+
+@pytest.mark.parametrize("text", ["a", "=3", "dataset.x=1"])
+def test_a_wrong_set_is_refused(text: str) -> None:
+    """Would break if a typing mistake in --set were dropped."""
+    with pytest.raises(ConfigError, match="--set"):
+        override({"dataset": "a"}, text)
+
+
+def test_split_by_column_keeps_the_column() -> None:
+    """Would break if prepare could not see the column that the split needs."""
+    spec = build({**MINIMAL, "split": {"by": "column", "column": "year", "test": [2005]}})
+    assert "year" in spec.source.keep
+
+
+def all_keys(cls: type = Pipeline) -> set[str]:
+    """Every key of every dataclass below `cls`, as a person writes it."""
+    import flows.pipeline_file as module
+
+    classes = [c for c in module._CLASSES if is_dataclass(c)]
+    return {f.name.rstrip("_") for c in classes for f in fields(c)} if cls is Pipeline else set()
+
+
+def test_the_reference_file_names_every_key() -> None:
+    """Would break if a key were added without a word in data/reference.yaml."""
+    text = (ROOT / "data" / "reference.yaml").read_text(encoding="utf-8")
+    missing = {key for key in all_keys() if f"{key}:" not in text}
+    assert not missing
+
+
+def test_the_reference_file_is_valid() -> None:
+    """Would break if the annotated example could not be run."""
+    spec = load(ROOT / "data" / "reference.yaml")
+    assert build(to_json(spec)) == spec
+
+
+def test_every_pipeline_file_of_the_project_is_valid() -> None:
+    """Would break if a shipped pipeline file went stale."""
+    files = sorted((ROOT / "data").rglob("*.yaml"))
+    assert len(files) >= 5
+    for file in files:
+        assert load(file).dataset
+
+
+def test_the_schema_accepts_the_reference_and_refuses_an_unknown_key() -> None:
+    """Would break if `seqprep schema` described another file than the loader reads."""
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(json_schema())
+    body = yaml.safe_load((ROOT / "data" / "reference.yaml").read_text(encoding="utf-8"))
+    assert list(validator.iter_errors(body)) == []
+    assert list(validator.iter_errors({**body, "nonsense": 1}))
+    assert list(validator.iter_errors({**body, "prepare": {"steps": [{"nonsense": {}}]}}))
