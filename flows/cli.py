@@ -51,8 +51,6 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Ingest, prepare and train: from raw files to a scored model."""
-    if not files:
-        raise _usage("run needs a pipeline file, e.g. seqprep run data/text.yaml")
     _prepare_for_flow(files, settings)
     from flows.pipeline import pipeline
     from flows.show import run_table
@@ -109,8 +107,8 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict new raw files, with exactly the preprocessing of the training."""
-    if not inputs:
-        raise _usage("predict needs input files or folders after the bundle")
+    if not (bundle / "manifest.json").is_file():
+        raise _usage(f"{bundle}: not a model bundle (it has no manifest.json)")
     _start_prefect()
     from flows.predict import predict as predict_flow
 

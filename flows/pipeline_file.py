@@ -228,11 +228,10 @@ def override(body: dict[str, Any], text: str) -> None:
     if not equals or not key:
         raise ConfigError(f"--set needs KEY=VALUE, e.g. train.epochs=3, got {text!r}")
     try:
-        parsed = yaml.load(value, Loader=_StrictLoader)
+        path = key in PATH_KEYS
+        parsed = str(Path.cwd() / value) if path else yaml.load(value, Loader=_StrictLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {key}: not valid YAML: {_one_line(error)}") from error
-    if key in PATH_KEYS and isinstance(parsed, str):
-        parsed = str(Path.cwd() / parsed)
     *parents, last = key.split(".")
     place: Any = body
     for part in parents:

@@ -1,0 +1,162 @@
+"""The command line as a person meets it: real processes, real files, exit status and messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import ROOT
+
+QUICK = ("--set", "train.epochs=1")
+
+
+def seqprep(*arguments: str | Path, cwd: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command and check its exit status."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from flows.cli import main; main()", *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def last_json(done: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """One pipeline run on the text sample, through Prefect: its folder and its JSON."""
+    folder = tmp_path_factory.mktemp("run")
+    done = seqprep("run", ROOT / "data" / "text.yaml", *QUICK, "--json", cwd=folder)
+    return folder, last_json(done)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Would break if `--help` waited for torch, prefect or polars to be imported."""
+    code = (
+        "import sys, contextlib, io\n"
+        "from flows.cli import app\n"
+        "out = io.StringIO()\n"
+        "with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit): app(['--help'])\n"
+        "assert 'Ingest, prepare and train' in out.getvalue()\n"
+        "print([m for m in ('torch', 'prefect', 'polars', 'deltalake') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_run_tells_what_it_made(finished: tuple[Path, dict[str, Any]]) -> None:
+    """Would break if the JSON of `run` lost a key that scripts read."""
+    folder, done = finished
+    assert done["sequences"].keys() >= {"version", "rows", "rejected", "reused"}
+    assert done["examples"].keys() >= {"version", "rows", "padding_share", "reused"}
+    assert done["metrics"]["test"].keys() >= {"accuracy", "macro_f1", "majority"}
+    assert done["seconds"].keys() >= {"ingest", "prepare", "train"}
+    assert done["baselines"]["test"].keys() >= {"majority", "length", "naive_bayes"}
+    report = Path(done["report"])
+    text = report.read_text(encoding="utf-8")
+    for name in ("lengths", "padding", "learning_curves", "confusion"):
+        image = report.parent / f"{name}.png"
+        assert image.read_bytes().startswith(b"\x89PNG")
+        assert f"({name}.png)" in text
+    assert (folder / "store").is_dir()
+
+
+def test_a_second_run_reuses_everything_and_says_so(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
+    """Would break if unchanged work were done again, or silently skipped."""
+    folder, first = finished
+    again = seqprep("run", ROOT / "data" / "text.yaml", *QUICK, "--json", cwd=folder)
+    second = last_json(again)
+    assert second["sequences"]["reused"]
+    assert second["examples"]["reused"]
+    assert second["train"]["reused"]
+    assert second["bundle"] == first["bundle"]
+    assert again.stderr.count("reused") == 3
+
+
+def test_predict_gives_one_row_a_record_and_an_error_for_a_bad_one(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Would break if a record that cannot be read vanished from the predictions."""
+    _, done = finished
+    documents = sorted((ROOT / "data" / "text").rglob("*.txt"))[:3]
+    (tmp_path / "in").mkdir()
+    for document in documents:
+        (tmp_path / "in" / document.name).write_bytes(document.read_bytes())
+    (tmp_path / "in" / "zz-empty.txt").write_text("")
+    out = tmp_path / "out.parquet"
+    seqprep("predict", done["bundle"], tmp_path / "in", "--out", out, cwd=tmp_path)
+    rows = pq.read_table(out).to_pylist()
+    assert len(rows) == 4
+    assert [row["error"] is None for row in rows] == [True, True, True, False]
+    assert "empty" in rows[-1]["error"]
+    for row in rows[:3]:
+        assert sum(row["probabilities"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_show_and_verify_read_a_store(finished: tuple[Path, dict[str, Any]]) -> None:
+    """Would break if a store could not be looked at, or verify checked nothing."""
+    folder, done = finished
+    shown = seqprep("show", cwd=folder).stdout
+    for part in ("sequences", "examples, recipe", "labels", "buckets", "models", "before"):
+        assert part in shown
+    assert last_json(seqprep("verify", "--json", cwd=folder))["files"] > 10
+    assert last_json(seqprep("verify", done["bundle"], "--json", cwd=folder))["files"] >= 4
+
+
+def test_verify_names_an_altered_file(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Would break if a flipped byte in a bundle went unnoticed."""
+    import shutil
+
+    _, done = finished
+    copy = tmp_path / "bundle"
+    shutil.copytree(done["bundle"], copy)
+    weights = copy / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    refused = seqprep("verify", copy, cwd=tmp_path, status=2)
+    assert "weights.safetensors" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["run", "nothing.yaml"], ["nothing.yaml", "no such pipeline file"]),
+        (["run"], ["FILES", "requires an argument"]),
+        (["runn"], ["runn"]),
+        (["train", ROOT / "data" / "text.yaml"], ["run `seqprep run`"]),
+        (["show", "nowhere"], ["nowhere", "no dataset here"]),
+        (["predict", "nowhere", "x.txt", "--out", "y.parquet"], ["nowhere"]),
+        (["run", ROOT / "data" / "text.yaml", "--set", "train.epoch=1"], ["did you mean epochs?"]),
+        (["run", ROOT / "data" / "text.yaml", "--set", "source.path=no"], ["source.path", "/no;"]),
+    ],
+)
+def test_wrong_use_is_one_clear_message_and_status_2(
+    arguments: list[str | Path], parts: list[str], tmp_path: Path
+) -> None:
+    """Would break if a mistake ended in a traceback, silence or another status."""
+    refused = seqprep(*arguments, cwd=tmp_path, status=2)
+    for part in parts:
+        assert part in refused.stderr
