@@ -1,12 +1,13 @@
 """What a person writes about learning: the model, the optimiser and the training run.
 
-Frozen dataclasses with every key under `train` in the pipeline file. A key of the contract that this
-version does not do yet is refused by name. Standard library only, so that a bare GPU node, the command
-line and a Prefect deployment all read the same job.
+Frozen dataclasses with every key under `train` in the pipeline file. A key of the contract that
+this version does not do yet is refused by name. Standard library only, so that a bare GPU node, the
+command line and a Prefect deployment all read the same job.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -34,6 +35,20 @@ def _not_built(what: str) -> JobError:
 def _check(ok: bool, key: str, rule: str, value: object) -> None:
     if not ok:
         raise JobError(f"train.{key} must be {rule}, got {value!r}")
+
+
+def parse_bytes(value: str | int, *, key: str) -> int:
+    """Bytes from a number or a text such as `512MB` (MB = 2**20 bytes).
+
+    >>> parse_bytes("1GB", key="memory")
+    1073741824
+    """
+    if isinstance(value, int):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", value, re.IGNORECASE)
+    if match is None:
+        raise JobError(f"{key} must be a size such as 512MB, got {value!r}")
+    return int(float(match[1]) * 1024 ** (" KMGT".index(match[2].upper()) if match[2] else 0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -302,6 +317,9 @@ class Train:
             value = getattr(self, key)
             _check(value is None or value >= 1, key, ">= 1", value)
         _check(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
+        _check(
+            parse_bytes(self.memory, key="train.memory") >= 2**20, "memory", ">= 1MB", self.memory
+        )
         _check(self.checkpoint_minutes > 0, "checkpoint_minutes", "> 0", self.checkpoint_minutes)
         if self.processes > 1:
             raise _not_built("train.processes")

@@ -1,0 +1,34 @@
+"""One model a file, and MODELS, which names them all."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from models.architectures.encoder_decoder import EncoderDecoder
+from models.architectures.lstm import PooledLSTM
+from models.config import Model
+from models.shape import Shape
+
+MODELS: dict[str, type[PooledLSTM] | type[EncoderDecoder]] = {
+    "lstm": PooledLSTM,
+    "encoder_decoder": EncoderDecoder,
+}
+
+
+def build(config: Model, shape: Shape, *, bf16: bool = False) -> nn.Module:
+    """The model that the options name, with fresh weights.
+
+    Args:
+        config: the model's options.
+        shape: of the data.
+        bf16: run the core under autocast.
+
+    Returns:
+        The model, on the default device.
+
+    Raises:
+        ValueError: if there is no such model, or it does not do the task.
+    """
+    if config.name not in MODELS:
+        raise ValueError(f"unknown model {config.name!r}; choose from {sorted(MODELS)}")
+    return MODELS[config.name](config, shape, bf16=bf16)

@@ -1,0 +1,238 @@
+"""Encoder-decoder: source steps to target symbols, with attention and a teacher-forcing schedule.
+
+The decoder reads its previous symbols with an LSTM and then attends to the encoder's states by
+content and by place: a place in the source moves on with every symbol, at a learned pace, and how
+sharply it counts is learned too (so a task that runs backwards can switch it off). Since attention
+does not feed back into the recurrence, all target steps are computed at once under full teacher
+forcing.
+
+Legend: B rows, T encoder steps, S target steps, H units, F encoder features, V target ids.
+Source: attention by content, Luong et al. 2015, doi:10.18653/v1/D15-1166; by place, Graves 2013,
+arXiv:1308.0850; scheduled sampling, Bengio et al. 2015, arXiv:1506.03099.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.config import JobError, Model
+from models.front import Front
+from models.head import Head
+from models.recurrent import LSTM, State
+from models.shape import Shape, TensorBatch, step_mask
+from seqprep.schema import BOS, EOS, PAD
+
+SHORTEST_LIMIT = 16
+"""Symbols that every output may have, however short its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the decoder knows of the source, and where it stands.
+
+    Args:
+        states: of the encoder `(B, T, F)`. keys: for attention `(B, T, H)`.
+        mask: real steps `(B, T)`. limit: longest output of each row `(B,)`.
+        state: of the decoder. place: in the source `(B,)`.
+    """
+
+    states: Tensor
+    keys: Tensor
+    mask: Tensor
+    limit: Tensor
+    state: State
+    place: Tensor
+
+    def take(self, rows: Tensor) -> Memory:
+        """The named rows, in that order."""
+        h, c = self.state
+        return Memory(
+            self.states[rows],
+            self.keys[rows],
+            self.mask[rows],
+            self.limit[rows],
+            (h[:, rows], c[:, rows]),
+            self.place[rows],
+        )
+
+
+class EncoderDecoder(nn.Module):
+    """See the module.
+
+    Args:
+        config: the model's options.
+        shape: of the data.
+        bf16: run the encoder under autocast.
+    """
+
+    def __init__(self, config: Model, shape: Shape, *, bf16: bool = False) -> None:
+        super().__init__()
+        if shape.task != "translate":
+            raise JobError(
+                f"train.model.name: encoder_decoder does task translate only, not {shape.task!r}; "
+                "choose lstm"
+            )
+        hidden, layers = config.hidden, config.layers
+        self.front = Front(config, shape)
+        self.core = LSTM(
+            self.front.features,
+            hidden,
+            layers=layers,
+            bidirectional=config.bidirectional,
+            dropout=config.dropout,
+            bf16=bf16,
+        )
+        self.bridge = nn.Linear(self.core.features, 2 * layers * hidden)
+        self.embedding = nn.Embedding(shape.outputs, config.embedding, padding_idx=PAD)
+        self.decoder = LSTM(config.embedding, hidden, layers=layers, dropout=config.dropout)
+        self.attend = config.attention
+        if self.attend:
+            self.key = nn.Linear(self.core.features, hidden, bias=False)
+            self.query = nn.Linear(hidden, hidden, bias=False)
+            self.pace = nn.Linear(hidden, 1)
+            self.sharpness = nn.Parameter(torch.tensor(-2.0))
+            self.combine = nn.Linear(hidden + self.core.features, hidden)
+        self.head = Head(hidden, config, shape.outputs)
+        self.layers, self.hidden, self.beam = layers, hidden, config.beam
+        self.max_target, self.schedule = config.max_target, config.teacher_forcing
+        self.share = config.teacher_forcing[0]
+
+    def set_progress(self, share: float) -> None:
+        """Move along the teacher-forcing schedule; `share` of the training is done."""
+        first, last = self.schedule
+        self.share = first + (last - first) * share
+
+    def prime(self, source_steps: float, target_symbols: float) -> None:
+        """Start the pace of attention at the ratio of mean lengths, both of training rows."""
+        if self.attend:
+            pace = source_steps / self.front.stride / max(1.0, target_symbols)
+            nn.init.zeros_(self.pace.weight)
+            nn.init.constant_(self.pace.bias, math.log(math.expm1(min(max(pace, 0.01), 50.0))))
+
+    def forward(self, batch: TensorBatch) -> Tensor:
+        """Logits `(B, S, V)` of each target symbol and the closing EOS, given those before it."""
+        assert batch.target_tokens is not None
+        memory = self.encode(batch)
+        true_BS = functional.pad(batch.target_tokens[:, :-1], (1, 0), value=BOS)
+        if self.share >= 1.0 or not self.training:
+            return self.decode(true_BS, memory)[0]
+        logits, previous_B = [], true_BS[:, 0]
+        for step in range(true_BS.shape[1]):
+            if step:
+                forced = torch.rand(len(true_BS), device=true_BS.device) < self.share
+                previous_B = torch.where(forced, true_BS[:, step], previous_B)
+            out, memory = self.decode(previous_B[:, None], memory)
+            logits.append(out)
+            previous_B = out[:, 0].argmax(-1)
+        return torch.cat(logits, dim=1)
+
+    def encode(self, batch: TensorBatch) -> Memory:
+        """Read the source."""
+        x_BTF, lengths_B = self.front(batch)
+        states_BTF = self.core(x_BTF, lengths_B)
+        final = torch.tanh(self.bridge(self.core.final(states_BTF, lengths_B)))
+        h, c = final.view(len(final), 2, self.layers, self.hidden).permute(1, 2, 0, 3).contiguous()
+        limit = torch.ceil(lengths_B * self.max_target).long().clamp(min=SHORTEST_LIMIT)
+        keys = self.key(states_BTF) if self.attend else states_BTF[:, :, :0]
+        mask_BT = step_mask(lengths_B, states_BTF.shape[1])
+        place_B = states_BTF.new_zeros(len(lengths_B))
+        return Memory(states_BTF, keys, mask_BT, limit, (h, c), place_B)
+
+    def decode(self, previous_BS: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """Go on by S symbols.
+
+        Args:
+            previous_BS: the symbol before each, BOS first.
+            memory: from encode or the last call.
+
+        Returns:
+            Logits `(B, S, V)`, and the memory after them.
+        """
+        rows, steps = previous_BS.shape
+        lengths_B = torch.full((rows,), steps, device=previous_BS.device)
+        out_BSH, state = self.decoder.carry(self.embedding(previous_BS), lengths_B, memory.state)
+        memory = replace(memory, state=state)
+        if self.attend:
+            out_BSH, memory = self._attend(out_BSH, memory)
+        logits: Tensor = self.head(out_BSH)
+        return logits, memory
+
+    def _attend(self, out_BSH: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        pace_BS = functional.softplus(self.pace(out_BSH))[:, :, 0]
+        after_BS = memory.place[:, None] + pace_BS.cumsum(1)
+        place_BS = after_BS - pace_BS
+        steps = torch.arange(memory.mask.shape[1], device=out_BSH.device)
+        distance_BST = steps - place_BS[:, :, None]
+        scores_BST = self.query(out_BSH) @ memory.keys.transpose(1, 2) / self.hidden**0.5
+        scores_BST = scores_BST - functional.softplus(self.sharpness) * distance_BST.square()
+        scores_BST = scores_BST.masked_fill(~memory.mask[:, None], -torch.inf)
+        context_BSF = torch.softmax(scores_BST, dim=-1) @ memory.states
+        combined = torch.tanh(self.combine(torch.cat([out_BSH, context_BSF], dim=-1)))
+        return combined, replace(memory, place=after_BS[:, -1])
+
+    @torch.no_grad()
+    def generate(self, batch: TensorBatch) -> list[list[int]]:
+        """Target ids of each row without BOS and EOS, greedily or with `beam` beams.
+
+        A row's length limit comes from its own source, so the rest of the batch does not matter.
+        """
+        memory = self.encode(batch)
+        return self._greedy(memory) if self.beam == 1 else self._search(memory, self.beam)
+
+    def _greedy(self, memory: Memory) -> list[list[int]]:
+        rows = len(memory.limit)
+        previous_B = torch.full((rows,), BOS, device=memory.limit.device)
+        done_B = torch.zeros_like(previous_B, dtype=torch.bool)
+        symbols = []
+        while not bool(done_B.all()):
+            logits, memory = self.decode(previous_B[:, None], memory)
+            previous_B = _allowed(logits[:, 0]).argmax(-1)
+            previous_B = torch.where(done_B, EOS, previous_B)
+            symbols.append(previous_B)
+            done_B = done_B | (previous_B == EOS) | (memory.limit <= len(symbols))
+        return [_until_eos(row) for row in torch.stack(symbols, dim=1).tolist()]
+
+    def _search(self, memory: Memory, beams: int) -> list[list[int]]:
+        """Beam search; finished beams are ranked by mean log-probability a symbol."""
+        rows, device = len(memory.limit), memory.limit.device
+        memory = memory.take(torch.arange(rows, device=device).repeat_interleave(beams))
+        base_B1 = torch.arange(rows, device=device)[:, None] * beams
+        score_BK = torch.full((rows, beams), -torch.inf, device=device)
+        score_BK[:, 0] = 0.0
+        done_BK = torch.zeros(rows, beams, dtype=torch.bool, device=device)
+        count_BK = torch.zeros(rows, beams, device=device)
+        symbols = torch.full((rows, beams, 1), BOS, device=device)
+        limit_B1 = memory.limit.view(rows, beams)[:, :1]
+        while not bool(done_BK.all()):
+            logits, memory = self.decode(symbols[:, :, -1].reshape(-1, 1), memory)
+            log_p = torch.log_softmax(_allowed(logits[:, 0]), dim=-1).view(rows, beams, -1)
+            closed = torch.full_like(log_p, -torch.inf)
+            closed[:, :, EOS] = 0.0  # a finished beam stays as it is
+            total = score_BK[:, :, None] + torch.where(done_BK[:, :, None], closed, log_p)
+            length = (count_BK + ~done_BK)[:, :, None]
+            best = (total / length).flatten(1).topk(beams, dim=1).indices
+            beam_BK, symbol_BK = best // log_p.shape[-1], best % log_p.shape[-1]
+            score_BK = total.flatten(1).gather(1, best)
+            count_BK = length[:, :, 0].gather(1, beam_BK)
+            done_BK = done_BK.gather(1, beam_BK) | (symbol_BK == EOS)
+            symbols = symbols.gather(1, beam_BK[:, :, None].expand_as(symbols))
+            symbols = torch.cat([symbols, symbol_BK[:, :, None]], dim=-1)
+            memory = memory.take((base_B1 + beam_BK).flatten())
+            done_BK = done_BK | (limit_B1 <= symbols.shape[-1] - 1)
+        return [_until_eos(row) for row in symbols[:, 0, 1:].tolist()]
+
+
+def _allowed(logits_BV: Tensor) -> Tensor:
+    """Logits without the ids that never stand in an output."""
+    logits_BV = logits_BV.clone()
+    logits_BV[:, [PAD, BOS]] = -torch.inf
+    return logits_BV
+
+
+def _until_eos(symbols: list[int]) -> list[int]:
+    return symbols[: symbols.index(EOS)] if EOS in symbols else symbols

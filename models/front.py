@@ -1,0 +1,94 @@
+"""What stands before the recurrent core: embedding, one-hot or values, then strided convolutions.
+
+Convolutions see zeros after a row's end, so padding never reaches a real output, and T steps become
+ceil(T / stride): cost is steps, so on long signals and DNA shorten first.
+
+Legend: B rows, T steps, F features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.config import Conv, JobError, Model
+from models.shape import Shape, TensorBatch, step_mask
+from seqprep.schema import PAD
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "gelu": functional.gelu,
+    "tanh": torch.tanh,
+    "none": torch.clone,
+}
+
+
+class Front(nn.Module):
+    """Inputs to features of the core.
+
+    Args:
+        config: the model's options.
+        shape: of the data.
+    """
+
+    def __init__(self, config: Model, shape: Shape) -> None:
+        super().__init__()
+        self.vocab_size, self.one_hot = shape.vocab_size, config.input == "one_hot"
+        features = shape.channels
+        if shape.vocab_size is not None:
+            features = shape.vocab_size if self.one_hot else config.embedding
+            if not self.one_hot:
+                self.embedding = nn.Embedding(shape.vocab_size, features, padding_idx=PAD)
+        elif self.one_hot:
+            raise JobError("train.model.input: one_hot needs tokens; these sequences are values")
+        self.dropout = nn.Dropout(config.input_dropout)
+        self.convolutions = nn.ModuleList()
+        self.stride = 1
+        for conv in config.front.conv:
+            self.convolutions.append(StridedConvolution(features, conv))
+            features, self.stride = conv.channels, self.stride * conv.stride
+        self.features = features
+
+    def forward(self, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+        """Features `(B, T', F)`, which mean nothing after the end, and their lengths `(B,)`."""
+        x_BTF, lengths_B = self.dropout(self._features(batch.inputs)), batch.lengths
+        for convolution in self.convolutions:
+            x_BTF, lengths_B = convolution(x_BTF, lengths_B)
+        return x_BTF, lengths_B
+
+    def _features(self, inputs: Tensor) -> Tensor:
+        if self.vocab_size is None:
+            return inputs
+        if self.one_hot:
+            return functional.one_hot(inputs, self.vocab_size).float()
+        embedded: Tensor = self.embedding(inputs)
+        return embedded
+
+
+class StridedConvolution(nn.Module):
+    """A convolution that T steps leave as ceil(T / stride).
+
+    Args:
+        features: of an input step.
+        config: channels, kernel, stride and activation.
+    """
+
+    def __init__(self, features: int, config: Conv) -> None:
+        super().__init__()
+        self.kernel, self.stride = config.kernel, config.stride
+        self.activation = _ACTIVATIONS[config.activation]
+        self.convolution = nn.Conv1d(features, config.channels, config.kernel, config.stride)
+
+    def forward(self, x_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Output step j is centred on input steps j x stride to (j + 1) x stride - 1."""
+        steps = x_BTF.shape[1]
+        x_BTF = x_BTF * step_mask(lengths_B, steps)[:, :, None]
+        outputs = -(-steps // self.stride)
+        left = (self.kernel - self.stride) // 2
+        right = (outputs - 1) * self.stride + self.kernel - left - steps
+        x_BFT = functional.pad(x_BTF.transpose(1, 2), (left, right))
+        out = self.activation(self.convolution(x_BFT)).transpose(1, 2)
+        return out, (lengths_B + self.stride - 1) // self.stride

@@ -1,0 +1,304 @@
+"""Fit a model: updates, epochs, the best weights on validation, and the guard.
+
+Every batch seeds its own random numbers from (seed, batch number), so a run that was stopped
+anywhere goes on bit for bit from its weights and counters.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models import metrics, outputs
+from models.architectures.encoder_decoder import EncoderDecoder
+from models.config import JobError, Train
+from models.objectives import Objective
+from models.optimize import Clipped, clip, learning_rate, set_learning_rate
+from models.shape import to_tensors
+from seqprep.batches import Batch, BatchSource, Plan
+from seqprep.errors import SeqprepError
+from seqprep.schema import Task
+
+logger = logging.getLogger(__name__)
+
+_SELECTABLE: dict[Task, tuple[str, ...]] = {
+    "classify": ("loss", "accuracy", "macro_f1"),
+    "label_steps": ("loss", "accuracy", "macro_f1"),
+    "regress": ("loss", "rmse"),
+    "regress_steps": ("loss", "rmse"),
+    "translate": ("loss", "token_accuracy"),
+}
+
+
+class Stopped(Exception):  # noqa: N818
+    """The run was asked to stop, and its checkpoint is written."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """Where a run stands; all of it goes into the checkpoint.
+
+    Args:
+        epoch: epochs done. batch: batches done of the next one. seen: batches in all.
+        updates: steps of the optimiser. skipped: batches that were not finite; bad_in_row: the
+            last ones of these.
+        best_score, best_epoch: of validation; waited: epochs since.
+        loss, weight: sums over the epoch so far. clipped: its clipped updates. epoch_seconds.
+        steps, computed: real and computed steps in all. seconds: of training and evaluation.
+        resumed: how often the run was taken up again.
+        history: one object an epoch.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    seen: int = 0
+    updates: int = 0
+    skipped: int = 0
+    bad_in_row: int = 0
+    best_score: float | None = None
+    best_epoch: int | None = None
+    waited: int = 0
+    loss: float = 0.0
+    weight: int = 0
+    clipped: int = 0
+    epoch_seconds: float = 0.0
+    steps: int = 0
+    computed: int = 0
+    train_seconds: float = 0.0
+    seconds: float = 0.0
+    resumed: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+@dataclass(kw_only=True, slots=True)
+class Run:
+    """A model in training.
+
+    Args:
+        model, optimizer: being changed. objective: with class weights and smoothing; plain: as
+            evaluation uses it. options: of the job. device: of the model.
+        majority: code of the most frequent training class, where there are classes.
+        progress: counters. best: weights of the best epoch, {} before it.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    objective: Objective
+    plain: Objective
+    options: Train
+    device: torch.device
+    majority: int | None = None
+    progress: Progress = field(default_factory=Progress)
+    best: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hooks:
+    """What the loop tells the outside.
+
+    Args:
+        log: takes an event's name and its fields. save: writes a checkpoint.
+        stopping: whether the run shall stop after this update.
+    """
+
+    log: Callable[[str, dict[str, Any]], None]
+    save: Callable[[], None]
+    stopping: Callable[[], bool]
+
+
+def check_selection(options: Train, task: Task) -> None:
+    """Refuse to select by a figure that the task does not have."""
+    if options.select_by not in _SELECTABLE[task]:
+        raise JobError(
+            f"train.select_by: {options.select_by} is not a figure of task {task!r}; choose from "
+            f"{', '.join(_SELECTABLE[task])}"
+        )
+
+
+def fit(run: Run, train: BatchSource, validation: BatchSource, hooks: Hooks) -> None:
+    """Train until the epochs or updates are done, or waiting has lasted too long.
+
+    Raises:
+        Stopped: when asked to stop; the checkpoint is written.
+        SeqprepError: after `guard` updates in a row without a finite loss and gradient.
+    """
+    saved = time.monotonic()
+    while not finished(run):
+        plan = train.plan(run.progress.epoch)
+        for batch in train.batches(plan, start=run.progress.batch):
+            _step(run, batch, plan, hooks)
+            if hooks.stopping():
+                hooks.save()
+                raise Stopped
+            if time.monotonic() - saved > 60 * run.options.checkpoint_minutes:
+                hooks.save()
+                saved = time.monotonic()
+            if run.options.updates is not None and run.progress.seen >= run.options.updates:
+                break
+        _end_epoch(run, validation, hooks)
+        hooks.save()
+        saved = time.monotonic()
+
+
+def finished(run: Run) -> bool:
+    """Whether nothing is left to do."""
+    options, progress = run.options, run.progress
+    if options.early_stopping is not None and progress.waited >= options.early_stopping:
+        return True
+    if options.updates is not None:
+        return progress.seen >= options.updates
+    assert options.epochs is not None
+    return progress.epoch >= options.epochs
+
+
+def share_done(run: Run, batches: int) -> float:
+    """The share of the training that is done in the middle of the next update."""
+    if run.options.updates is not None:
+        return (run.progress.seen + 0.5) / run.options.updates
+    assert run.options.epochs is not None
+    return (run.progress.epoch + (run.progress.batch + 0.5) / batches) / run.options.epochs
+
+
+def _step(run: Run, batch: Batch, plan: Plan, hooks: Hooks) -> None:
+    start, progress = time.perf_counter(), run.progress
+    share = share_done(run, len(plan))
+    result, weight = update(run, batch, share)
+    progress.batch += 1
+    progress.seen += 1
+    if result.finite:
+        progress.updates += 1
+        progress.bad_in_row = 0
+        progress.loss += result.loss * weight
+        progress.weight += weight
+        progress.clipped += result.clipped
+    else:
+        progress.skipped += 1
+        progress.bad_in_row += 1
+        _guard(run, batch)
+    progress.steps += int(batch.lengths.sum())
+    progress.computed += len(batch.lengths) * int(batch.lengths.max())
+    seconds = time.perf_counter() - start
+    progress.epoch_seconds += seconds
+    progress.train_seconds += seconds
+    progress.seconds += seconds
+    hooks.log(
+        "progress",
+        {
+            "epoch": progress.epoch + 1,
+            "update": progress.seen,
+            "updates_total": updates_total(run, len(plan)),
+            "loss": result.loss if result.finite else None,
+            "lr": learning_rate(run.options.optimizer, share),
+            "real_steps_per_s": progress.steps / max(progress.train_seconds, 1e-9),
+            "padding_share": 1 - progress.steps / progress.computed,
+            "grad_norm": result.before if result.finite else None,
+            "grad_norm_clipped": result.after if result.finite else None,
+            "seconds": progress.seconds,
+        },
+    )
+
+
+def updates_total(run: Run, batches: int) -> int:
+    """Updates of the whole run; epochs differ by a few, so about that many."""
+    return run.options.updates or (run.options.epochs or 0) * batches
+
+
+def update(run: Run, batch: Batch, share: float) -> tuple[Clipped, int]:
+    """One step of the optimiser, left out when loss or gradient is not finite.
+
+    Args:
+        run: changed.
+        batch: to learn from.
+        share: of the training that is done.
+
+    Returns:
+        The mean loss with what clipping did, and the rows, steps or symbols it is the mean of.
+    """
+    model, options = run.model.train(), run.options
+    # each batch has its own random numbers, so resuming needs no generator's state
+    torch.manual_seed((options.seed * 1_000_003 + run.progress.seen) % 2**63)
+    if isinstance(model, EncoderDecoder):
+        model.set_progress(share)
+    tensors = to_tensors(batch, run.device)
+    run.optimizer.zero_grad(set_to_none=True)
+    total, weight = run.objective.loss(model(tensors), tensors)
+    loss = total / weight.clamp(min=1)
+    loss.backward()
+    result = clip(model, options.optimizer, loss)
+    if result.finite:
+        set_learning_rate(run.optimizer, learning_rate(options.optimizer, share))
+        run.optimizer.step()
+    return result, int(weight)
+
+
+def _guard(run: Run, batch: Batch) -> None:
+    logger.warning("update %d left out: loss or gradient not finite", run.progress.seen)
+    if run.progress.bad_in_row < run.options.guard:
+        return
+    names = batch.ids.to_pylist()
+    shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    raise SeqprepError(
+        f"loss or gradient was not finite in {run.progress.bad_in_row} updates in a row, last on "
+        f"the records {shown}; look at these records, or lower train.optimizer.lr"
+    )
+
+
+def _end_epoch(run: Run, validation: BatchSource, hooks: Hooks) -> None:
+    start, progress = time.perf_counter(), run.progress
+    loss, figures = evaluate(run, validation)
+    _choose(run, loss, figures)
+    seconds = time.perf_counter() - start
+    progress.seconds += seconds
+    batches = max(1, progress.batch)
+    event = {
+        "epoch": progress.epoch + 1,
+        "update": progress.seen,
+        "train_loss": progress.loss / progress.weight if progress.weight else None,
+        "validation_loss": loss,
+        "validation": figures,
+        "best_epoch": progress.best_epoch,
+        "lr": run.optimizer.param_groups[0]["lr"],
+        "clipped_share": progress.clipped / batches,
+        "skipped": progress.skipped,
+        "seconds": progress.epoch_seconds + seconds,
+    }
+    progress.history.append(event)
+    progress.epoch, progress.batch = progress.epoch + 1, 0
+    progress.loss, progress.weight, progress.clipped, progress.epoch_seconds = 0.0, 0, 0, 0.0
+    hooks.log("epoch", event)
+
+
+def evaluate(run: Run, source: BatchSource) -> tuple[float | None, metrics.Scores]:
+    """Loss and figures of a split; a loss that is not finite is None."""
+    if not len(source):
+        return None, {}
+    found = outputs.run(run.model, source, run.plain, device=run.device)
+    if found.loss is None or not math.isfinite(found.loss):
+        return None, {}
+    return found.loss, metrics.score(source.facts.task, outputs.pool(found), majority=run.majority)
+
+
+def _choose(run: Run, loss: float | None, figures: metrics.Scores) -> None:
+    """Keep the weights if they are the best so far; never those of a score that is not finite."""
+    progress, name = run.progress, run.options.select_by
+    value = loss if name == "loss" else figures.get(name)
+    if value is None or not math.isfinite(value):
+        progress.waited += 1
+        return
+    score = -value if name in ("loss", "rmse") else value
+    if progress.best_score is not None and score <= progress.best_score:
+        progress.waited += 1
+        return
+    progress.best_score, progress.best_epoch, progress.waited = score, progress.epoch + 1, 0
+    run.best = {k: v.detach().cpu().clone() for k, v in run.model.state_dict().items()}

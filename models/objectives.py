@@ -1,0 +1,181 @@
+"""What is minimised for each task, and how outputs become answers.
+
+Losses are sums with their counts (rows, real steps or target symbols), so that a mean over batches,
+ranks or an epoch weighs every one of them alike. Padded steps never count.
+
+Legend: B rows, T steps, C classes, K target channels, S target symbols, V target ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.config import Train
+from models.shape import TensorBatch, step_mask
+from seqprep.batches import BatchSource
+from seqprep.schema import IGNORED_LABEL, PAD, Task
+
+Moments = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of each target channel, over training rows."""
+
+
+class Objective(Protocol):
+    """A task's loss, and its answers as arrays."""
+
+    def loss(self, outputs: Tensor, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+        """Sum of the losses, and their count."""
+        ...
+
+    def answers(self, outputs: Tensor) -> Tensor:
+        """Probabilities, or values in the units of the targets."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CrossEntropy:
+    """Classes of records or of steps, or symbols.
+
+    Args:
+        ignored: the code of a place without a class.
+        weights: of each class, mean 1 over training rows; None for equal ones.
+        smoothing: label smoothing.
+    """
+
+    ignored: int
+    weights: tuple[float, ...] | None = None
+    smoothing: float = 0.0
+
+    def loss(self, outputs: Tensor, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of logits `(..., C)`, in nats."""
+        truth = _truth(batch)
+        real = truth != self.ignored
+        weights = None if self.weights is None else outputs.new_tensor(self.weights)
+        total = functional.cross_entropy(
+            outputs.flatten(0, -2),
+            truth.flatten(),
+            weight=weights,
+            ignore_index=self.ignored,
+            label_smoothing=self.smoothing,
+            reduction="sum",
+        )
+        return total, real.sum()
+
+    def answers(self, outputs: Tensor) -> Tensor:
+        """Probabilities of classes."""
+        return torch.softmax(outputs.double(), dim=-1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SquaredError:
+    """Values of records or of steps, compared in standard deviations of the training rows.
+
+    Args:
+        mean: of each channel. std: likewise.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def loss(self, outputs: Tensor, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+        """Mean over channels of the squared error, summed over rows or real steps."""
+        truth = _truth(batch)
+        truth = truth if batch.targets is not None else truth[:, None]
+        scaled = (truth - outputs.new_tensor(self.mean)) / outputs.new_tensor(self.std)
+        errors = (outputs - scaled).square().mean(-1)
+        if batch.targets is None:
+            return errors.sum(), torch.tensor(len(errors), device=errors.device)
+        real = step_mask(batch.lengths, errors.shape[1])
+        return errors.masked_fill(~real, 0.0).sum(), real.sum()
+
+    def answers(self, outputs: Tensor) -> Tensor:
+        """Values in the units of the targets."""
+        outputs = outputs.double()
+        return outputs * outputs.new_tensor(self.std) + outputs.new_tensor(self.mean)
+
+
+def _truth(batch: TensorBatch) -> Tensor:
+    for truth in (batch.labels, batch.targets, batch.target_tokens):
+        if truth is not None:
+            return truth
+    raise ValueError("the rows carry no label or target; training and evaluation need one in each")
+
+
+def objective_for(task: Task, *, moments: Moments | None = None) -> Objective:
+    """The plain objective of a task, as evaluation uses it.
+
+    Args:
+        task: what is learnt.
+        moments: of the targets, for tasks with values.
+
+    Returns:
+        Without class weights and smoothing.
+
+    Raises:
+        ValueError: if the task is not built.
+    """
+    if task in ("regress", "regress_steps"):
+        assert moments is not None, task
+        return SquaredError(mean=moments[0], std=moments[1])
+    if task in ("classify", "label_steps"):
+        return CrossEntropy(ignored=IGNORED_LABEL)
+    if task == "translate":
+        return CrossEntropy(ignored=PAD)
+    raise ValueError(f"task {task!r} is not built yet")
+
+
+def training_objective(options: Train, plain: Objective, source: BatchSource) -> Objective:
+    """The objective with the options of training: class weights and label smoothing."""
+    if not isinstance(plain, CrossEntropy):
+        return plain
+    weights = None
+    if options.class_weights == "balanced" and source.facts.task != "translate":
+        weights = class_weights(class_counts(source))
+    return CrossEntropy(ignored=plain.ignored, weights=weights, smoothing=options.label_smoothing)
+
+
+def class_counts(source: BatchSource) -> npt.NDArray[np.int64]:
+    """Rows or steps of each class, `(C,)`."""
+    counts = np.zeros(len(source.facts.labels), dtype=np.int64)
+    for examples in source.examples():
+        codes = examples.labels if examples.targets is None else examples.targets.values
+        assert codes is not None
+        counts += np.bincount(codes[codes != IGNORED_LABEL], minlength=len(counts))
+    return counts
+
+
+def class_weights(counts: npt.NDArray[np.int64]) -> tuple[float, ...]:
+    """Inverse shares, with a mean of 1 over the rows; a class without rows weighs 0.
+
+    >>> class_weights(np.array([3, 1]))
+    (0.6666666666666666, 2.0)
+    """
+    present = counts > 0
+    weights = np.divide(
+        counts.sum() / max(1, present.sum()), counts, where=present, out=np.zeros(len(counts))
+    )
+    return tuple(weights.tolist())
+
+
+def target_moments(source: BatchSource) -> Moments | None:
+    """Mean and standard deviation of the targets over training rows; None for classes."""
+    if source.facts.task not in ("regress", "regress_steps"):
+        return None
+    count, mean, square = 0, np.zeros(1), np.zeros(1)
+    for examples in source.examples():
+        values = examples.labels if examples.targets is None else examples.targets.values
+        assert values is not None
+        values = values.astype(np.float64).reshape(len(values), -1)
+        delta = values.mean(0) - mean  # merged in the order of shards (Chan et al. 1979)
+        new = count + len(values)
+        square = square + ((values - values.mean(0)) ** 2).sum(0)
+        square = square + delta**2 * count * len(values) / new
+        mean, count = mean + delta * len(values) / new, new
+    std = np.sqrt(square / max(1, count))
+    return tuple(mean.tolist()), tuple(np.where(std > 0, std, 1.0).tolist())

@@ -1,0 +1,168 @@
+"""Run a model over a split and gather one answer a record.
+
+Windows and stored views of a record are pooled by the mean of their probabilities or values.
+Answers come back in the order in which records first occur, whatever the batches were.
+
+Legend: N examples, R records, C classes, K target channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import nn
+
+from models.objectives import Objective
+from models.shape import TensorBatch, to_tensors
+from seqprep import ragged
+from seqprep.batches import Batch, BatchSource
+from seqprep.ragged import Ragged
+from seqprep.schema import Task
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Steps = Ragged
+"""Answers or truths of each step (or symbol), row after row."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """Answers of examples, or of records once pooled.
+
+    Args:
+        ids: of each row. windows: how many examples were pooled into it.
+        answers: `(N, C)` probabilities, `(N, 1)` values, or Steps of probabilities, values or ids.
+        truth: `(N,)` labels, or Steps; None where the rows carry none.
+        loss: mean over rows, real steps or symbols; None without truth.
+    """
+
+    ids: pa.Array
+    windows: Array
+    answers: Array | Steps
+    truth: Array | Steps | None
+    loss: float | None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@torch.no_grad()
+def run(
+    model: nn.Module, source: BatchSource, objective: Objective, *, device: torch.device
+) -> Outputs:
+    """Answers of every example of a source, dropout off.
+
+    Args:
+        model: left in the mode it was in.
+        source: of one split, or of rows to predict.
+        objective: the plain one of the task.
+        device: of the model.
+
+    Returns:
+        One row an example, in stored order.
+    """
+    was_training, task = model.training, source.facts.task
+    model.eval()
+    rows: list[Array] = []
+    ids: list[pa.Array] = []
+    answers: list[Array | Steps] = []
+    truths: list[Array | Steps | None] = []
+    total, count = 0.0, 0
+    for batch in source.batches(source.plan_evaluation()):
+        tensors = to_tensors(batch, device)
+        if _has_truth(tensors):
+            outputs = model(tensors)
+            loss, weight = objective.loss(outputs, tensors)
+            total, count = total + float(loss), count + int(weight)
+        elif task != "translate":
+            outputs = model(tensors)
+        rows.append(batch.rows)
+        ids.append(batch.ids)
+        truths.append(_truth_rows(batch))
+        if task == "translate":
+            answers.append(_symbols(model, tensors))
+        else:
+            answers.append(_rows_of(objective.answers(outputs).cpu().numpy(), batch, task))
+    model.train(was_training)
+    order = np.argsort(np.concatenate(rows), kind="stable")
+    has_truth = bool(count) and all(truth is not None for truth in truths)
+    return Outputs(
+        ids=pa.concat_arrays(ids).take(pa.array(order)),
+        windows=np.ones(len(order), np.int32),
+        answers=_join(answers, order),
+        truth=_join([truth for truth in truths if truth is not None], order) if has_truth else None,
+        loss=total / count if has_truth else None,
+    )
+
+
+def _has_truth(tensors: TensorBatch) -> bool:
+    return any(t is not None for t in (tensors.labels, tensors.targets, tensors.target_tokens))
+
+
+def _rows_of(dense: Array, batch: Batch, task: Task) -> Array | Steps:
+    """Answers of the real rows or steps of a padded array."""
+    if task in ("classify", "regress"):
+        return dense
+    return _unpad(dense, batch.lengths)
+
+
+def _unpad(dense: Array, lengths: Array) -> Steps:
+    mask = np.arange(dense.shape[1]) < lengths[:, None]
+    return Ragged(dense[mask], ragged.to_offsets(lengths))
+
+
+def _symbols(model: nn.Module, tensors: TensorBatch) -> Steps:
+    generate: Callable[[TensorBatch], list[list[int]]] = model.generate  # type: ignore[assignment]
+    return ragged.from_lists(generate(tensors))
+
+
+def _truth_rows(batch: Batch) -> Array | Steps | None:
+    if batch.targets is not None:
+        return _unpad(batch.targets, batch.lengths)
+    if batch.target_tokens is not None and batch.target_lengths is not None:
+        return _unpad(batch.target_tokens, batch.target_lengths)
+    return batch.labels
+
+
+def _join(parts: list[Any], order: Array) -> Array | Steps:
+    """Rows of all batches, put back into stored order."""
+    if not isinstance(parts[0], Ragged):
+        joined: Array = np.concatenate(parts)[order]
+        return joined
+    values = np.concatenate([part.values for part in parts])
+    offsets = ragged.to_offsets(np.concatenate([part.lengths for part in parts]))
+    return ragged.take(Ragged(values, offsets), order)
+
+
+def pool(outputs: Outputs) -> Outputs:
+    """One row a record: the mean of its examples' answers.
+
+    Raises:
+        ValueError: if answers of steps or symbols come in several examples a record.
+    """
+    encoded = outputs.ids.dictionary_encode()
+    code = encoded.indices.to_numpy()
+    records = len(encoded.dictionary)
+    if records == len(outputs):
+        return outputs
+    if isinstance(outputs.answers, Ragged):
+        raise ValueError(
+            f"{len(outputs)} examples of {records} records: answers for each step cannot be pooled "
+            "over windows or views yet; prepare without them"
+        )
+    sums = np.zeros((records, outputs.answers.shape[1]))
+    np.add.at(sums, code, outputs.answers)
+    windows = np.bincount(code, minlength=records)
+    first = np.unique(code, return_index=True)[1]
+    assert not isinstance(outputs.truth, Ragged)
+    return Outputs(
+        ids=encoded.dictionary,
+        windows=windows.astype(np.int32),
+        answers=sums / windows[:, None],
+        truth=None if outputs.truth is None else outputs.truth[first],
+        loss=outputs.loss,
+    )

@@ -1,0 +1,463 @@
+"""From a snapshot to deterministic token-budget batches, as NumPy arrays.
+
+The list of global batches of an epoch is a pure function of (snapshot, seed, epoch, settings).
+Rows of like length go together, every row once an epoch, in another composition each epoch. A plan
+holds row numbers only, so going on in the middle of an epoch costs the same at its start and at its
+end. Use it to feed training and evaluation; it needs only numpy and pyarrow.
+
+Legend: R rows of a split, B rows of a batch, T longest row of a batch, F features, N batches.
+Source: token-budget sampling by length, as in Ott et al. 2018, doi:10.18653/v1/W18-6301.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from seqprep import ragged
+from seqprep.ragged import Ints, Keys, Ragged
+from seqprep.schema import IGNORED_LABEL, PAD, Split, token_type
+from seqprep.snapshot import Facts, Snapshot, read_shard
+
+Array = npt.NDArray[Any]
+
+_ROWS, _SHARDS, _BATCHES, _FIRST = 1, 2, 3, 4  # salts: one stream of random numbers for each use
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchSettings:
+    """What decides the batches beside the data.
+
+    Args:
+        batch_tokens: rows x longest of a batch is at most this; a longer row is a batch of its own.
+        max_rows: and at most this many rows; None for no such limit.
+        seed: of the order and the composition.
+        memory: bytes of examples held at once; more is read in windows of shards.
+        jitter: relative width of the random change of a length before sorting, which mixes the
+            composition of batches; each hundredth costs about as much padding.
+    """
+
+    batch_tokens: int = 16_384
+    max_rows: int | None = 64
+    seed: int = 0
+    memory: int = 2**30
+    jitter: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("batch_tokens", "max_rows", "memory"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}")
+        if not 0 <= self.jitter < 1:
+            raise ValueError(f"jitter must be in [0, 1), got {self.jitter}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examples:
+    """Rows of an `examples` table as flat arrays.
+
+    Args:
+        ids: `(R,)` strings. keys: `(R,)` uint64. views, windows: `(R,)` int32.
+        record_lengths: `(R,)` of the whole record in its natural form.
+        inputs: tokens `(steps,)` or values `(steps, F)`.
+        labels: `(R,)` int32 codes or float64; targets: of each step; target_tokens: ids.
+    """
+
+    ids: pa.Array
+    keys: Keys
+    views: npt.NDArray[np.int32]
+    windows: npt.NDArray[np.int32]
+    record_lengths: npt.NDArray[np.int32]
+    inputs: Ragged
+    labels: Array | None = None
+    targets: Ragged | None = None
+    target_tokens: Ragged | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @classmethod
+    def from_table(
+        cls, table: pa.Table, *, channels: int = 0, target_channels: int = 1
+    ) -> Examples:
+        """Flat arrays of an Arrow table with the schema of examples.
+
+        Args:
+            table: rows as `examples_schema` has them; label and targets may be left out or null.
+            channels: of `values`.
+            target_channels: of regressed steps.
+
+        Returns:
+            The same rows in the same order.
+        """
+        columns = {name: table[name].combine_chunks() for name in table.column_names}
+        values = "values" in columns
+
+        def steps(name: str, width: int) -> Ragged | None:
+            column = columns.get(name)
+            return None if column is None or column.null_count else _flat(column, width=width)
+
+        inputs = steps("values" if values else "tokens", channels if values else 0)
+        assert inputs is not None, "examples without tokens or values"
+        floats = "targets" in columns and pa.types.is_floating(columns["targets"].type.value_type)
+        label = columns.get("label")
+        return cls(
+            ids=columns["id"],
+            keys=columns["key"].to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64),
+            views=columns["view"].to_numpy(zero_copy_only=False),
+            windows=columns["window"].to_numpy(zero_copy_only=False),
+            record_lengths=columns["record_length"].to_numpy(zero_copy_only=False),
+            inputs=inputs,
+            labels=None
+            if label is None or label.null_count
+            else label.to_numpy(zero_copy_only=False),
+            targets=steps("targets", target_channels if floats else 0),
+            target_tokens=steps("target_tokens", 0),
+        )
+
+
+def _flat(column: pa.Array, *, width: int) -> Ragged:
+    """A list column as a ragged array; `width` > 0 splits row-major values into steps."""
+    edges = column.offsets.to_numpy().astype(np.int64)
+    flat = column.values.to_numpy(zero_copy_only=False)[edges[0] : edges[-1]]
+    edges = edges - edges[0]
+    if width == 0:
+        return Ragged(flat, edges)
+    assert not np.any(edges % width), f"values do not divide into steps of {width} channels"
+    return Ragged(flat.reshape(-1, width), edges // width)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Some rows, padded to the longest of them.
+
+    Args:
+        index: number of the global batch in its epoch.
+        rows: `(B,)` row numbers in the split. ids: `(B,)` strings.
+        inputs: `(B, T)` ids or `(B, T, F)` float32. lengths: `(B,)` steps.
+        labels: `(B,)`. targets: `(B, T)` codes or `(B, T, K)`. target_tokens: `(B, S)` with
+            target_lengths `(B,)`. None where the task has none.
+        total_rows, total_steps: of the global batch, of which this rank may have a part.
+    """
+
+    index: int
+    rows: Ints
+    ids: pa.Array
+    inputs: Array
+    lengths: Ints
+    labels: Array | None
+    targets: Array | None
+    target_tokens: Array | None
+    target_lengths: Ints | None
+    total_rows: int
+    total_steps: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """The global batches of an epoch.
+
+    Args:
+        epoch: from 0.
+        order: `(R,)` row numbers; batch i holds `order[edges[i]:edges[i + 1]]`.
+        edges: `(N + 1,)`.
+        window: `(N,)` which window of shards a batch belongs to. windows: shard numbers of each.
+        lengths: `(R,)` steps of each row in this epoch, by row number.
+        overlong: batches of one row that is longer than `batch_tokens`.
+    """
+
+    epoch: int
+    order: Ints
+    edges: Ints
+    window: Ints
+    windows: tuple[tuple[int, ...], ...]
+    lengths: Ints
+    overlong: int
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    def rows(self, index: int) -> Ints:
+        """Row numbers of one batch."""
+        return self.order[self.edges[index] : self.edges[index + 1]]
+
+    @property
+    def padding_share(self) -> float:
+        """Padded steps over all computed steps, of the whole epoch."""
+        if not len(self):
+            return 0.0
+        longest = np.maximum.reduceat(self.lengths[self.order], self.edges[:-1])
+        computed = int((longest * np.diff(self.edges)).sum())
+        return 1.0 - int(self.lengths.sum()) / computed
+
+
+def cut(lengths: Ints, *, batch_tokens: int, max_rows: int | None, first: float = 1.0) -> Ints:
+    """Cut rows that lie in about rising length into batches within the budget.
+
+    Args:
+        lengths: `(R,)` steps.
+        batch_tokens: rows x longest of a batch is at most this.
+        max_rows: and at most this many rows.
+        first: share of its room that the first batch may use; moves all later edges.
+
+    Returns:
+        Edges `(N + 1,)`.
+
+    >>> cut(np.array([2, 2, 3, 9]), batch_tokens=6, max_rows=None).tolist()
+    [0, 2, 3, 4]
+    """
+    edges, start, room = [0], 0, max_rows or batch_tokens
+    while start < len(lengths):
+        likely = min(room, 2 * batch_tokens // max(1, int(lengths[start])) + 1)
+        longest = np.maximum.accumulate(lengths[start : start + likely])
+        cost = longest * np.arange(1, len(longest) + 1)
+        count = max(1, int(np.searchsorted(cost, batch_tokens, side="right")))
+        if start == 0:
+            count = max(1, int(count * first))
+        start += count
+        edges.append(start)
+    return np.asarray(edges, dtype=np.int64)
+
+
+class BatchSource:
+    """Batches of one split of a snapshot, or of examples in memory.
+
+    Args:
+        facts: of the snapshot. settings: see there.
+        salt: what makes this data's order its own: the head of the snapshot's digest.
+    """
+
+    def __init__(self, facts: Facts, *, settings: BatchSettings, salt: int = 0) -> None:
+        self.facts, self.settings, self.salt = facts, settings, salt
+        self.snapshot: Snapshot | None = None
+        self.split: Split = "train"
+        self._held: tuple[int, ...] | None = None
+        self._examples: Examples | None = None
+        self._lengths = np.zeros(0, np.int64)
+        self._keys: Keys = np.zeros(0, np.uint64)
+        self._starts = np.zeros(1, np.int64)
+
+    @classmethod
+    def of_snapshot(
+        cls, snapshot: Snapshot, split: Split, *, settings: BatchSettings, verify: bool = True
+    ) -> BatchSource:
+        """Read the lengths of a split's rows.
+
+        Raises:
+            CorruptError: naming a shard that is missing or altered (`verify`), before it is used.
+        """
+        if verify:
+            snapshot.verify(snapshot.of(split))
+        source = cls(snapshot.facts, settings=settings, salt=int(snapshot.sha256[:15], 16))
+        source.snapshot, source.split = snapshot, split
+        columns = ["length", "key", "view", "window"]
+        tables = [read_shard(snapshot, shard, columns=columns) for shard in snapshot.of(split)]
+        source._starts = ragged.to_offsets([len(table) for table in tables])
+        if tables:
+            source._index(pa.concat_tables(tables))
+        return source
+
+    @classmethod
+    def of_examples(cls, table: pa.Table, facts: Facts, *, settings: BatchSettings) -> BatchSource:
+        """Batches of rows at hand, for prediction."""
+        source = cls(replace(facts, on_the_fly=()), settings=settings)
+        source._examples, source._held = _from_table(table, facts), (0,)
+        source._starts = np.array([0, len(table)])
+        source._index(table)
+        return source
+
+    def _index(self, table: pa.Table) -> None:
+        column = {name: table[name].to_numpy() for name in ("length", "key", "view", "window")}
+        self._lengths = column["length"].astype(np.int64)
+        part = (column["view"].astype(np.int64) << 32) + column["window"]
+        keys = column["key"].astype(np.int64).view(np.uint64)
+        if part.any():  # stored views and windows of a record draw numbers of their own
+            keys = np.where(part == 0, keys, keys ^ ragged.mix(part.view(np.uint64)))
+        self._keys = keys
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    @property
+    def lengths(self) -> Ints:
+        """Stored steps of each row, `(R,)`."""
+        return self._lengths
+
+    def plan(self, epoch: int) -> Plan:
+        """The batches of a training epoch, every row once."""
+        lengths = self._lengths
+        for step in self.facts.on_the_fly:
+            lengths = ragged.view_lengths(
+                lengths, step, self._keys, seed=self.settings.seed, view=epoch + 1
+            )
+        orders, sizes, window = [], [np.zeros(1, np.int64)], []
+        windows = self._windows(epoch)
+        for number, shards in enumerate(windows):
+            rows = np.concatenate([self._rows(shard) for shard in shards])
+            order, size = self._shuffle(rows, lengths[rows], epoch)
+            orders.append(order)
+            sizes.append(size)
+            window += [number] * len(size)
+        return self._plan(epoch, orders, sizes, window, windows, lengths)
+
+    def plan_evaluation(self) -> Plan:
+        """The batches of an evaluation: always the same, each row once, nothing drawn."""
+        windows = self._windows(None)
+        orders, sizes, window = [], [np.zeros(1, np.int64)], []
+        for number, shards in enumerate(windows):
+            rows = np.concatenate([self._rows(shard) for shard in shards])
+            order = rows[np.argsort(self._lengths[rows], kind="stable")]
+            edges = self._cut(self._lengths[order])
+            orders.append(order)
+            sizes.append(np.diff(edges))
+            window += [number] * (len(edges) - 1)
+        return self._plan(-1, orders, sizes, window, windows, self._lengths)
+
+    def batches(
+        self, plan: Plan, *, start: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[Batch]:
+        """The batches of a plan from number `start` on.
+
+        Args:
+            plan: of this source.
+            start: batches to skip; skipping reads nothing.
+            rank: this process; it gets every world-th row of each global batch.
+            world: number of processes.
+
+        Yields:
+            Batches in the order of the plan; with more ranks than rows some are empty.
+        """
+        for index in range(start, len(plan)):
+            examples, first = self._load(plan.windows[int(plan.window[index])])
+            rows = plan.rows(index)
+            mine = rows[rank::world]
+            shard = np.searchsorted(self._starts, mine, side="right") - 1
+            local = mine - self._starts[shard] + first[shard]
+            yield self._batch(examples, local, mine, index, plan, total=rows)
+
+    def examples(self) -> Iterator[Examples]:
+        """All rows in stored order, a window of shards at a time."""
+        for shards in self._windows(None):
+            yield self._load(shards)[0]
+
+    def _rows(self, shard: int) -> Ints:
+        return np.arange(self._starts[shard], self._starts[shard + 1])
+
+    def _cut(self, lengths: Ints, first: float = 1.0) -> Ints:
+        settings = self.settings
+        return cut(
+            lengths, batch_tokens=settings.batch_tokens, max_rows=settings.max_rows, first=first
+        )
+
+    def _draw(self, numbers: Iterable[int] | Ints, use: int, epoch: int) -> npt.NDArray[np.float64]:
+        keys = np.asarray(numbers, dtype=np.uint64)
+        return ragged.uniform(keys, self.salt, self.settings.seed, epoch, use)
+
+    def _shuffle(self, rows: Ints, lengths: Ints, epoch: int) -> tuple[Ints, Ints]:
+        """Rows of a window in the order of their batches, and the rows of each batch."""
+        wobble = 1 + self.settings.jitter * (self._draw(rows, _ROWS, epoch) - 0.5)
+        rising = np.argsort(lengths * wobble, kind="stable")
+        first = float(self._draw(rows[:1], _FIRST, epoch)[0]) if len(rows) else 1.0
+        edges = self._cut(lengths[rising], first)
+        turn = np.argsort(self._draw(range(len(edges) - 1), _BATCHES, epoch), kind="stable")
+        size = np.diff(edges)[turn]
+        return rows[rising[ragged.ranges(edges[:-1][turn], size)]], size
+
+    def _windows(self, epoch: int | None) -> tuple[tuple[int, ...], ...]:
+        """Groups of shards that fit the memory together; None keeps the stored order."""
+        shards = np.arange(len(self._starts) - 1)
+        if epoch is not None:
+            shards = shards[np.argsort(self._draw(shards, _SHARDS, epoch), kind="stable")]
+        sizes = self._shard_bytes()
+        windows: list[list[int]] = []
+        room = 0
+        for shard in shards.tolist():
+            if not windows or sizes[shard] > room:
+                windows.append([])
+                room = self.settings.memory // 2  # reading holds a window twice for a moment
+            windows[-1].append(shard)
+            room -= int(sizes[shard])
+        return tuple(tuple(sorted(window)) for window in windows)
+
+    def _shard_bytes(self) -> Ints:
+        facts = self.facts
+        inputs = (
+            4 * len(facts.channels)
+            if facts.vocab_size is None
+            else token_type(facts.vocab_size).bit_width // 8
+        )
+        targets = {"label_steps": 4, "regress_steps": 4 * len(facts.target_names), "translate": 4}
+        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._lengths)])[self._starts]
+        steps, rows = np.diff(ends), np.diff(self._starts)
+        return steps * (inputs + targets.get(facts.task, 0)) + rows * 96
+
+    def _load(self, shards: tuple[int, ...]) -> tuple[Examples, Ints]:
+        """Examples of these shards, and where each shard's rows start in them, by shard."""
+        first = np.zeros(len(self._starts), np.int64)
+        rows = np.diff(self._starts)[list(shards)]
+        first[list(shards)] = ragged.to_offsets(rows)[:-1]
+        if self._held != shards or self._examples is None:
+            assert self.snapshot is not None
+            self._held = self._examples = None  # let go of the last window before reading the next
+            every = self.snapshot.of(self.split)
+            tables = [read_shard(self.snapshot, every[shard]) for shard in shards]
+            self._examples = _from_table(pa.concat_tables(tables), self.facts)
+            self._held = shards
+        return self._examples, first
+
+    def _plan(
+        self,
+        epoch: int,
+        orders: Sequence[Ints],
+        sizes: Sequence[Ints],
+        window: Sequence[int],
+        windows: tuple[tuple[int, ...], ...],
+        lengths: Ints,
+    ) -> Plan:
+        return Plan(
+            epoch=epoch,
+            order=np.concatenate([np.zeros(0, np.int64), *orders]),
+            edges=np.cumsum(np.concatenate(sizes)),
+            window=np.asarray(window, dtype=np.int64),
+            windows=windows,
+            lengths=lengths,
+            overlong=int((lengths > self.settings.batch_tokens).sum()),
+        )
+
+    def _batch(
+        self, examples: Examples, local: Ints, rows: Ints, index: int, plan: Plan, *, total: Ints
+    ) -> Batch:
+        inputs = ragged.take(examples.inputs, local)
+        targets = None if examples.targets is None else ragged.take(examples.targets, local)
+        if plan.epoch >= 0:
+            for step in self.facts.on_the_fly:
+                keys, draw = self._keys[rows], {"seed": self.settings.seed, "view": plan.epoch + 1}
+                inputs = ragged.apply_view(inputs, step, keys, **draw)
+                if targets is not None:  # the same draw selects the same steps
+                    targets = ragged.apply_view(targets, step, keys, **draw)
+        target = examples.target_tokens and ragged.take(examples.target_tokens, local)
+        ignored = IGNORED_LABEL if self.facts.task == "label_steps" else 0
+        return Batch(
+            index=index,
+            rows=rows,
+            ids=examples.ids.take(pa.array(local)),
+            inputs=ragged.pad(inputs, fill=PAD),
+            lengths=inputs.lengths,
+            labels=None if examples.labels is None else examples.labels[local],
+            targets=None if targets is None else ragged.pad(targets, fill=ignored),
+            target_tokens=None if target is None else ragged.pad(target, fill=PAD),
+            target_lengths=None if target is None else target.lengths,
+            total_rows=len(total),
+            total_steps=int(plan.lengths[total].sum()),
+        )
+
+
+def _from_table(table: pa.Table, facts: Facts) -> Examples:
+    return Examples.from_table(
+        table, channels=len(facts.channels), target_channels=len(facts.target_names)
+    )
