@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from models.metrics import pooled_scores
+from models.folds import pooled_scores
 from prefect import flow
 from seqprep.splits import count_folds
 

@@ -58,6 +58,7 @@ def finish(setting: Setting) -> Path:
         pooled = outputs.pool(found)
         _score(setting, split, pooled, body)
         table = answer_table(pooled, vocabulary, with_truth=True)
+        table = table.replace_schema_metadata({"about": json.dumps(_about(setting))})
         pq.write_table(table, out / f"predictions-{split}.parquet", write_page_checksum=True)
     cheap = baselines.score_all(sources, SCORED)
     body = {**_described(setting), **body, "baselines": cheap}
@@ -65,6 +66,17 @@ def finish(setting: Setting) -> Path:
     _bundle(setting, fitted, scores).write(out / "bundle")
     replace_bytes(out / NAME, json.dumps(body, indent=1, allow_nan=False).encode())
     return out / NAME
+
+
+def _about(setting: Setting) -> dict[str, Any]:
+    """What a file of predictions says of itself, so that those of several runs can be joined."""
+    facts, majority = setting.sources["train"].facts, setting.run.majority
+    return {
+        "task": facts.task,
+        "labels": list(facts.labels),
+        "channels": max(1, len(facts.target_names)),
+        "majority": None if majority is None else facts.labels[majority],
+    }
 
 
 def _score(setting: Setting, split: Split, pooled: outputs.Outputs, body: dict[str, Any]) -> None:

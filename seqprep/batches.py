@@ -26,6 +26,7 @@ from seqprep.snapshot import Facts, Snapshot, read_shard
 
 Array = npt.NDArray[Any]
 
+_VIEW_BITS = 24  # epochs count below, stored views above
 _ROWS, _SHARDS, _BATCHES, _FIRST = 1, 2, 3, 4  # salts: one stream of random numbers for each use
 
 
@@ -240,6 +241,7 @@ class BatchSource:
         self._examples: Examples | None = None
         self._lengths = np.zeros(0, np.int64)
         self._keys: Keys = np.zeros(0, np.uint64)
+        self._views = np.zeros(0, np.int64)
         self._starts = np.zeros(1, np.int64)
 
     @classmethod
@@ -274,11 +276,17 @@ class BatchSource:
     def _index(self, table: pa.Table) -> None:
         column = {name: table[name].to_numpy() for name in ("length", "key", "view", "window")}
         self._lengths = column["length"].astype(np.int64)
-        part = (column["view"].astype(np.int64) << 32) + column["window"]
         keys = column["key"].astype(np.int64).view(np.uint64)
-        if part.any():  # stored views and windows of a record draw numbers of their own
-            keys = np.where(part == 0, keys, keys ^ ragged.mix(part.view(np.uint64)))
-        self._keys = keys
+        self._keys = ragged.draw_keys(keys, column["window"].astype(np.int64))
+        self._views = column["view"].astype(np.int64) << _VIEW_BITS
+
+    def _drawn(self, rows: Ints | slice, epoch: int) -> dict[str, Any]:
+        """What on-the-fly steps draw from: stored views of a record draw apart in every epoch."""
+        return {
+            "keys": self._keys[rows],
+            "seed": self.settings.seed,
+            "view": self._views[rows] + epoch + 1,
+        }
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -292,9 +300,7 @@ class BatchSource:
         """The batches of a training epoch, every row once."""
         lengths = self._lengths
         for step in self.facts.on_the_fly:
-            lengths = ragged.view_lengths(
-                lengths, step, self._keys, seed=self.settings.seed, view=epoch + 1
-            )
+            lengths = ragged.view_lengths(lengths, step, **self._drawn(slice(None), epoch))
         orders, sizes, window = [], [np.zeros(1, np.int64)], []
         windows = self._windows(epoch)
         for number, shards in enumerate(windows):
@@ -436,10 +442,10 @@ class BatchSource:
         targets = None if examples.targets is None else ragged.take(examples.targets, local)
         if plan.epoch >= 0:
             for step in self.facts.on_the_fly:
-                keys, draw = self._keys[rows], {"seed": self.settings.seed, "view": plan.epoch + 1}
-                inputs = ragged.apply_view(inputs, step, keys, **draw)
+                drawn = self._drawn(rows, plan.epoch)
+                inputs = ragged.apply_view(inputs, step, **drawn)
                 if targets is not None:  # the same draw selects the same steps
-                    targets = ragged.apply_view(targets, step, keys, **draw)
+                    targets = ragged.apply_view(targets, step, **drawn)
         target = examples.target_tokens and ragged.take(examples.target_tokens, local)
         ignored = IGNORED_LABEL if self.facts.task == "label_steps" else 0
         return Batch(
