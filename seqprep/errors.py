@@ -23,6 +23,7 @@ REASONS = {
     "empty": "the record holds nothing",
     "extreme_values": "values lie far outside the record's range and the policy is to reject them",
     "missing_values": "values are missing, NaN or infinite",
+    "no_group": "no group could be found for the record",
     "no_header": "bases stand before the first header line",
     "no_label": "no label could be found for the record",
     "protein": "the record looks like protein, not DNA",

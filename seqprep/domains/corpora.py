@@ -1,0 +1,76 @@
+"""Corpora of NLTK by name: the files of a corpus that already lies in NLTK_DATA. Never downloads.
+
+Use it for corpora of plain documents. Tagged or parsed corpora hold markup between the words; they
+are refused.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from seqprep.errors import NotBuiltError, SeqprepError
+from seqprep.files import SourceFile, matches
+from seqprep.recipe import Source
+
+
+def list_corpus(source: Source) -> list[SourceFile]:
+    """The files of the corpus `source.nltk`, with its categories, sorted.
+
+    Raises:
+        SeqprepError: if there is no such corpus in NLTK_DATA.
+    """
+    corpus = _load(source.nltk or "")
+    by_file: dict[str, list[str]] = {}
+    if hasattr(corpus, "categories"):
+        by_file = {name: corpus.categories(fileids=[name]) for name in corpus.fileids()}
+    found = []
+    for name in sorted(corpus.fileids()):
+        if source.include and not matches(name, source.include):
+            continue
+        if matches(name, source.exclude):
+            continue
+        categories = by_file.get(name, [])
+        found.append(
+            _located(corpus.abspath(name), name, categories[0] if len(categories) == 1 else None)
+        )
+    if not found:
+        raise SeqprepError(f"source.nltk: no file of {source.nltk!r} fits {source.include}")
+    return found
+
+
+def _load(name: str) -> Any:
+    # Imported here: it takes a second that no other source should pay.
+    import nltk.corpus
+    from nltk.corpus.reader import PlaintextCorpusReader
+
+    corpus = getattr(nltk.corpus, name, None) if name.isidentifier() else None
+    if corpus is None or not hasattr(corpus, "ensure_loaded"):
+        raise SeqprepError(f"source.nltk: nltk.corpus has no corpus {name!r}")
+    try:
+        corpus.ensure_loaded()
+    except LookupError as error:
+        searched = ", ".join(nltk.data.path)
+        raise SeqprepError(
+            f"source.nltk: the corpus {name!r} is not in NLTK_DATA (looked in {searched}); get it "
+            f"with `python -m nltk.downloader {name}` or set NLTK_DATA to the folder that has it"
+        ) from error
+    if not isinstance(corpus, PlaintextCorpusReader):
+        raise NotBuiltError(
+            f"source.nltk: {name} (a {type(corpus).__name__}; only plain documents can be read)"
+        )
+    return corpus
+
+
+def _located(pointer: Any, name: str, category: str | None) -> SourceFile:
+    if hasattr(pointer, "zipfile"):
+        return SourceFile(
+            path=name,
+            full=Path(pointer.zipfile.filename),
+            member=pointer.entry,
+            size_bytes=pointer.file_size(),
+            category=category,
+        )
+    full = Path(str(pointer))
+    return SourceFile(path=name, full=full, size_bytes=os.stat(full).st_size, category=category)

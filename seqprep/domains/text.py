@@ -1,0 +1,143 @@
+"""Text: one document a file, or tables with a column of documents, or a corpus of NLTK by name.
+
+Policy: bytes are UTF-8 (a byte-order mark is obeyed: UTF-16 and UTF-32, too); what is not is read as
+cp1252 and counted, or rejected where `source.encoding` names a codec. Line ends become `\\n`; a
+document of white space only is rejected; control characters are counted; the Unicode normal form is
+left alone unless `source.normalize` names one.
+Use it for documents as they are; markup is kept as text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from seqprep.domains.corpora import list_corpus
+from seqprep.domains.text_tables import TABLE_INCLUDE, Row, read_table
+from seqprep.errors import NotBuiltError
+from seqprep.expand import decode, read_bytes
+from seqprep.files import SourceFile, list_files
+from seqprep.recipe import Source
+from seqprep.records import Batch, Context, Reader, RecordBuilder, no_facts
+
+INCLUDE = ("*.txt", "*.text", "*.md")
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
+    """The documents of some files, in order.
+
+    Raises:
+        InputError: if a table lacks a column or a file cannot be expanded.
+    """
+    builder = RecordBuilder(context)
+    for file in files:
+        rows = (
+            _document(file, context) if context.source.text_column is None else _rows(file, context)
+        )
+        number = -1
+        for number, row in enumerate(rows):
+            _add(file, number, row, context, builder)
+            if builder.full:
+                yield builder.take()
+        if number < 0:
+            builder.reject(file, "empty", "the table holds no rows", record=None, line=None)
+    yield builder.take()
+
+
+def _rows(file: SourceFile, context: Context) -> Iterator[Row]:
+    return read_table(file, context)
+
+
+def _document(file: SourceFile, context: Context) -> Iterator[Row]:
+    """The one record of a file that is a document."""
+    encoding = context.source.encoding
+    data = read_bytes(file, max_expanded_bytes=context.source.max_expanded_bytes)
+    try:
+        text, fallback = decode(data, encoding=encoding)
+    except UnicodeError as error:
+        start = error.start if isinstance(error, UnicodeDecodeError) else 0
+        line = data.count(b"\n", 0, start) + 1
+        yield Row(
+            line=line, fault=("bad_encoding", f"the bytes are not text ({encoding}): {error}")
+        )
+        return
+    row = Row(line=1, text=text, fallback=fallback)
+    target = context.source.target
+    if target is not None and target.from_ == "file" and not context.predicting:
+        row = _with_target(row, file, encoding)
+    yield row
+
+
+def _with_target(row: Row, file: SourceFile, encoding: str) -> Row:
+    if file.beside is None or not file.beside.is_file():
+        return Row(line=None, fault=("bad_target", f"the target file {file.beside} is missing"))
+    try:
+        target, _ = decode(file.beside.read_bytes(), encoding=encoding)
+    except UnicodeError as error:
+        return Row(line=None, fault=("bad_target", f"{file.beside.name} is not text: {error}"))
+    return row._replace(target=target.strip())
+
+
+def _add(file: SourceFile, number: int, row: Row, context: Context, builder: RecordBuilder) -> None:
+    builder.count(file, "fallback_encoding", int(row.fallback))
+    builder.count(file, "several_gzip_members", int(row.members > 1 and number == 0))
+    source, fault, text = context.source, row.fault, row.text
+    if fault is None:
+        text, odd = clean(text, source)
+        builder.count(file, "control_characters", int(odd))
+        if odd and source.on_control_characters == "reject":
+            fault = ("control_characters", "the document holds control characters")
+        elif not text or text.isspace():
+            fault = ("empty", "the document is empty or white space")
+        elif source.task == "translate" and not row.target and not context.predicting:
+            fault = ("bad_target", "the target is empty")
+    if fault is not None:
+        builder.reject(file, *fault, record=number, line=row.line)
+        return
+    content = text.encode("utf-8", "surrogatepass")
+    builder.add(
+        file,
+        record=number,
+        line=row.line,
+        content=content,
+        size_bytes=len(content),
+        length=len(text),
+        content_hash=hashlib.sha256(content).digest(),
+        cells=row.cells,
+        attributes=row.attributes,
+        target=row.target,
+    )
+
+
+def clean(text: str, source: Source) -> tuple[str, bool]:
+    """The document by the policy above, and whether it holds control characters.
+
+    >>> clean("a\\r\\nb", Source(domain="text", path="."))
+    ('a\\nb', False)
+    """
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if source.normalize != "none":
+        text = unicodedata.normalize(source.normalize, text)
+    odd = CONTROL.search(text) is not None
+    if odd and source.on_control_characters == "drop":
+        text = CONTROL.sub("", text)
+    return text, odd
+
+
+def _list(source: Source, base: Path) -> list[SourceFile]:
+    target = source.target
+    if source.text_column is None and target is not None and target.from_ == "column":
+        raise NotBuiltError("source.target.from: column without source.text_column")
+    if source.nltk is not None:
+        return list_corpus(source)
+    return list_files(
+        source, base, default=INCLUDE if source.text_column is None else TABLE_INCLUDE
+    )
+
+
+READER = Reader(version=1, list_files=_list, probe=no_facts, read=read)

@@ -1,0 +1,277 @@
+"""Tables with a column of documents: CSV, TSV, JSON lines and Parquet, read in bounded blocks.
+
+CSV and TSV have a header line unless every column is asked for by its position. Blank lines of JSON
+lines files are no records. Numbers and truth values in other columns become text as JSON writes them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from seqprep.errors import InputError
+from seqprep.expand import MAGIC, SourceStream, decode, stream_encoding
+from seqprep.files import SourceFile
+from seqprep.records import Context
+
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+TABLE_INCLUDE = ("*.csv", "*.tsv", "*.tab", "*.jsonl", "*.ndjson", "*.json", "*.parquet")
+PARQUET_ROWS = 1024
+
+
+class Row(NamedTuple):
+    """One row of a table, or what is wrong with it.
+
+    Args:
+        line: in the file, from 1; None where lines mean nothing.
+        text: the document. cells: `label` and `group`. attributes: columns to keep.
+        target: text of the target column.
+        fault: reason code and detail, if the row cannot be used.
+        fallback: whether cp1252 had to be taken. members: of the gzip file so far.
+    """
+
+    line: int | None
+    text: str = ""
+    cells: Mapping[str, str] = {}
+    attributes: Mapping[str, str] | None = None
+    target: str | None = None
+    fault: tuple[str, str] | None = None
+    fallback: bool = False
+    members: int = 0
+
+
+class Columns(NamedTuple):
+    """Which columns are read, and what for.
+
+    Args:
+        text: the document. cells: (`label` or `group`, column). kept: columns to keep.
+        target: the target's column.
+    """
+
+    text: str | int
+    cells: tuple[tuple[str, str | int], ...]
+    kept: tuple[str, ...]
+    target: str | int | None
+
+    @classmethod
+    def of(cls, context: Context) -> Columns:
+        """The columns that a source asks for."""
+        source = context.source
+        assert source.text_column is not None
+        fields = (("label", context.label), ("group", context.group))
+        target = source.target.column if source.target and not context.predicting else None
+        return cls(
+            text=source.text_column,
+            cells=tuple(
+                (key, reader.column)
+                for key, reader in fields
+                if reader is not None and reader.column is not None
+            ),
+            kept=() if context.predicting else source.keep,
+            target=target,
+        )
+
+    @property
+    def all(self) -> list[str | int]:
+        """Every column, each once."""
+        wanted = [self.text, *(column for _, column in self.cells), *self.kept]
+        if self.target is not None:
+            wanted.append(self.target)
+        return list(dict.fromkeys(wanted))
+
+    def row(self, values: Mapping[str | int, str], *, line: int | None, fallback: bool) -> Row:
+        """A row from the text of each column."""
+        return Row(
+            line=line,
+            text=values[self.text],
+            cells={key: values[column] for key, column in self.cells},
+            attributes={name: values[name] for name in self.kept} or None,
+            target=None if self.target is None else values[self.target],
+            fallback=fallback,
+        )
+
+
+def read_table(file: SourceFile, context: Context) -> Iterator[Row]:
+    """The rows of a table, in order.
+
+    Raises:
+        InputError: if a column is missing, or the file is no table of its kind.
+    """
+    columns = Columns.of(context)
+    if file.suffix == ".parquet":
+        return _read_parquet(file, columns)
+    if file.suffix in JSON_SUFFIXES:
+        return _read_json_lines(file, columns, context)
+    if file.suffix in DELIMITERS:
+        return _read_csv(file, columns, context, delimiter=DELIMITERS[file.suffix])
+    raise InputError(
+        f"source.text_column needs a table, and {file.suffix or 'no suffix'!r} is none of "
+        f"{', '.join([*DELIMITERS, *JSON_SUFFIXES, '.parquet'])}",
+        file=file.path,
+    )
+
+
+def _read_csv(
+    file: SourceFile, columns: Columns, context: Context, *, delimiter: str
+) -> Iterator[Row]:
+    cap = context.source.max_expanded_bytes
+    encoding, fallback = stream_encoding(
+        file, encoding=context.source.encoding, max_expanded_bytes=cap
+    )
+    csv.field_size_limit(sys.maxsize)
+    stream = SourceStream(file, max_expanded_bytes=cap)
+    with io.TextIOWrapper(
+        io.BufferedReader(stream, 2**20), encoding=encoding, newline=""
+    ) as handle:
+        rows = csv.reader(handle, delimiter=delimiter, strict=True)
+        try:
+            yield from _csv_rows(rows, file, columns, fallback=fallback)
+        except csv.Error as error:
+            raise InputError(
+                f"is no valid table: {error}; is a quote left open?",
+                file=file.path,
+                line=rows.line_num,
+                reason="bad_table",
+            ) from error
+        except UnicodeError as error:
+            raise InputError(
+                f"the bytes are not {encoding}: {error}; set source.encoding",
+                file=file.path,
+                line=rows.line_num + 1,
+                reason="bad_encoding",
+            ) from error
+
+
+def _csv_rows(
+    rows: Iterator[list[str]], file: SourceFile, columns: Columns, *, fallback: bool
+) -> Iterator[Row]:
+    header: list[str] | None = None
+    if any(isinstance(column, str) for column in columns.all):
+        header = [cell.strip() for cell in next(rows, [])]
+    places = _places(columns.all, header, file)
+    width = len(header) if header is not None else None
+    start = rows.line_num + 1  # type: ignore[attr-defined]
+    for cells in rows:
+        line, start = start, rows.line_num + 1  # type: ignore[attr-defined]
+        if not cells:
+            continue
+        width = width or len(cells)
+        if len(cells) != width:
+            detail = f"the row has {len(cells)} cells, the first has {width}"
+            yield Row(line=line, fault=("ragged_row", detail), fallback=fallback)
+            continue
+        values = {column: cells[place] for column, place in places.items()}
+        yield columns.row(values, line=line, fallback=fallback)
+
+
+def _places(
+    wanted: Sequence[str | int], header: Sequence[str] | None, file: SourceFile
+) -> dict[str | int, int]:
+    places = {}
+    for column in wanted:
+        if isinstance(column, int):
+            places[column] = column
+        elif header is None or column not in header:
+            raise InputError(
+                f"has no column {column!r}; its header is {list(header or [])[:12]}",
+                file=file.path,
+                line=1,
+                reason="no_column",
+            )
+        elif header.count(column) > 1:
+            raise InputError(f"column {column!r} occurs twice", file=file.path, line=1)
+        else:
+            places[column] = header.index(column)
+        if header is not None and places[column] >= len(header):
+            raise InputError(f"has no column {column}, only {len(header)}", file=file.path, line=1)
+    return places
+
+
+def _read_json_lines(file: SourceFile, columns: Columns, context: Context) -> Iterator[Row]:
+    names = columns.all
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f"columns of JSON lines have names, got {names}", file=file.path)
+    source = context.source
+    stream = SourceStream(file, max_expanded_bytes=source.max_expanded_bytes)
+    with io.BufferedReader(stream, 2**20) as handle:
+        for line, data in enumerate(handle, start=1):
+            if line == 1:
+                data = data.removeprefix(b"\xef\xbb\xbf")
+            if data.isspace() or not data:
+                continue
+            yield _json_row(data, line, columns, source.encoding)._replace(members=stream.members)
+
+
+def _json_row(data: bytes, line: int, columns: Columns, encoding: str) -> Row:
+    try:
+        text, fallback = decode(data, encoding=encoding)
+    except UnicodeError as error:
+        return Row(line=line, fault=("bad_encoding", f"the bytes are not {encoding}: {error}"))
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return Row(line=line, fault=("bad_json", str(error)))
+    if not isinstance(found, dict):
+        detail = f"the line holds a {type(found).__name__}, not an object"
+        return Row(line=line, fault=("bad_json", detail))
+    values: dict[str | int, str] = {}
+    for name in columns.all:
+        value = found.get(str(name))
+        values[name] = value if isinstance(value, str) else cell_text(value)
+        if not values[name].isascii() and _lone_surrogate(values[name]):
+            return Row(line=line, fault=("bad_json", f"{name!r} holds half a surrogate pair"))
+    return columns.row(values, line=line, fallback=fallback)
+
+
+def _lone_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def cell_text(value: object) -> str:
+    """What a cell that is no string says: nothing for null, else as JSON writes it.
+
+    >>> cell_text(None), cell_text(True), cell_text(1), cell_text(2.5)
+    ('', 'true', '1', '2.5')
+    """
+    return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _read_parquet(file: SourceFile, columns: Columns) -> Iterator[Row]:
+    with file.open() as stream:
+        if stream.read(2) == MAGIC:
+            raise InputError("Parquet inside gzip is not read; expand it", file=file.path)
+    assert file.full is not None
+    try:
+        parquet = pq.ParquetFile(file.full)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"is no readable Parquet file: {error}", file=file.path) from error
+    header = parquet.schema_arrow.names
+    places = _places(columns.all, header, file)
+    try:
+        for batch in parquet.iter_batches(
+            batch_size=PARQUET_ROWS, columns=[header[place] for place in places.values()]
+        ):
+            data = {
+                column: batch.column(header[place]).to_pylist() for column, place in places.items()
+            }
+            for number in range(batch.num_rows):
+                values = {column: _as_text(cells[number]) for column, cells in data.items()}
+                yield columns.row(values, line=None, fallback=False)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"cannot be read: {error}", file=file.path) from error
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else cell_text(value)

@@ -1,0 +1,274 @@
+"""Source files: which there are, what they are called, and their bytes, expanded and checked.
+
+A source file is its path relative to the source's root and its SHA-256 (CONTRACT 1). Listing looks
+at names only; a file is opened by the reader of its domain. What lies outside the root (by symbolic
+links) or is no plain file is refused, so that nothing is read that the person did not point at.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from seqprep.errors import InputError, SeqprepError
+from seqprep.recipe import Source
+
+SHOWN_NAMES = 6
+"""How many file names an error lists."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFile:
+    """One source file.
+
+    Args:
+        path: relative to the source's root, with forward slashes.
+        full: where it lies; None for a generated one. member: its name inside the zip file `full`.
+        size_bytes: as it lies there.
+        sha256: of those bytes, in hex; "" until hashed.
+        category: what a corpus says it is, where it has no folder.
+        beside: the file that holds its target; beside_sha256: of that one.
+        number: place in the listing, from 0, for generated files.
+    """
+
+    path: str
+    full: Path | None = None
+    member: str | None = None
+    size_bytes: int = 0
+    sha256: str = ""
+    category: str | None = None
+    beside: Path | None = None
+    beside_sha256: str = ""
+    number: int = 0
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What a fingerprint knows of the file."""
+        return (self.path, self.sha256, self.beside_sha256)
+
+    @property
+    def suffix(self) -> str:
+        """The lower-case suffix, without `.gz`: `.csv` for `A.CSV.gz`."""
+        return os.path.splitext(strip_gz(self.path))[1].lower()
+
+    def open(self) -> BinaryIO:
+        """The file's bytes as they lie there."""
+        assert self.full is not None, f"{self.path} is generated"
+        try:
+            if self.member is not None:
+                return _archive(self.full).open(self.member)  # type: ignore[return-value]
+            return self.full.open("rb", buffering=0)  # type: ignore[return-value]
+        except OSError as error:
+            raise InputError(
+                f"cannot be opened: {error.strerror or error}; check that it exists and that you "
+                "may read it",
+                file=self.path,
+            ) from error
+
+
+@functools.lru_cache(maxsize=4)
+def _archive(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
+
+
+def strip_gz(path: str) -> str:
+    """The path without a final `.gz`, in any case."""
+    return path[:-3] if path.lower().endswith(".gz") else path
+
+
+@functools.lru_cache(maxsize=256)
+def glob_pattern(glob: str) -> re.Pattern[str]:
+    """A glob as a case-insensitive regular expression on a relative path.
+
+    `*` and `?` stay inside one folder, `**/` is any number of folders; a glob without a slash is
+    looked for in every folder.
+
+    >>> bool(glob_pattern("**/*.txt").fullmatch("a/B.TXT")), bool(glob_pattern("*.fa").search("x.fasta"))
+    (True, False)
+    """
+    text = glob if "/" in glob else f"**/{glob}"
+    out, place = "", 0
+    for token in re.finditer(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]", text):
+        out += re.escape(text[place : token.start()])
+        place = token.end()
+        fixed = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+        out += fixed.get(token[0]) or "[" + token[0][1:].replace("!", "^", 1)
+    out += re.escape(text[place:])
+    return re.compile(rf"(?s:{out})\Z", re.IGNORECASE)
+
+
+def matches(path: str, globs: Sequence[str]) -> bool:
+    """Whether one of the globs fits the path, or the path without `.gz`."""
+    names = {path, strip_gz(path)}
+    return any(glob_pattern(glob).match(name) for glob in globs for name in names)
+
+
+def _excluded(path: str, globs: Sequence[str]) -> bool:
+    """Whether the path or a folder on it is excluded."""
+    parts = path.split("/")
+    return any(matches("/".join(parts[: stop + 1]), globs) for stop in range(len(parts)))
+
+
+def source_root(source: Source, base: Path) -> Path:
+    """The folder or file that `source.path` names.
+
+    Raises:
+        SeqprepError: if there is no such thing.
+    """
+    assert source.path is not None
+    root = base / Path(source.path).expanduser()
+    if not root.exists():
+        raise SeqprepError(
+            f"source.path: {source.path!r} does not exist (looked for {root.absolute()}); relative "
+            "paths are relative to the pipeline file"
+        )
+    return root
+
+
+def list_files(source: Source, base: Path, *, default: Sequence[str]) -> list[SourceFile]:
+    """The source files under `source.path`, sorted by relative path, not yet hashed.
+
+    Args:
+        source: its path, `include` and `exclude`.
+        base: the folder that a relative path is relative to.
+        default: globs to use where `source.include` is empty.
+
+    Raises:
+        SeqprepError: if there is no such folder, or no file in it fits.
+        InputError: if a file that fits is no plain file, or a link that leaves the root.
+    """
+    root = source_root(source, base)
+    include = tuple(source.include) or tuple(default)
+    if not root.is_dir():
+        _check_plain(root, name=root.name)
+        return [_with_target(_plain(root, root.name), source)]
+    side = {table for table in _side_tables(source) if table}
+    found, others = [], []
+    for path in _walk(root, tuple(source.exclude)):
+        if path in side:
+            continue
+        if not matches(path, include):
+            others.append(path)
+            continue
+        full = root / path
+        _check_plain(full, name=path)
+        _check_inside(full, root, name=path)
+        found.append(_plain(full, path))
+    if not found:
+        raise SeqprepError(nothing_found(root, include, others))
+    found.sort(key=lambda file: file.path)
+    return _pair_targets(found, source)
+
+
+def _plain(full: Path, path: str) -> SourceFile:
+    return SourceFile(path=path, full=full, size_bytes=full.stat().st_size)
+
+
+def _side_tables(source: Source) -> Iterator[str | None]:
+    for given in (source.label, source.group):
+        yield given.table if given is not None else None
+
+
+def nothing_found(root: Path, include: Sequence[str], others: Sequence[str]) -> str:
+    """The message that no file fits: what was looked for, where, and what lies there instead."""
+    there = ", ".join(repr(name) for name in sorted(others)[:SHOWN_NAMES])
+    more = f" and {len(others) - SHOWN_NAMES} more" if len(others) > SHOWN_NAMES else ""
+    return f"no source file in {root}: looked for {', '.join(include)}; " + (
+        f"found {there}{more}; set source.include" if others else "the folder holds no files"
+    )
+
+
+def _walk(root: Path, exclude: tuple[str, ...]) -> Iterator[str]:
+    """Relative paths of everything that is no folder and is not excluded."""
+
+    def refuse(error: OSError) -> None:
+        raise SeqprepError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+    for folder, folders, names in os.walk(root, onerror=refuse):
+        here = Path(folder).relative_to(root).as_posix()
+        prefix = "" if here == "." else f"{here}/"
+        folders[:] = sorted(name for name in folders if not _excluded(prefix + name, exclude))
+        for name in folders:
+            if os.path.islink(os.path.join(folder, name)):
+                _check_inside(Path(folder, name), root, name=prefix + name)
+        for name in sorted(names):
+            if not _excluded(prefix + name, exclude):
+                yield _checked_name(prefix + name)
+
+
+def _checked_name(path: str) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise InputError("the file's name is not UTF-8; rename it", file=shown) from None
+    return path
+
+
+def _check_plain(full: Path, *, name: str) -> None:
+    try:
+        mode = full.stat().st_mode
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror} (a broken link?); remove it or set source.exclude",
+            file=name,
+        ) from error
+    if not stat.S_ISREG(mode):
+        kind = "a FIFO" if stat.S_ISFIFO(mode) else "a device, a socket or a folder"
+        raise InputError(f"is {kind}, not a plain file; remove it or set source.exclude", file=name)
+
+
+def _check_inside(full: Path, root: Path, *, name: str) -> None:
+    if not full.resolve().is_relative_to(root.resolve()):
+        raise InputError(
+            f"is a symbolic link that leaves the source's folder {root}; copy what it points to, "
+            "or set source.exclude",
+            file=name,
+        )
+
+
+def _pair_targets(found: list[SourceFile], source: Source) -> list[SourceFile]:
+    """Join each file with the one beside it that holds its target, which is no record itself."""
+    if source.target is None or source.target.from_ != "file":
+        return found
+    targets = {_target_path(file, source) for file in found}
+    return [_with_target(file, source) for file in found if file.full not in targets]
+
+
+def _target_path(file: SourceFile, source: Source) -> Path:
+    assert file.full is not None and source.target is not None and source.target.suffix
+    return file.full.with_name(os.path.splitext(strip_gz(file.full.name))[0] + source.target.suffix)
+
+
+def _with_target(file: SourceFile, source: Source) -> SourceFile:
+    if source.target is None or source.target.from_ != "file":
+        return file
+    return replace(file, beside=_target_path(file, source))
+
+
+def hash_files(files: Sequence[SourceFile]) -> list[SourceFile]:
+    """The same files with their SHA-256, in the same order; several are read at once."""
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        return list(pool.map(_hashed, files))
+
+
+def _hashed(file: SourceFile) -> SourceFile:
+    if file.sha256:
+        return file
+    with file.open() as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(2**20):
+            digest.update(block)
+    beside = ""
+    if file.beside is not None and file.beside.is_file():
+        beside = hashlib.sha256(file.beside.read_bytes()).hexdigest()
+    return replace(file, sha256=digest.hexdigest(), beside_sha256=beside)

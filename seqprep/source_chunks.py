@@ -1,0 +1,217 @@
+"""Chunks of source files: one chunk becomes one Parquet file, whoever works on it.
+
+Chunks are cut by the files' order and sizes alone, so that any number of workers writes the same
+files. Small jobs run in this process; large ones in spawned processes.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqprep.domains import DOMAINS
+from seqprep.errors import Rejection
+from seqprep.files import SourceFile
+from seqprep.records import Batch, Context
+from seqprep.schema import sequences_schema
+from seqprep.table import StagedFile, StagedWriter
+
+CHUNK_BYTES = 32 * 2**20
+CHUNK_FILES = 4096
+PARALLEL_BYTES = 64 * 2**20
+"""Jobs under this size run in this process: starting others costs a second or two."""
+GZIP_FACTOR = 4
+"""About how much a compressed file expands, for cutting chunks."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(kw_only=True, slots=True)
+class FileCounts:
+    """What came of one source file.
+
+    Args:
+        path, sha256, beside_sha256, size_bytes: of the file.
+        rows: records accepted. rejected: records rejected, by reason.
+        labels: accepted records by label. oddities: counts by name.
+        stored: the Parquet file that holds its rows, "" where there are none.
+    """
+
+    path: str
+    sha256: str
+    beside_sha256: str
+    size_bytes: int
+    rows: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+    oddities: dict[str, int] = field(default_factory=dict)
+    stored: str = ""
+
+    @classmethod
+    def of(cls, file: SourceFile) -> FileCounts:
+        """Nothing counted yet."""
+        return cls(
+            path=file.path,
+            sha256=file.sha256,
+            beside_sha256=file.beside_sha256,
+            size_bytes=file.size_bytes,
+        )
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What a fingerprint knows of the file."""
+        return (self.path, self.sha256, self.beside_sha256)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chunk:
+    """Work for one worker: some files, and where their rows go.
+
+    Args:
+        number: of the chunk; names its Parquet file.
+        files: consecutive source files.
+        root: of the table. context: as for a reader.
+    """
+
+    number: int
+    files: tuple[SourceFile, ...]
+    root: Path
+    context: Context
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChunkResult:
+    """What came of a chunk.
+
+    Args:
+        staged: its Parquet file; None where no record was accepted.
+        counts: by source file, in order.
+        rejections: one JSON object a line.
+    """
+
+    staged: StagedFile | None
+    counts: tuple[FileCounts, ...]
+    rejections: bytes
+
+
+def cut_chunks(
+    files: Sequence[SourceFile], *, root: Path, context: Context, first: int = 0
+) -> list[Chunk]:
+    """Group consecutive files into chunks, numbered from `first`."""
+    groups: list[list[SourceFile]] = []
+    size_bytes = 0
+    for file in files:
+        weight = file.size_bytes * (GZIP_FACTOR if file.path.lower().endswith(".gz") else 1)
+        if not groups or size_bytes + weight > CHUNK_BYTES or len(groups[-1]) >= CHUNK_FILES:
+            groups.append([])
+            size_bytes = 0
+        groups[-1].append(file)
+        size_bytes += weight
+    return [
+        Chunk(number=first + place, files=tuple(group), root=root, context=context)
+        for place, group in enumerate(groups)
+    ]
+
+
+def read_chunk(chunk: Chunk) -> ChunkResult:
+    """Read the files of a chunk and stage one Parquet file with their rows."""
+    counts = {file.path: FileCounts.of(file) for file in chunk.files}
+    source = chunk.context.source
+    schema = sequences_schema(source.domain, source.task)
+    lines: list[bytes] = []
+    with ExitStack() as stack:
+        writer: StagedWriter | None = None
+        for batch in DOMAINS[source.domain].read(chunk.files, chunk.context):
+            count_batch(batch, counts)
+            lines.extend(rejection_line(rejection) for rejection in batch.rejections)
+            if batch.rows.num_rows == 0:
+                continue
+            if writer is None:
+                writer = stack.enter_context(
+                    StagedWriter(chunk.root, f"chunk-{chunk.number:05d}", schema)
+                )
+            writer.write(batch.rows)
+        if writer is not None:
+            writer.sources = [path for path, count in counts.items() if count.rows]
+    staged = None if writer is None else writer.staged
+    for count in counts.values():
+        count.stored = staged.path if staged is not None and count.rows else ""
+    return ChunkResult(staged=staged, counts=tuple(counts.values()), rejections=b"".join(lines))
+
+
+def count_batch(batch: Batch, counts: dict[str, FileCounts]) -> None:
+    """Add a batch to the counts of its source files."""
+    if batch.rows.num_rows:
+        table = pa.Table.from_batches([batch.rows.select(["source", "label"])])
+        for row in table.group_by("source").aggregate([([], "count_all")]).to_pylist():
+            counts[row["source"]].rows += row["count_all"]
+        if pa.types.is_string(table.schema.field("label").type):
+            table = table.filter(pc.is_valid(table.column("label")))
+            for row in (
+                table.group_by(["source", "label"]).aggregate([([], "count_all")]).to_pylist()
+            ):
+                labels = counts[row["source"]].labels
+                labels[row["label"]] = labels.get(row["label"], 0) + row["count_all"]
+    for rejection in batch.rejections:
+        rejected = counts[rejection.source].rejected
+        rejected[rejection.reason] = rejected.get(rejection.reason, 0) + 1
+    for (path, name), number in batch.oddities.items():
+        counts[path].oddities[name] = counts[path].oddities.get(name, 0) + number
+
+
+def rejection_line(rejection: Rejection) -> bytes:
+    """One line of the rejections file."""
+    return json.dumps(asdict(rejection), sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def run_chunks(
+    chunks: Sequence[Chunk], *, workers: int | None, progress: Progress | None
+) -> Iterator[ChunkResult]:
+    """The results of all chunks, in order.
+
+    Args:
+        chunks: the work. workers: processes; default the cores there are.
+        progress: called as (what, files done, files in all).
+    """
+    total = sum(len(chunk.files) for chunk in chunks)
+    size_bytes = sum(file.size_bytes for chunk in chunks for file in chunk.files)
+    wanted = min(os.cpu_count() or 1 if workers is None else workers, len(chunks))
+    done = 0
+    with ExitStack() as stack:
+        if wanted > 1 and size_bytes > PARALLEL_BYTES:
+            pool = stack.enter_context(
+                ProcessPoolExecutor(wanted, mp_context=multiprocessing.get_context("spawn"))
+            )
+            stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+            results: Iterator[ChunkResult] = pool.map(read_chunk, chunks)
+        else:
+            results = map(read_chunk, chunks)
+        for chunk, result in zip(chunks, results, strict=True):
+            done += len(chunk.files)
+            if progress is not None:
+                progress("reading files", done, total)
+            yield result
+
+
+def total(counts: Sequence[FileCounts], name: str) -> dict[str, int]:
+    """The sum of a count over files, sorted by key.
+
+    >>> a, b = (FileCounts(path=p, sha256="", beside_sha256="", size_bytes=0) for p in "ab")
+    >>> a.labels, b.labels = {"x": 1}, {"x": 2}
+    >>> total([a, b], "labels")
+    {'x': 3}
+    """
+    summed: Counter[str] = Counter()
+    for count in counts:
+        summed.update(getattr(count, name))
+    return dict(sorted(summed.items()))
