@@ -170,15 +170,16 @@ def set_up(job: Job, snapshot: Snapshot, identity: dict[str, str], device: torch
 
 def open_sources(snapshot: Snapshot, options: Train) -> Sources:
     """Batches of each split; every shard is hashed before its data is used."""
-    settings = BatchSettings(
-        batch_tokens=options.batch_tokens,
-        max_rows=options.max_rows,
-        seed=options.seed,
-        memory=parse_bytes(options.memory, key="train.memory"),
-    )
-    sources: Sources = {
-        split: BatchSource.of_snapshot(snapshot, split, settings=settings) for split in SPLITS
-    }
+    memory = parse_bytes(options.memory, key="train.memory")
+    sources: Sources = {}
+    for split in SPLITS:  # what the splits hold together stays within the memory
+        settings = BatchSettings(
+            batch_tokens=options.batch_tokens,
+            max_rows=options.max_rows,
+            seed=options.seed,
+            memory=memory // (2 if split == "train" else 4),
+        )
+        sources[split] = BatchSource.of_snapshot(snapshot, split, settings=settings)
     if not len(sources["train"]):
         raise SeqprepError("the snapshot has no training rows; change the split")
     return sources

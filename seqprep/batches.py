@@ -6,7 +6,6 @@ holds row numbers only, so going on in the middle of an epoch costs the same at 
 end. Use it to feed training and evaluation; it needs only numpy and pyarrow.
 
 Legend: R rows of a split, B rows of a batch, T longest row of a batch, F features, N batches.
-Source: token-budget sampling by length, as in Ott et al. 2018, doi:10.18653/v1/W18-6301.
 """
 
 from __future__ import annotations
@@ -20,117 +19,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep import ragged
-from seqprep.ragged import Ints, Keys, Ragged
+from seqprep.examples import Array, Examples
+from seqprep.plan import BatchSettings, Plan, cut
+from seqprep.ragged import Ints, Keys
 from seqprep.schema import IGNORED_LABEL, PAD, Split, token_type
 from seqprep.snapshot import Facts, Snapshot, read_shard
 
-Array = npt.NDArray[Any]
+__all__ = ["Batch", "BatchSettings", "BatchSource", "Examples", "Plan"]
 
 _VIEW_BITS = 24  # epochs count below, stored views above
 _ROWS, _SHARDS, _BATCHES, _FIRST = 1, 2, 3, 4  # salts: one stream of random numbers for each use
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BatchSettings:
-    """What decides the batches beside the data.
-
-    Args:
-        batch_tokens: rows x longest of a batch is at most this; a longer row is a batch of its own.
-        max_rows: and at most this many rows; None for no such limit.
-        seed: of the order and the composition.
-        memory: bytes of examples held at once; more is read in windows of shards.
-        jitter: relative width of the random change of a length before sorting, which mixes the
-            composition of batches; each hundredth costs about as much padding.
-    """
-
-    batch_tokens: int = 16_384
-    max_rows: int | None = 64
-    seed: int = 0
-    memory: int = 2**30
-    jitter: float = 0.01
-
-    def __post_init__(self) -> None:
-        for name in ("batch_tokens", "max_rows", "memory"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
-        if not 0 <= self.jitter < 1:
-            raise ValueError(f"jitter must be in [0, 1), got {self.jitter}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Examples:
-    """Rows of an `examples` table as flat arrays.
-
-    Args:
-        ids: `(R,)` strings. keys: `(R,)` uint64. views, windows: `(R,)` int32.
-        record_lengths: `(R,)` of the whole record in its natural form.
-        inputs: tokens `(steps,)` or values `(steps, F)`.
-        labels: `(R,)` int32 codes or float64; targets: of each step; target_tokens: ids.
-    """
-
-    ids: pa.Array
-    keys: Keys
-    views: npt.NDArray[np.int32]
-    windows: npt.NDArray[np.int32]
-    record_lengths: npt.NDArray[np.int32]
-    inputs: Ragged
-    labels: Array | None = None
-    targets: Ragged | None = None
-    target_tokens: Ragged | None = None
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    @classmethod
-    def from_table(
-        cls, table: pa.Table, *, channels: int = 0, target_channels: int = 1
-    ) -> Examples:
-        """Flat arrays of an Arrow table with the schema of examples.
-
-        Args:
-            table: rows as `examples_schema` has them; label and targets may be left out or null.
-            channels: of `values`.
-            target_channels: of regressed steps.
-
-        Returns:
-            The same rows in the same order.
-        """
-        columns = {name: table[name].combine_chunks() for name in table.column_names}
-        values = "values" in columns
-
-        def steps(name: str, width: int) -> Ragged | None:
-            column = columns.get(name)
-            return None if column is None or column.null_count else _flat(column, width=width)
-
-        inputs = steps("values" if values else "tokens", channels if values else 0)
-        assert inputs is not None, "examples without tokens or values"
-        floats = "targets" in columns and pa.types.is_floating(columns["targets"].type.value_type)
-        label = columns.get("label")
-        return cls(
-            ids=columns["id"],
-            keys=columns["key"].to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64),
-            views=columns["view"].to_numpy(zero_copy_only=False),
-            windows=columns["window"].to_numpy(zero_copy_only=False),
-            record_lengths=columns["record_length"].to_numpy(zero_copy_only=False),
-            inputs=inputs,
-            labels=None
-            if label is None or label.null_count
-            else label.to_numpy(zero_copy_only=False),
-            targets=steps("targets", target_channels if floats else 0),
-            target_tokens=steps("target_tokens", 0),
-        )
-
-
-def _flat(column: pa.Array, *, width: int) -> Ragged:
-    """A list column as a ragged array; `width` > 0 splits row-major values into steps."""
-    edges = column.offsets.to_numpy().astype(np.int64)
-    flat = column.values.to_numpy(zero_copy_only=False)[edges[0] : edges[-1]]
-    edges = edges - edges[0]
-    if width == 0:
-        return Ragged(flat, edges)
-    assert not np.any(edges % width), f"values do not divide into steps of {width} channels"
-    return Ragged(flat.reshape(-1, width), edges // width)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,72 +55,6 @@ class Batch:
     target_lengths: Ints | None
     total_rows: int
     total_steps: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """The global batches of an epoch.
-
-    Args:
-        epoch: from 0.
-        order: `(R,)` row numbers; batch i holds `order[edges[i]:edges[i + 1]]`.
-        edges: `(N + 1,)`.
-        window: `(N,)` which window of shards a batch belongs to. windows: shard numbers of each.
-        lengths: `(R,)` steps of each row in this epoch, by row number.
-        overlong: batches of one row that is longer than `batch_tokens`.
-    """
-
-    epoch: int
-    order: Ints
-    edges: Ints
-    window: Ints
-    windows: tuple[tuple[int, ...], ...]
-    lengths: Ints
-    overlong: int
-
-    def __len__(self) -> int:
-        return len(self.edges) - 1
-
-    def rows(self, index: int) -> Ints:
-        """Row numbers of one batch."""
-        return self.order[self.edges[index] : self.edges[index + 1]]
-
-    @property
-    def padding_share(self) -> float:
-        """Padded steps over all computed steps, of the whole epoch."""
-        if not len(self):
-            return 0.0
-        longest = np.maximum.reduceat(self.lengths[self.order], self.edges[:-1])
-        computed = int((longest * np.diff(self.edges)).sum())
-        return 1.0 - int(self.lengths.sum()) / computed
-
-
-def cut(lengths: Ints, *, batch_tokens: int, max_rows: int | None, first: float = 1.0) -> Ints:
-    """Cut rows that lie in about rising length into batches within the budget.
-
-    Args:
-        lengths: `(R,)` steps.
-        batch_tokens: rows x longest of a batch is at most this.
-        max_rows: and at most this many rows.
-        first: share of its room that the first batch may use; moves all later edges.
-
-    Returns:
-        Edges `(N + 1,)`.
-
-    >>> cut(np.array([2, 2, 3, 9]), batch_tokens=6, max_rows=None).tolist()
-    [0, 2, 3, 4]
-    """
-    edges, start, room = [0], 0, max_rows or batch_tokens
-    while start < len(lengths):
-        likely = min(room, 2 * batch_tokens // max(1, int(lengths[start])) + 1)
-        longest = np.maximum.accumulate(lengths[start : start + likely])
-        cost = longest * np.arange(1, len(longest) + 1)
-        count = max(1, int(np.searchsorted(cost, batch_tokens, side="right")))
-        if start == 0:
-            count = max(1, int(count * first))
-        start += count
-        edges.append(start)
-    return np.asarray(edges, dtype=np.int64)
 
 
 class BatchSource:
@@ -268,7 +100,7 @@ class BatchSource:
     def of_examples(cls, table: pa.Table, facts: Facts, *, settings: BatchSettings) -> BatchSource:
         """Batches of rows at hand, for prediction."""
         source = cls(replace(facts, on_the_fly=()), settings=settings)
-        source._examples, source._held = _from_table(table, facts), (0,)
+        source._examples, source._held = Examples.of(table, facts), (0,)
         source._starts = np.array([0, len(table)])
         source._index(table)
         return source
@@ -412,7 +244,7 @@ class BatchSource:
             self._held = self._examples = None  # let go of the last window before reading the next
             every = self.snapshot.of(self.split)
             tables = [read_shard(self.snapshot, every[shard]) for shard in shards]
-            self._examples = _from_table(pa.concat_tables(tables), self.facts)
+            self._examples = Examples.of(pa.concat_tables(tables), self.facts)
             self._held = shards
         return self._examples, first
 
@@ -461,9 +293,3 @@ class BatchSource:
             total_rows=len(total),
             total_steps=int(plan.lengths[total].sum()),
         )
-
-
-def _from_table(table: pa.Table, facts: Facts) -> Examples:
-    return Examples.from_table(
-        table, channels=len(facts.channels), target_channels=len(facts.target_names)
-    )

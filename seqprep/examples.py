@@ -1,0 +1,102 @@
+"""Rows of an `examples` table as flat arrays, as batches and baselines read them.
+
+Needs only numpy and pyarrow.
+
+Legend: R rows, F features of a step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from seqprep.ragged import Keys, Ragged
+from seqprep.snapshot import Facts
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examples:
+    """Rows of an `examples` table as flat arrays.
+
+    Args:
+        ids: `(R,)` strings. keys: `(R,)` uint64. views, windows: `(R,)` int32.
+        record_lengths: `(R,)` of the whole record in its natural form.
+        inputs: tokens `(steps,)` or values `(steps, F)`.
+        labels: `(R,)` int32 codes or float64; targets: of each step; target_tokens: ids.
+    """
+
+    ids: pa.Array
+    keys: Keys
+    views: npt.NDArray[np.int32]
+    windows: npt.NDArray[np.int32]
+    record_lengths: npt.NDArray[np.int32]
+    inputs: Ragged
+    labels: Array | None = None
+    targets: Ragged | None = None
+    target_tokens: Ragged | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @classmethod
+    def of(cls, table: pa.Table, facts: Facts) -> Examples:
+        """Flat arrays of rows that have these facts."""
+        return cls.from_table(
+            table, channels=len(facts.channels), target_channels=len(facts.target_names)
+        )
+
+    @classmethod
+    def from_table(
+        cls, table: pa.Table, *, channels: int = 0, target_channels: int = 1
+    ) -> Examples:
+        """Flat arrays of an Arrow table with the schema of examples.
+
+        Args:
+            table: rows as `examples_schema` has them; label and targets may be left out or null.
+            channels: of `values`.
+            target_channels: of regressed steps.
+
+        Returns:
+            The same rows in the same order.
+        """
+        columns = {name: table[name].combine_chunks() for name in table.column_names}
+        values = "values" in columns
+
+        def steps(name: str, width: int) -> Ragged | None:
+            column = columns.get(name)
+            return None if column is None or column.null_count else _flat(column, width=width)
+
+        inputs = steps("values" if values else "tokens", channels if values else 0)
+        assert inputs is not None, "examples without tokens or values"
+        floats = "targets" in columns and pa.types.is_floating(columns["targets"].type.value_type)
+        label = columns.get("label")
+        return cls(
+            ids=columns["id"],
+            keys=columns["key"].to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64),
+            views=columns["view"].to_numpy(zero_copy_only=False),
+            windows=columns["window"].to_numpy(zero_copy_only=False),
+            record_lengths=columns["record_length"].to_numpy(zero_copy_only=False),
+            inputs=inputs,
+            labels=None
+            if label is None or label.null_count
+            else label.to_numpy(zero_copy_only=False),
+            targets=steps("targets", target_channels if floats else 0),
+            target_tokens=steps("target_tokens", 0),
+        )
+
+
+def _flat(column: pa.Array, *, width: int) -> Ragged:
+    """A list column as a ragged array; `width` > 0 splits row-major values into steps."""
+    edges = column.offsets.to_numpy().astype(np.int64)
+    flat = column.values.to_numpy(zero_copy_only=False)[edges[0] : edges[-1]]
+    edges = edges - edges[0]
+    if width == 0:
+        return Ragged(flat, edges)
+    assert not np.any(edges % width), f"values do not divide into steps of {width} channels"
+    return Ragged(flat.reshape(-1, width), edges // width)

@@ -1,0 +1,109 @@
+"""Which rows go together: the settings and the list of the batches of an epoch, as numbers only.
+
+Needs only numpy.
+
+Legend: R rows of a split, N batches.
+Source: token-budget sampling by length, as in Ott et al. 2018, doi:10.18653/v1/W18-6301.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqprep.ragged import Ints
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchSettings:
+    """What decides the batches beside the data.
+
+    Args:
+        batch_tokens: rows x longest of a batch is at most this; a longer row is a batch of its own.
+        max_rows: and at most this many rows; None for no such limit.
+        seed: of the order and the composition.
+        memory: bytes of examples held at once; more is read in windows of shards.
+        jitter: relative width of the random change of a length before sorting, which mixes the
+            composition of batches; each hundredth costs about as much padding.
+    """
+
+    batch_tokens: int = 16_384
+    max_rows: int | None = 64
+    seed: int = 0
+    memory: int = 2**30
+    jitter: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("batch_tokens", "max_rows", "memory"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}")
+        if not 0 <= self.jitter < 1:
+            raise ValueError(f"jitter must be in [0, 1), got {self.jitter}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """The global batches of an epoch.
+
+    Args:
+        epoch: from 0.
+        order: `(R,)` row numbers; batch i holds `order[edges[i]:edges[i + 1]]`.
+        edges: `(N + 1,)`.
+        window: `(N,)` which window of shards a batch belongs to. windows: shard numbers of each.
+        lengths: `(R,)` steps of each row in this epoch, by row number.
+        overlong: batches of one row that is longer than `batch_tokens`.
+    """
+
+    epoch: int
+    order: Ints
+    edges: Ints
+    window: Ints
+    windows: tuple[tuple[int, ...], ...]
+    lengths: Ints
+    overlong: int
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    def rows(self, index: int) -> Ints:
+        """Row numbers of one batch."""
+        return self.order[self.edges[index] : self.edges[index + 1]]
+
+    @property
+    def padding_share(self) -> float:
+        """Padded steps over all computed steps, of the whole epoch."""
+        if not len(self):
+            return 0.0
+        longest = np.maximum.reduceat(self.lengths[self.order], self.edges[:-1])
+        computed = int((longest * np.diff(self.edges)).sum())
+        return 1.0 - int(self.lengths.sum()) / computed
+
+
+def cut(lengths: Ints, *, batch_tokens: int, max_rows: int | None, first: float = 1.0) -> Ints:
+    """Cut rows that lie in about rising length into batches within the budget.
+
+    Args:
+        lengths: `(R,)` steps.
+        batch_tokens: rows x longest of a batch is at most this.
+        max_rows: and at most this many rows.
+        first: share of its room that the first batch may use; moves all later edges.
+
+    Returns:
+        Edges `(N + 1,)`.
+
+    >>> cut(np.array([2, 2, 3, 9]), batch_tokens=6, max_rows=None).tolist()
+    [0, 2, 3, 4]
+    """
+    edges, start, room = [0], 0, max_rows or batch_tokens
+    while start < len(lengths):
+        likely = min(room, 2 * batch_tokens // max(1, int(lengths[start])) + 1)
+        longest = np.maximum.accumulate(lengths[start : start + likely])
+        cost = longest * np.arange(1, len(longest) + 1)
+        count = max(1, int(np.searchsorted(cost, batch_tokens, side="right")))
+        if start == 0:
+            count = max(1, int(count * first))
+        start += count
+        edges.append(start)
+    return np.asarray(edges, dtype=np.int64)
