@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from models.folds import pooled_scores
 from prefect import flow
-from seqprep.splits import count_folds
 
 from flows.artifacts import ingest_artifact, prepare_artifact, train_artifact
 from flows.ingest import ingest_files
@@ -17,7 +15,9 @@ from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json, resolve
 from flows.train import train_model
+from models.folds import pooled_scores
 from seqprep.errors import ConfigError
+from seqprep.table import Table
 
 
 @flow(name="pipeline", flow_run_name="pipeline-{file}")
@@ -89,7 +89,7 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
 
 def _all_folds(spec: Pipeline, sequences: Json, *, base: Path, store: str) -> Json:
     """Each fold in turn; mean and pooled scores over all of them."""
-    count = count_folds(spec.split, dataset=spec.dataset, store=Path(store))
+    count = spec.split.count or _count_groups(Path(store) / spec.dataset / "sequences")
     runs = []
     for fold in range(count):
         say(f"{spec.dataset}: fold {fold + 1} of {count}")
@@ -110,6 +110,13 @@ def _all_folds(spec: Pipeline, sequences: Json, *, base: Path, store: str) -> Js
             for run in runs
         ],
     }
+
+
+def _count_groups(path: Path) -> int:
+    table, names = Table(path), set()
+    for file, number in table.row_groups():
+        names.update(table.read_group(file, number, ["group"])["group"].to_pylist())
+    return len(names)
 
 
 def _mean_baselines(runs: list[Json]) -> Json:

@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from seqprep.planned import PLANNED
 
 from models.config import Backpropagation, Conv, Front, JobError, Model, Optimizer, Train
 from seqprep.errors import ConfigError, NotBuiltError
+from seqprep.planned import PLANNED
 from seqprep.recipe import (
     Field,
     Generator,

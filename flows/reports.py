@@ -16,7 +16,6 @@ from flows import plots
 from flows.references import Json
 from seqprep.snapshot import replace_bytes
 
-UNITS = {"dna": "bases", "text": "characters", "eeg": "steps", "prices": "steps"}
 SCORES = ("accuracy", "macro_f1", "auroc", "auprc", "mcc", "sensitivity", "specificity")
 OTHER_SCORES = ("token_accuracy", "exact_match", "mae", "rmse", "r2")
 
@@ -35,30 +34,34 @@ def write_report(folder: Path, *, prepared: Json | None) -> Path:
     pipeline = json.loads((folder / "job.json").read_bytes())["pipeline"]
     epochs = read_epochs(folder / "metrics.jsonl")
     out = folder / "report"
-    images = _plots(out, report, prepared, epochs, domain=pipeline["source"]["domain"])
+    images = _plots(out, report, prepared, epochs)
     page = _page(report, pipeline, prepared, images)
     replace_bytes(out / "report.md", page.encode())
     return out / "report.md"
 
 
+def read_events(path: Path) -> list[Json]:
+    """The events of a training run, without a last line that is still being written."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1] if line]
+
+
 def read_epochs(path: Path) -> list[Json]:
     """The `epoch` events of a training run, one an epoch: the last where a resume repeated one."""
-    last: dict[int, Json] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        event = json.loads(line)
-        if event["event"] == "epoch":
-            last[event["epoch"]] = event
-    return [last[number] for number in sorted(last)]
+    found = {e["epoch"]: e for e in read_events(path) if e["event"] == "epoch"}
+    return [found[number] for number in sorted(found)]
 
 
 def _plots(
-    out: Path, report: Json, prepared: Json | None, epochs: list[Json], *, domain: str
+    out: Path, report: Json, prepared: Json | None, epochs: list[Json]
 ) -> list[tuple[str, str]]:
     """Write the plots; (title, file name) of each."""
     images = []
     if prepared is not None:
-        before, after = prepared["lengths_before"], prepared["lengths_after"]
-        plots.lengths(out / "lengths.png", before=before, after=after, unit=UNITS[domain])
+        histogram = prepared["length_histogram"]
+        plots.lengths(out / "lengths.png", before=histogram["before"], after=histogram["after"])
         images.append(("Lengths", "lengths.png"))
         shares = {
             "padded to the longest": prepared["padding_share_unbucketed"],
@@ -169,8 +172,11 @@ def data_table(prepared: Json) -> str:
     ]
     facts = [
         ["steps kept", f"{prepared['kept_share']:.1%}"],
-        ["duplicates left out", f"{prepared['duplicates']:,}"],
-        ["conflicting labels left out", f"{prepared['conflicting']:,}"],
+        ["steps removed by frequency", f"{prepared['removed_share']:.1%}"],
+        ["duplicates left out", f"{sum(prepared['duplicates'].values()):,}"],
+        ["conflicting labels left out", f"{sum(prepared['conflicting'].values()):,}"],
+        ["unknown labels left out", f"{sum(prepared['unknown_labels'].values()):,}"],
+        ["records above 250, 500 steps", _long(prepared)],
         ["emptied by the steps", f"{prepared['emptied']:,}"],
         ["padding in buckets", f"{prepared['padding_share']:.1%}"],
         ["bucket limits, steps", ", ".join(str(limit) for limit in prepared["buckets"])],
@@ -181,6 +187,14 @@ def data_table(prepared: Json) -> str:
         markdown_table(["split", "records", "rows"], rows)
         + "\n\n"
         + markdown_table(["", ""], facts)
+    )
+
+
+def _long(prepared: Json) -> str:
+    shares = prepared["long_shares"]
+    return ", ".join(
+        " and ".join(f"{share:.0%}" for share in shares[when].values()) + f" {when}"
+        for when in ("before", "after")
     )
 
 

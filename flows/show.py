@@ -6,12 +6,12 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from models.bundle import Bundle
 from rich.console import Console
 from rich.table import Table as Grid
 
 from flows.references import Json
 from flows.reports import best_baseline
+from models.bundle import Bundle
 from seqprep.errors import SeqprepError
 from seqprep.snapshot import Snapshot
 from seqprep.table import CommitInfo, Table
@@ -75,7 +75,7 @@ def _model(report: Path) -> Json:
     }
 
 
-def sparkline(counts: list[float]) -> str:
+def sparkline(counts: list[int]) -> str:
     """A histogram as one line of blocks.
 
     >>> sparkline([0, 1, 8])
@@ -145,12 +145,10 @@ def _print_recipe(console: Console, recipe: str, versions: list[Json]) -> None:
     steps = json.dumps(recipe_json.get("steps", []), ensure_ascii=False)
     console.print(f"  steps       {steps}", markup=False)
     console.print(f"  buckets     {', '.join(str(b) for b in counts['buckets'])} steps")
-    for title, key in (("before", "lengths_before"), ("after", "lengths_after")):
-        data = counts.get(key)
-        if data and data["counts"]:
-            edges = f"{data['edges'][0]:,.0f} .. {data['edges'][-1]:,.0f}"
-            line = f"  {title:11} {edges} |{sparkline(data['counts'])}|"
-            console.print(line, markup=False)
+    for title, data in counts["length_histogram"].items():
+        edges = f"{data['edges'][0]:,} .. {data['edges'][-1]:,} steps"
+        line = f"  {'lengths ' + title:15} {edges} |{sparkline(data['counts'])}|"
+        console.print(line, markup=False)
 
 
 def _print_models(console: Console, models: list[Json]) -> None:

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -19,14 +18,15 @@ from flows.faults import RETRIES, RETRY_DELAY_S, is_passing
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import Callback, say, stage
 from flows.references import Json, resolve
-from flows.reports import write_report
+from flows.reports import read_events, write_report
+from models.bundle import BundleError, check
 from seqprep import __version__
-from seqprep.errors import CorruptError, SeqprepError
+from seqprep.errors import SeqprepError
 from seqprep.recipe import fingerprint
 from seqprep.snapshot import Snapshot, replace_bytes
 from seqprep.table import Table
 
-POLL_S = 0.2
+POLL_S = 0.5
 STOPPED = 75
 """Exit status of a training that was asked to stop and wrote a checkpoint."""
 
@@ -80,16 +80,17 @@ def write_job(spec: Pipeline, *, store: Path) -> tuple[Path, bool]:
         "fitted": str(_fitted(spec, snapshot, store=store)),
         "pipeline": to_json(spec),
     }
-    finished = (out / "report.json").is_file() and (out / "bundle" / "manifest.json").is_file()
-    if finished:
-        from models.bundle import Bundle
-
-        try:
-            Bundle.read(out / "bundle")
-        except (CorruptError, ValueError):
-            finished = False
+    finished = (out / "report.json").is_file() and _is_whole(out / "bundle")
     replace_bytes(out / "job.json", json.dumps(job, indent=1).encode())
     return out / "job.json", finished
+
+
+def _is_whole(bundle: Path) -> bool:
+    try:
+        check(bundle)
+    except BundleError:
+        return False
+    return True
 
 
 def _fitted(spec: Pipeline, snapshot: Snapshot, *, store: Path) -> Path:
@@ -111,7 +112,7 @@ def follow(job: Path, progress: Callback) -> None:
     """
     log = job.with_name("train.log")
     metrics = job.with_name("metrics.jsonl")
-    start = metrics.stat().st_size if metrics.is_file() else 0
+    before = sum(event["event"] == "start" for event in read_events(metrics))
     root = Path(__file__).resolve().parent.parent
     environment = {**MALLOC, **os.environ, "PYTHONUNBUFFERED": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(
@@ -125,7 +126,7 @@ def follow(job: Path, progress: Callback) -> None:
             env=environment,
         )
         try:
-            for event in _events(process, metrics, start):
+            for event in _new_events(process, metrics, before):
                 _report(event, progress)
         finally:
             if process.poll() is None:
@@ -134,32 +135,37 @@ def follow(job: Path, progress: Callback) -> None:
     _check_exit(process.returncode, log)
 
 
-def _events(process: subprocess.Popen[bytes], path: Path, start: int) -> Iterator[dict[str, Any]]:
-    """The trainer's events as they are written, until it ends."""
-    position, rest = start, b""
+def _new_events(process: subprocess.Popen[bytes], path: Path, before: int) -> Iterator[Json]:
+    """The trainer's events as they are written, until it ends.
+
+    Args:
+        process: the trainer.
+        path: of its events; going on from a checkpoint rewrites the file.
+        before: runs that the file told of already.
+    """
+    told = 0
     while True:
         ended = process.poll() is not None
-        if path.is_file():
-            with path.open("rb") as file:
-                file.seek(position)
-                data = file.read()
-            position += len(data)
-            *lines, rest = (rest + data).split(b"\n")
-            yield from (json.loads(line) for line in lines if line.strip())
+        events = read_events(path)
+        starts = [place for place, event in enumerate(events) if event["event"] == "start"]
+        if len(starts) > before:
+            new = events[starts[before] :]
+            yield from new[told:]
+            told = len(new)
         if ended:
             return
         time.sleep(POLL_S)
 
 
-def _report(event: dict[str, Any], progress: Callback) -> None:
+def _report(event: Json, progress: Callback) -> None:
     total = int(event.get("updates_total") or 0)
-    if event["event"] == "start" and event.get("resumed_update"):
-        say(f"  resumed at update {event['resumed_update']:,}")
+    if event["event"] == "start" and event.get("update"):
+        say(f"  going on at update {event['update']:,}")
     elif event["event"] == "progress":
         progress("updates", int(event["update"]), total)
     elif event["event"] == "epoch":
         loss = event.get("validation_loss")
-        text = f"  epoch {event['epoch']}: training loss {event['train_loss']:.4f}"
+        text = f"  epoch {event['epoch']}: training loss {event['train_loss'] or 0:.4f}"
         say(text + (f", validation loss {loss:.4f}" if loss is not None else ""))
 
 
