@@ -126,6 +126,9 @@ class Transform(Protocol):
     def when(self) -> Literal["store", "train"]:
         """Whether views are stored, or drawn when batches are made."""
 
+    def options(self) -> dict[str, Any]:
+        """What a person wrote, defaults filled in."""
+
     def check(self, *, domain: str, task: Task) -> None:
         """Refuse a domain or task that the technique cannot serve."""
 

@@ -1,8 +1,8 @@
 """Vectorised kernels on ragged arrays: the one place with index arithmetic.
 
-A ragged array is a flat array of steps and the offsets of its rows. Every kernel is NumPy only, has no
-Python loop over rows or steps, and draws its random numbers from (seed, key of the record, view), so
-that the same record gives the same result in any order, on any worker, on any platform.
+A ragged array is a flat array of steps and the offsets of its rows. Every kernel is NumPy only, has
+no Python loop over rows or steps, and draws its random numbers from (seed, key of the record, view),
+so that the same record gives the same result in any order, on any worker, on any platform.
 
 Legend: R rows, N steps of all rows together, F features of a step.
 """
@@ -134,6 +134,24 @@ def uniform(keys: Keys, *salts: int) -> npt.NDArray[np.float64]:
     return (mix(keys, *salts) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+def string_bytes(strings: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.uint8], Ints]:
+    """The bytes of all strings, joined, and where each starts in its buffer, `(R + 1,)`.
+
+    `raw` begins with the first string, so string r is `raw[o[r] - o[0]:o[r + 1] - o[0]]`.
+    """
+    if isinstance(strings, pa.ChunkedArray):
+        strings = strings.combine_chunks()
+    strings = strings.cast(pa.large_binary())
+    if len(strings) == 0:
+        return np.empty(0, np.uint8), np.zeros(1, np.int64)
+    offsets = np.frombuffer(strings.buffers()[1], dtype=np.int64)
+    offsets = offsets[strings.offset : strings.offset + len(strings) + 1]
+    first, last = int(offsets[0]), int(offsets[-1])
+    if first == last:
+        return np.empty(0, np.uint8), offsets
+    return np.frombuffer(strings.buffers()[2], dtype=np.uint8)[first:last], offsets
+
+
 def row_keys(ids: pa.Array | pa.ChunkedArray) -> Keys:
     """A 64-bit hash of each string, the same on every machine, `(R,)`.
 
@@ -141,15 +159,7 @@ def row_keys(ids: pa.Array | pa.ChunkedArray) -> Keys:
     >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
     (True, False)
     """
-    if isinstance(ids, pa.ChunkedArray):
-        ids = ids.combine_chunks()
-    ids = ids.cast(pa.large_binary())
-    offsets = np.frombuffer(ids.buffers()[1], dtype=np.int64)[
-        ids.offset : ids.offset + len(ids) + 1
-    ]
-    first, last = (int(offsets[0]), int(offsets[-1])) if len(ids) else (0, 0)
-    data = ids.buffers()[2]
-    raw = np.frombuffer(data, dtype=np.uint8)[first:last] if last > first else np.empty(0, np.uint8)
+    raw, offsets = string_bytes(ids)
     lengths = np.diff(offsets)
     place = ranges(np.zeros(len(ids), dtype=np.int64), lengths)
     longest = int(lengths.max(initial=0))
@@ -157,7 +167,7 @@ def row_keys(ids: pa.Array | pa.ChunkedArray) -> Keys:
         powers = np.cumprod(np.full(longest + 1, _BASE, dtype=np.uint64))
         terms = (raw.astype(np.uint64) + np.uint64(1)) * powers[place]
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
-        edges = offsets - first
+        edges = offsets - offsets[0]
         hashed = sums[edges[1:]] - sums[edges[:-1]]
     return mix(hashed, 0)
 
@@ -402,3 +412,17 @@ def concat(parts: list[Ragged]) -> Ragged:
     lengths = np.concatenate([part.lengths for part in parts])
     values = [part.values[int(part.offsets[0]) : int(part.offsets[-1])] for part in parts]
     return Ragged(np.concatenate(values), to_offsets(lengths))
+
+
+def fill_empty(ragged: Ragged, value: float) -> Ragged:
+    """Rows without steps get one step of `value`.
+
+    >>> to_lists(fill_empty(from_lists([[], [2, 3], []]), 1))
+    [[1], [2, 3], [1]]
+    """
+    lengths = ragged.lengths
+    offsets = to_offsets(np.maximum(lengths, 1))
+    values = np.full((int(offsets[-1]), *ragged.values.shape[1:]), value, ragged.values.dtype)
+    source = ranges(ragged.offsets[:-1], lengths)
+    values[ranges(offsets[:-1], lengths)] = ragged.values[source]
+    return Ragged(values, offsets)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from Bio.Seq import Seq
 
 from seqprep.ragged import row_keys
-from seqprep.schema import SPLITS, Split, Task, examples_schema
+from seqprep.recipe import fingerprint
+from seqprep.schema import (
+    CONTENT_COLUMN,
+    SPLITS,
+    Split,
+    Task,
+    examples_schema,
+    sequences_schema,
+)
 from seqprep.snapshot import Facts, Shard, Snapshot, file_sha256
+from seqprep.table import CommitInfo, StagedWriter, Table
 
 VOCAB = 8
 
@@ -150,3 +161,94 @@ def task_snapshot(
     facts = facts_of_task(task, data["train"], **changes)
     tables = {split: example_table(data[split], facts, prefix=split) for split in SPLITS}
     return write_snapshot(root, facts, tables, shards=shards)
+
+
+def write_sequences(
+    store: Path,
+    records: list[dict[str, Any]],
+    *,
+    domain: str = "text",
+    task: Task = "classify",
+    dataset: str = "synthetic",
+    chunk_rows: int = 7,
+    **params: Any,
+) -> Table:
+    """Commit a `sequences` table as an ingest would; the table.
+
+    Args:
+        store: folder of the datasets.
+        records: columns by name; `id` defaults to `f.txt#<number>`, the group to the id, and the
+            content hash to that of the content (DNA: of the smaller strand).
+        domain: of the table.
+        task: of the table.
+        dataset: its folder.
+        chunk_rows: rows of a row group.
+        **params: facts of the table, e.g. `channels`.
+    """
+    table = Table(store / dataset / "sequences")
+    schema = sequences_schema(domain, task)
+    content = CONTENT_COLUMN[domain]
+    width = max(1, len(params.get("channels", ())))
+    rows = [_sequence_row(n, record, content, width) for n, record in enumerate(records)]
+    with StagedWriter(table.path, "part-00000", schema) as writer:
+        for start in range(0, len(rows), chunk_rows):
+            part = rows[start : start + chunk_rows]
+            columns = [[row.get(field.name) for row in part] for field in schema]
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+            writer.write(pa.table(arrays, schema=schema))
+    base = table.version()
+    table.commit(
+        schema=schema,
+        files=[writer.staged],
+        remove="all",
+        info=CommitInfo(
+            kind="sequences",
+            fingerprint=fingerprint(rows_digest(rows), params),
+            params={"domain": domain, "task": task, **params},
+        ),
+        base=base,
+    )
+    return table
+
+
+def rows_digest(rows: list[dict[str, Any]]) -> str:
+    """A digest of literal rows."""
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+
+def _sequence_row(number: int, record: dict[str, Any], content: str, width: int) -> dict[str, Any]:
+    source = record.get("source", f"f{number:05d}.txt")
+    id_ = record.get("id", f"{source}#{record.get('record', 0)}")
+    value = record[content]
+    key = value if content != "bases" else min(value, str(Seq(value).reverse_complement()))
+    return {
+        "name": id_,
+        "group": id_,
+        "length": len(value) // (width if content == "values" else 1),
+        "record": 0,
+        "content_hash": hashlib.sha256(repr(key).encode()).digest(),
+        **record,
+        "id": id_,
+        "source": source,
+    }
+
+
+def documents(rows: int, *, seed: int = 0, groups: int = 0) -> list[dict[str, Any]]:
+    """Text records of two classes that differ by a rare word anywhere among frequent ones."""
+    rng = np.random.default_rng(seed)
+    common = [f"w{n}" for n in range(30)]
+    records = []
+    for number in range(rows):
+        label = ("neg", "pos")[number % 2]
+        words = rng.choice(common, rng.integers(3, 40), p=_zipf(30)).tolist()
+        words.insert(int(rng.integers(0, len(words))), {"neg": "awful", "pos": "great"}[label])
+        record = {"text": " ".join(words) + f" u{number}.", "label": label}
+        if groups:
+            record["group"] = f"g{number % groups}"
+        records.append(record)
+    return records
+
+
+def _zipf(count: int) -> np.ndarray:
+    weights = 1 / np.arange(1, count + 1)
+    return weights / weights.sum()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from seqprep import ragged
 from seqprep.chunk import Chunk, Context, Kind, as_step
@@ -59,12 +59,16 @@ class ViewOptions:
         if self.original == "drop" and not self.views:
             raise ConfigError(f"{self.name}: `original: drop` has a meaning only with `views`")
 
+    def options(self) -> dict[str, Any]:
+        """What a person wrote, defaults filled in."""
+        return asdict(self)
+
     def check(self, *, domain: str, task: Task) -> None:
         """Selecting steps serves every domain and task."""
 
     def apply(self, chunk: Chunk, context: Context) -> Chunk:
         """Select steps, and per-step targets by the same index."""
-        step = as_step(self.name, context.position, asdict(self))
+        step = as_step(self.name, context.position, self.options())
         keys = ragged.draw_keys(chunk.keys, chunk.windows)
         return chunk.pick(
             *ragged.view_index(chunk.steps.offsets, step, keys, seed=context.seed, view=chunk.views)

@@ -6,7 +6,7 @@ transcripts, whose strand carries the answer, nor where a target belongs to one 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -58,7 +58,7 @@ class ReverseComplement(ViewOptions):
     def apply(self, chunk: Chunk, context: Context) -> Chunk:
         """Turn the drawn rows round and complement their k-mers."""
         assert context.complement is not None
-        step = as_step(self.name, context.position, asdict(self))
+        step = as_step(self.name, context.position, self.options())
         keys = ragged.draw_keys(chunk.keys, chunk.windows)
         draw = {"seed": context.seed, "view": chunk.views}
         turned = ragged.mirrored_rows(step, keys, **draw)

@@ -6,8 +6,8 @@ every step has its place in time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -79,6 +79,10 @@ class Summarize:
     def needs_records(self) -> bool:
         """Whether the number of training records with a token must be counted."""
         return self.min_records is not None or self.max_share is not None
+
+    def options(self) -> dict[str, Any]:
+        """What a person wrote, defaults filled in."""
+        return asdict(self)
 
     def check(self, *, domain: str, task: Task) -> None:
         """Every domain with tokens will do."""

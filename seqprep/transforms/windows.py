@@ -6,8 +6,8 @@ with the record; predictions of its windows are pooled to one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -61,6 +61,10 @@ class Windows:
     def count(self, lengths: ragged.Ints) -> ragged.Ints:
         """Windows of rows with these lengths, `(R,)`; at least one each."""
         return 1 + -(-np.maximum(lengths - self.length, 0) // self.hop)
+
+    def options(self) -> dict[str, Any]:
+        """What a person wrote, defaults filled in."""
+        return asdict(self)
 
     def check(self, *, domain: str, task: Task) -> None:
         """Refuse a target that belongs to the whole record."""

@@ -1,0 +1,123 @@
+"""New records to rows of examples, with the state that training was fitted with.
+
+Use it for prediction. It never drops a record, fits nothing and needs no target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqprep import ragged
+from seqprep.chain import Chain
+from seqprep.chunk import Chunk
+from seqprep.errors import ConfigError
+from seqprep.first_pass import start_chunk
+from seqprep.fitted import Fitted
+from seqprep.ragged import Ragged
+from seqprep.recipe import Domain, Prepare, resolve_tokens
+from seqprep.schema import CONTENT_COLUMN, Task
+from seqprep.second_pass import Finisher, example_table, target_table
+from seqprep.spill import list_rows
+from seqprep.splits import TEST
+from seqprep.tokens import encode
+from seqprep.transforms import build_steps, check_chain, is_random
+
+
+def apply_fitted(
+    records: pa.Table,
+    *,
+    domain: Domain,
+    task: Task,
+    recipe: Prepare,
+    fitted: Fitted,
+    views: int = 0,
+) -> pa.Table:
+    """Rows of examples, in the order of the records, view and window.
+
+    Args:
+        records: rows in the schema of `sequences`; label and targets may be null or lack.
+        domain, task, recipe: of the training.
+        fitted: its state.
+        views: 0: each record as validation and test saw it (view 0). n: views 1..n of each, the
+            same ones every time, whose predictions are averaged.
+
+    Raises:
+        ConfigError: if views are wanted and no step of the recipe draws any.
+    """
+    steps = build_steps(recipe)
+    check_chain(steps, domain=domain, task=task, tokens=recipe.tokens)
+    if views and not any(is_random(step) for step in steps):
+        raise ConfigError(
+            f"predict.views = {views}, but no step of the recipe makes views; remove it, or train "
+            "with `views` or `when: train` on a random step"
+        )
+    tokens = resolve_tokens(domain, recipe.tokens)
+    chain = Chain.of(steps, seed=recipe.seed)
+    finisher = Finisher.of(chain, fitted, task=task, scale=recipe.scale, max_vocab=tokens.max_vocab)
+    content = records[CONTENT_COLUMN[domain]]
+    if fitted.frequency is None:
+        rows = list_rows(content, width=max(len(fitted.channels), 1))
+    else:
+        encoded = encode(content, tokens)
+        ranks = fitted.frequency.ranks(encoded.tokens)
+        rows = Ragged(ranks.astype(np.int32)[encoded.ids.values], encoded.ids.offsets)
+    chunk = _started(records, rows, task=task, fitted=fitted)
+    chunk = chain.run(_with_views(chunk, views), chain.early)
+    chunk, _ = finisher.finish(chunk, ranks=None, on_the_fly=views > 0)
+    chunk = finisher.step_labels(chunk)
+    target = _targets(records, recipe, fitted) if task == "translate" else None
+    table = example_table(
+        chunk,
+        records,
+        finisher.schema,
+        labels=_labels(records, task, fitted),
+        target=None if target is None else ragged.take(target, chunk.rows),
+        seed=recipe.seed,
+    )
+    return table.select(finisher.schema.names)
+
+
+def _started(records: pa.Table, rows: Ragged, *, task: Task, fitted: Fitted) -> Chunk:
+    codes = np.full(len(records), TEST, dtype=np.int8)
+    width = max(len(fitted.target_names), 1) if task == "regress_steps" else None
+    column = "targets" if "targets" in records.column_names else None
+    if column and records[column].null_count:
+        records = records.drop_columns([column])
+    return start_chunk(records, rows, codes, task=task, target_width=width)
+
+
+def _with_views(chunk: Chunk, views: int) -> Chunk:
+    if not views:
+        return chunk
+    every = chunk.take(np.repeat(np.arange(len(chunk)), views))
+    return replace(every, views=np.tile(np.arange(1, views + 1), len(chunk)))
+
+
+def _labels(records: pa.Table, task: Task, fitted: Fitted) -> pa.Array | None:
+    if task == "regress":
+        return (
+            pa.nulls(len(records), pa.float64())
+            if "label" not in records.column_names
+            else (records["label"].combine_chunks().cast(pa.float64()))
+        )
+    if task != "classify":
+        return None
+    if "label" not in records.column_names:
+        return pa.nulls(len(records), pa.int32())
+    names = pa.array(fitted.labels, pa.string())
+    return pc.index_in(records["label"].cast(pa.string()), value_set=names).combine_chunks()
+
+
+def _targets(records: pa.Table, recipe: Prepare, fitted: Fitted) -> Ragged | None:
+    column = "target_text"
+    if column not in records.column_names or records[column].null_count:
+        return None
+    encoded = encode(records[column], recipe.target_tokens)
+    known = pa.array(fitted.target_vocabulary, pa.large_string())
+    found = pc.fill_null(pc.index_in(encoded.tokens, value_set=known), len(known))
+    ids = target_table(len(known))[found.to_numpy(zero_copy_only=False)]
+    return Ragged(ids[encoded.ids.values], encoded.ids.offsets)

@@ -1,0 +1,106 @@
+"""Length buckets: the boundaries that make least padding (P14, CONTRACT 19).
+
+The boundaries minimise the padded steps of all training rows when each row is padded to the limit of
+its bucket: an exact dynamic programme over the histogram of lengths. Rows longer than the last limit
+go to bucket 0, which has none.
+
+Legend: n distinct lengths (bins), B buckets, R rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from seqprep.ragged import Ints
+
+MAX_BINS = 4096
+UNLIMITED = 0
+"""The bucket of rows longer than every limit."""
+
+
+def bin_lengths(lengths: Ints) -> tuple[Ints, Ints]:
+    """Distinct lengths, rounded up to at most MAX_BINS values, and the rows of each, `(n,)`.
+
+    >>> edges, rows = bin_lengths(np.array([3, 1, 3]))
+    >>> edges.tolist(), rows.tolist()
+    ([1, 3], [1, 2])
+    """
+    longest = int(lengths.max(initial=1))
+    width = -(-longest // MAX_BINS)
+    counts = np.bincount(-(-lengths // width), minlength=1)
+    bins = np.flatnonzero(counts)
+    return np.minimum(bins * width, longest), counts[bins]
+
+
+def best_limits(edges: Ints, rows: Ints, *, count: int) -> tuple[int, ...]:
+    """The upper limits of at most `count` buckets with the fewest padded steps.
+
+    Args:
+        edges: `(n,)` distinct lengths, rising. rows: `(n,)` rows of each length.
+        count: buckets.
+
+    >>> best_limits(np.array([1, 2, 9, 10]), np.array([5, 5, 5, 5]), count=2)
+    (2, 10)
+    """
+    total = len(edges)
+    if total == 0:
+        return (1,)
+    before = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+    cost = before[1:] * edges  # one bucket for the first j + 1 lengths
+    back: list[Ints] = []
+    for _ in range(1, min(count, total)):
+        best = cost.copy()
+        choice = np.full(total, -1, dtype=np.int64)
+        for last in range(1, total):
+            # A new bucket takes lengths i + 1 .. last; those up to i keep their best cost.
+            through = cost[:last] + (before[last + 1] - before[1 : last + 1]) * edges[last]
+            place = int(through.argmin())
+            if through[place] < best[last]:
+                best[last], choice[last] = through[place], place
+        back.append(choice)
+        cost = best
+    return _trace(edges, back)
+
+
+def _trace(edges: Ints, back: list[Ints]) -> tuple[int, ...]:
+    place, limits = len(edges) - 1, [int(edges[-1])]
+    for choice in reversed(back):
+        if choice[place] >= 0:
+            place = int(choice[place])
+            limits.append(int(edges[place]))
+    return tuple(reversed(limits))
+
+
+def bucket_of(lengths: Ints, limits: tuple[int, ...]) -> npt.NDArray[np.int32]:
+    """The limit of each row's bucket, UNLIMITED for rows longer than all, `(R,)`.
+
+    >>> bucket_of(np.array([1, 4, 5, 99]), (4, 10)).tolist()
+    [4, 4, 10, 0]
+    """
+    named = np.array([*limits, UNLIMITED], dtype=np.int32)
+    return named[np.searchsorted(np.asarray(limits, dtype=np.int64), lengths)]
+
+
+def padded_steps(units: Ints, limits: tuple[int, ...]) -> int:
+    """Steps when every row is padded to its bucket's limit.
+
+    Rows of the bucket without limit are padded to the longest of them.
+
+    Args:
+        units: `(R,)` the length that decides each row's bucket. limits: of the buckets.
+
+    >>> padded_steps(np.array([2, 4, 9]), (4,))
+    17
+    """
+    limit = bucket_of(units, limits).astype(np.int64)
+    return int(np.where(limit == UNLIMITED, int(units.max(initial=0)), limit).sum())
+
+
+def padding_share(lengths: Ints, padded: int) -> float:
+    """Share of padding among `padded` steps of rows with these lengths.
+
+    >>> padding_share(np.array([2, 4]), 8)
+    0.25
+    """
+    return 1 - int(lengths.sum(dtype=np.int64)) / padded if padded else 0.0

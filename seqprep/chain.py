@@ -1,0 +1,137 @@
+"""A chain of techniques run over a chunk: views, selections, and records left empty (P13)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from seqprep import ragged
+from seqprep.chunk import Chunk, Context, Transform, as_step, concat
+from seqprep.ragged import Ints
+from seqprep.schema import IGNORED_LABEL, SPLITS
+from seqprep.splits import TRAIN
+from seqprep.transforms import name_of, split_chain
+from seqprep.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chain:
+    """The steps of a recipe, sorted by when they run.
+
+    Args:
+        early: (position, step) that need no ranks and run in the first pass.
+        late: those after it. on_the_fly: those that run when batches are made.
+        views: stored views of a training record beside the whole.
+        drop_original: whether training rows lose view 0.
+        seed: of all draws.
+    """
+
+    early: tuple[tuple[int, Transform], ...]
+    late: tuple[tuple[int, Transform], ...]
+    on_the_fly: tuple[tuple[int, Transform], ...]
+    views: int
+    drop_original: bool
+    seed: int
+
+    @classmethod
+    def of(cls, steps: Sequence[Transform], *, seed: int) -> Chain:
+        """Sort checked steps."""
+        stored, _ = split_chain(steps)
+        cut = next((i for i, step in enumerate(stored) if step.needs_ranks), len(stored))
+        places = list(enumerate(steps))
+        return cls(
+            early=tuple(places[:cut]),
+            late=tuple(places[cut : len(stored)]),
+            on_the_fly=tuple(places[len(stored) :]),
+            views=max((step.views for step in steps), default=0),
+            drop_original=any(step.original == "drop" for step in steps),
+            seed=seed,
+        )
+
+    def run(
+        self,
+        chunk: Chunk,
+        steps: Sequence[tuple[int, Transform]],
+        *,
+        vocabulary: Vocabulary | None = None,
+        complement: Ints | None = None,
+    ) -> Chunk:
+        """The chunk after `steps`, which are `early`, `late` or `on_the_fly`.
+
+        Args:
+            chunk: R rows.
+            steps: with their positions.
+            vocabulary: for steps that choose by rank. complement: for reverse complements.
+        """
+        for position, step in steps:
+            fate = None if vocabulary is None else vocabulary.fates.get(position)
+            context = Context(seed=self.seed, position=position, fate=fate, complement=complement)
+            if step.views or step.when == "train":
+                if step.when == "store" and position == self._first_view():
+                    chunk = self.expand(chunk)
+                chunk = _augment(chunk, step, context)
+            else:
+                chunk = step.apply(chunk, context)
+        return chunk
+
+    def _first_view(self) -> int | None:
+        every = (*self.early, *self.late)
+        return next((position for position, step in every if step.views), None)
+
+    def expand(self, chunk: Chunk) -> Chunk:
+        """Training rows once for each view; rows that are views already stay as they are."""
+        if (chunk.views > 0).any():
+            return chunk
+        training = chunk.splits == TRAIN
+        first = 1 if self.drop_original else 0
+        counts = np.where(training, self.views + 1 - first, 1)
+        result = chunk.take(np.repeat(np.arange(len(chunk)), counts))
+        return replace(
+            result, views=ragged.ranges(np.where(training, first, 0).astype(np.int64), counts)
+        )
+
+    def steps_on_the_fly(self, complement: Ints | None) -> tuple[dict[str, object], ...]:
+        """What batches need to know of the steps that run when they are made."""
+        listed = []
+        for position, step in self.on_the_fly:
+            body = as_step(name_of(step), position, step.options())
+            if name_of(step) == "reverse_complement":
+                assert complement is not None
+                body["complement"] = complement.tolist()
+            listed.append(body)
+        return tuple(listed)
+
+
+def _augment(chunk: Chunk, step: Transform, context: Context) -> Chunk:
+    """Apply a step to the views other than 0."""
+    marked = chunk.views > 0
+    if marked.all():
+        return step.apply(chunk, context)
+    if not marked.any():
+        return chunk
+    rest, changed = np.flatnonzero(~marked), np.flatnonzero(marked)
+    parts = [chunk.take(rest), step.apply(chunk.take(changed), context)]
+    origin = np.concatenate([rest, changed])
+    return concat(parts).take(np.argsort(origin, kind="stable"))
+
+
+def fill_empty(chunk: Chunk, *, step: int, ignored: float = IGNORED_LABEL) -> tuple[Chunk, int]:
+    """Give rows without steps one step (CONTRACT 16); the chunk and the records concerned.
+
+    Args:
+        chunk: R rows.
+        step: the value of that step. ignored: its target.
+    """
+    empty = chunk.lengths == 0
+    if not empty.any():
+        return chunk, 0
+    targets = chunk.targets and ragged.fill_empty(chunk.targets, ignored)
+    filled = replace(chunk, steps=ragged.fill_empty(chunk.steps, step), targets=targets)
+    return filled, len(np.unique(chunk.rows[empty & (chunk.views == chunk.views.min())]))
+
+
+def by_split(chunk: Chunk, numbers: Ints) -> Ints:
+    """Sums of `numbers` `(R,)` by split, `(3,)`."""
+    return np.bincount(chunk.splits, weights=numbers, minlength=len(SPLITS)).astype(np.int64)

@@ -1,0 +1,97 @@
+"""Equal records: one copy stays, and none is on two sides of a split (CONTRACT 8).
+
+Records are equal when their content hashes are (DNA: the hash is that of the smaller strand). What
+happens to training rows never depends on rows of another split.
+
+Legend: R records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from seqprep.ragged import Ints
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolved:
+    """What becomes of each record.
+
+    Args:
+        duplicate: `(R,)` left out because an equal record was kept.
+        conflicting: `(R,)` left out because equal records of its split have different labels.
+    """
+
+    duplicate: Bools
+    conflicting: Bools
+
+    @property
+    def kept(self) -> Bools:
+        """Records that stay, `(R,)`."""
+        return ~(self.duplicate | self.conflicting)
+
+
+def resolve_duplicates(
+    content: Ints,
+    splits: Ints,
+    labels: npt.NDArray[np.generic],
+    order: Ints,
+    *,
+    keep: Literal["one", "all"],
+) -> Resolved:
+    """Decide which of equal records stay.
+
+    Equal records of one split with different labels all go. Of the others the copy in the first
+    split (train, validation, test) stays, in it the first by `order`; with `keep="all"` every copy
+    in that split. Copies in later splits go in either case: moving them would tear their group.
+
+    Args:
+        content: `(R,)` number of each record's content; equal records have the same.
+        splits: `(R,)` index into SPLITS.
+        labels: `(R,)` label codes or numbers.
+        order: `(R,)` place of the record by (path, record number).
+        keep: `one` copy or `all` of one split.
+
+    >>> one = np.array([7, 7, 7]); where = np.array([1, 0, 0]); no = np.zeros(3)
+    >>> resolve_duplicates(one, where, no, np.arange(3), keep="one").kept.tolist()
+    [False, True, False]
+    """
+    ranking = np.lexsort((order, splits, content))
+    sorted_content, sorted_splits = content[ranking], splits[ranking]
+    cell_start = _changes(sorted_content, sorted_splits)
+    cell = np.cumsum(cell_start) - 1
+    first_label = labels[ranking][cell_start][cell] if len(ranking) else labels
+    differs = np.zeros(int(cell_start.sum()), dtype=bool)
+    np.logical_or.at(differs, cell, labels[ranking] != first_label)
+    conflicting = np.zeros(len(content), dtype=bool)
+    conflicting[ranking] = differs[cell]
+    ranking = ranking[~differs[cell]]
+    sorted_content, sorted_splits = content[ranking], splits[ranking]
+    starts = _changes(sorted_content)
+    stays = starts
+    if keep == "all":
+        first = np.flatnonzero(starts)[np.cumsum(starts) - 1]
+        stays = sorted_splits == sorted_splits[first]
+    duplicate = np.zeros(len(content), dtype=bool)
+    duplicate[ranking] = ~stays
+    return Resolved(duplicate=duplicate, conflicting=conflicting)
+
+
+def number_contents(digests: npt.NDArray[np.void]) -> Ints:
+    """A number for each digest `(R,)`, equal for equal ones."""
+    return np.unique(digests, return_inverse=True)[1].astype(np.int64)
+
+
+def _changes(*columns: Ints) -> Bools:
+    """Marks the first of each run of equal rows."""
+    marks = np.zeros(len(columns[0]), dtype=bool)
+    marks[:1] = True
+    for column in columns:
+        marks[1:] |= column[1:] != column[:-1]
+    return marks

@@ -1,0 +1,246 @@
+"""The first pass over the content: tokens, counts, and every step that needs no ranks.
+
+Content is read and tokenised once. Each chunk is spilled with local ids after the steps that do not
+depend on other rows, so what truncation throws away is never written.
+
+Legend: R rows of a chunk, N steps, V tokens, F channels, K target channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from seqprep import ragged, splits
+from seqprep.chain import Chain, by_split
+from seqprep.chunk import Chunk
+from seqprep.frequency import Frequency, FrequencyCounter, count_records, count_tokens
+from seqprep.parallel import Progress, ordered
+from seqprep.ragged import Ints, Ragged, row_keys
+from seqprep.recipe import Domain, Prepare, Split, Tokens
+from seqprep.roster import Roster
+from seqprep.scaling import Moments
+from seqprep.schema import CONTENT_COLUMN, SPLITS, Task
+from seqprep.spill import SpillFolder, chunk_table, list_array, list_rows
+from seqprep.splits import TRAIN
+from seqprep.table import Table
+from seqprep.tokens import encode
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What is prepared, and how.
+
+    Args:
+        table: of sequences. version: of it.
+        domain, task, split, recipe: as in the pipeline file. tokens: of it, filled in.
+        chain: its steps.
+        channels: names of the values. rate_hz: of them. target_names: of per-step targets.
+        step_classes: names of the codes in labelled steps.
+        needs_records: whether a rule counts records.
+    """
+
+    table: Table
+    version: int
+    domain: Domain
+    task: Task
+    split: Split
+    recipe: Prepare
+    tokens: Tokens
+    chain: Chain
+    channels: tuple[str, ...]
+    rate_hz: float | None
+    target_names: tuple[str, ...]
+    step_classes: tuple[str, ...]
+    needs_records: bool
+
+    @property
+    def width(self) -> int | None:
+        """Channels of values; None for tokens."""
+        return max(len(self.channels), 1) if self.tokens.unit == "value" else None
+
+    @property
+    def target_width(self) -> int | None:
+        """Channels of regressed steps; None for other targets."""
+        return max(len(self.target_names), 1) if self.task == "regress_steps" else None
+
+    @property
+    def target_column(self) -> str | None:
+        """The column of `sequences` with the targets, if the task has one."""
+        if self.task in ("label_steps", "regress_steps"):
+            return "targets"
+        return "target_text" if self.task == "translate" else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encoding:
+    """What the first pass found.
+
+    Args:
+        frequency: of the tokens in training rows; None for values. maps: for each chunk the rank
+            of each local id. target_frequency, target_maps: likewise for target text.
+        moments: of the values in training rows after the early steps; None for tokens.
+        step_labels: codes of labelled steps that occur in training rows.
+        before: `(3,)` steps by split before any technique. size_bytes: spilled.
+        lengths: `(R,)` steps of each record before any technique, for reports.
+    """
+
+    frequency: Frequency | None
+    maps: list[Ints]
+    target_frequency: Frequency | None
+    target_maps: list[Ints]
+    moments: Moments | None
+    step_labels: tuple[int, ...]
+    before: Ints
+    size_bytes: int
+    lengths: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """What one chunk gives."""
+
+    number: int
+    chunk: Chunk
+    tokens: pa.Array | None
+    counts: Ints | None
+    records: Ints | None
+    training_rows: int
+    target_text: tuple[Ragged, pa.Array, Ints] | None
+    moments: Moments | None
+    step_labels: Ints
+    before: Ints
+    lengths: npt.NDArray[np.int32]
+
+
+def first_pass(
+    job: Job, roster: Roster, folder: SpillFolder, *, workers: int, progress: Progress | None
+) -> Encoding:
+    """Encode, count and spill every chunk, in order."""
+    tokens = FrequencyCounter(with_records=job.needs_records)
+    targets = FrequencyCounter(with_records=False)
+    moments: Moments | None = None
+    step_labels: set[int] = set()
+    before, size_bytes, lengths = np.zeros(len(SPLITS), np.int64), 0, []
+    for part in _parts(job, roster, workers=workers):
+        size_bytes += folder.write(f"chunk-{part.number}", chunk_table(part.chunk))
+        if part.tokens is not None and part.counts is not None:
+            tokens.add(part.tokens, part.counts, part.records, rows=part.training_rows)
+        if part.target_text is not None:
+            ids, strings, counts = part.target_text
+            folder.write(f"target-{part.number}", pa.table({"ids": list_array(ids)}))
+            targets.add(strings, counts, None, rows=part.training_rows)
+        if part.moments is not None:
+            moments = part.moments if moments is None else moments.merge(part.moments)
+        step_labels.update(part.step_labels.tolist())
+        before += part.before
+        lengths.append(part.lengths)
+        if progress is not None:
+            progress("read records", part.number + 1, len(roster.chunks))
+    frequency, maps = tokens.finish() if job.width is None else (None, [])
+    target_frequency, target_maps = targets.finish() if job.task == "translate" else (None, [])
+    return Encoding(
+        frequency=frequency,
+        maps=maps,
+        target_frequency=target_frequency,
+        target_maps=target_maps,
+        moments=moments,
+        step_labels=tuple(sorted(step_labels)),
+        before=before,
+        size_bytes=size_bytes,
+        lengths=np.concatenate(lengths),
+    )
+
+
+def _parts(job: Job, roster: Roster, *, workers: int) -> Iterator[_Part]:
+    def one(number: int) -> _Part:
+        return _part(job, roster, number)
+
+    yield from ordered(one, range(len(roster.chunks)), workers=workers)
+
+
+def _part(job: Job, roster: Roster, number: int) -> _Part:
+    content = CONTENT_COLUMN[job.domain]
+    columns = ["id", "length", content, *filter(None, [job.target_column])]
+    codes = roster.splits[roster.rows(number)]
+    rows = np.flatnonzero(codes != splits.LEFT_OUT)
+    table = job.table.read_group(*roster.chunks[number], columns)
+    if len(rows) < len(table):
+        table = table.take(pa.array(rows))
+    strings, steps = None, None
+    if job.width is None:
+        encoded = encode(table[content], job.tokens)
+        strings, steps = encoded.tokens, encoded.ids
+    else:
+        steps = list_rows(table[content], width=job.width)
+    chunk = start_chunk(table, steps, codes[rows], task=job.task, target_width=job.target_width)
+    if job.split.by == "time":
+        chunk = splits.cut_by_time(chunk, job.split)
+    training = chunk.splits == TRAIN
+    counts = records = None
+    if strings is not None:
+        counts = count_tokens(chunk.steps, training, num_tokens=len(strings))
+        if job.needs_records:
+            records = count_records(chunk.steps, training, num_tokens=len(strings))
+    after = job.chain.run(chunk, job.chain.early)
+    return _Part(
+        number=number,
+        chunk=replace(after, rows=rows[after.rows]),
+        tokens=strings,
+        counts=counts,
+        records=records,
+        training_rows=int(training.sum()),
+        target_text=_target_text(job, table, codes[rows] == TRAIN),
+        moments=_moments(job, after),
+        step_labels=_training_labels(job, chunk),
+        before=by_split(chunk, chunk.lengths),
+        lengths=chunk.lengths.astype(np.int32),
+    )
+
+
+def start_chunk(
+    table: pa.Table, steps: Ragged, codes: splits.Codes, *, task: Task, target_width: int | None
+) -> Chunk:
+    """The rows of a table of sequences before any technique, `rows` counted in that table."""
+    targets = None
+    if task in ("label_steps", "regress_steps") and "targets" in table.column_names:
+        targets = list_rows(table["targets"], width=target_width)
+    zeros = np.zeros(len(table), dtype=np.int64)
+    return Chunk(
+        steps=steps,
+        targets=targets,
+        keys=row_keys(table["id"]),
+        rows=np.arange(len(table), dtype=np.int64),
+        splits=codes,
+        views=zeros,
+        windows=zeros,
+    )
+
+
+def _target_text(
+    job: Job, table: pa.Table, training: npt.NDArray[np.bool_]
+) -> tuple[Ragged, pa.Array, Ints] | None:
+    if job.task != "translate":
+        return None
+    encoded = encode(table["target_text"], job.recipe.target_tokens)
+    counts = count_tokens(encoded.ids, training, num_tokens=len(encoded.tokens))
+    return encoded.ids, encoded.tokens, counts
+
+
+def _moments(job: Job, chunk: Chunk) -> Moments | None:
+    if job.width is None:
+        return None
+    training = chunk.splits == TRAIN
+    rows = chunk.steps if training.all() else ragged.take(chunk.steps, np.flatnonzero(training))
+    return Moments.of(rows.values)
+
+
+def _training_labels(job: Job, chunk: Chunk) -> Ints:
+    if job.task != "label_steps" or chunk.targets is None:
+        return np.zeros(0, np.int64)
+    rows = ragged.take(chunk.targets, np.flatnonzero(chunk.splits == TRAIN))
+    return np.unique(rows.values[rows.values >= 0]).astype(np.int64)

@@ -1,0 +1,108 @@
+"""What preparation learnt from the training rows; prediction uses exactly this.
+
+Canonical JSON: the same state has the same bytes, and its SHA-256 names it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from seqprep.errors import CorruptError
+from seqprep.frequency import Frequency
+from seqprep.scaling import Scaler
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fitted:
+    """State that was fitted on training rows only.
+
+    Args:
+        frequency: tokens by rank with counts; None where inputs are values.
+        vocabulary: strings of the input ids from 2 on.
+        target_vocabulary: strings of the target ids from 4 on.
+        labels: class names in code order.
+        step_codes: for labelled steps, the code in `sequences` of each label.
+        channels: names of the value channels. rate_hz: their sampling rate.
+        target_names: channels of per-step targets.
+        scaler: of the channels, if they are scaled over the dataset.
+        limits: upper limits of the length buckets, in steps.
+    """
+
+    frequency: Frequency | None = None
+    vocabulary: tuple[str, ...] = ()
+    target_vocabulary: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    step_codes: tuple[int, ...] = ()
+    channels: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
+    rate_hz: float | None = None
+    scaler: Scaler | None = None
+    limits: tuple[int, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        body = {
+            "format": FORMAT,
+            "frequency": _plain(self.frequency),
+            "vocabulary": self.vocabulary,
+            "target_vocabulary": self.target_vocabulary,
+            "labels": self.labels,
+            "step_codes": self.step_codes,
+            "channels": self.channels,
+            "target_names": self.target_names,
+            "rate_hz": self.rate_hz,
+            "scaler": self.scaler and {"mean": self.scaler.mean, "std": self.scaler.std},
+            "limits": self.limits,
+        }
+        return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Fitted:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            CorruptError: if it is not fitted state of this format.
+        """
+        try:
+            body = json.loads(data)
+            if body.pop("format") != FORMAT:
+                raise CorruptError(f"fitted state is not of format {FORMAT}; run prepare again")
+            scaler, table = body.pop("scaler"), body.pop("frequency")
+            return cls(
+                frequency=table and _table(table),
+                scaler=scaler and Scaler(mean=tuple(scaler["mean"]), std=tuple(scaler["std"])),
+                rate_hz=body.pop("rate_hz"),
+                **{key: tuple(value) for key, value in body.items()},
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, CorruptError):
+                raise
+            raise CorruptError(f"fitted state cannot be read: {error!r}") from error
+
+
+def _plain(frequency: Frequency | None) -> dict[str, object] | None:
+    if frequency is None:
+        return None
+    records = None if frequency.records is None else frequency.records.tolist()
+    return {
+        "tokens": frequency.tokens.to_pylist(),
+        "counts": frequency.counts.tolist(),
+        "records": records,
+        "num_records": frequency.num_records,
+    }
+
+
+def _table(body: dict[str, list]) -> Frequency:
+    records = None if body["records"] is None else np.asarray(body["records"], np.int64)
+    return Frequency(
+        tokens=pa.array(body["tokens"], pa.large_string()),
+        counts=np.asarray(body["counts"], np.int64),
+        records=records,
+        num_records=int(body["num_records"]),  # type: ignore[call-overload]
+    )

@@ -1,0 +1,140 @@
+"""How often each token occurs in the training rows, and its rank.
+
+Counting takes each chunk's local ids and dictionary; dictionaries merge in chunk order, so that one
+tokenising pass is enough. Rank 0 is the most frequent token; ties are broken by the token's bytes.
+
+Legend: V distinct tokens, N steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqprep.ragged import Ints, Ragged
+
+_FOLD_TOKENS = 4_000_000
+"""Dictionary entries that may wait before they are merged."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frequency:
+    """Tokens of the training rows by rank.
+
+    Args:
+        tokens: `(V,)` strings, most frequent first.
+        counts: `(V,)` occurrences in training rows.
+        records: `(V,)` training records that hold the token; None where no rule asks for it.
+        num_records: training records.
+    """
+
+    tokens: pa.Array
+    counts: Ints
+    records: Ints | None
+    num_records: int
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def ranks(self, tokens: pa.Array) -> Ints:
+        """The rank of each token, V for those that no training row holds."""
+        found = pc.index_in(tokens.cast(pa.large_string()), value_set=self.tokens)
+        return pc.fill_null(found, len(self)).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def count_tokens(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -> Ints:
+    """Occurrences of each id in the marked rows, `(V,)`.
+
+    >>> from seqprep.ragged import from_lists
+    >>> rows = from_lists([[0, 1, 1], [2]])
+    >>> count_tokens(rows, np.array([True, False]), num_tokens=3).tolist()
+    [1, 2, 0]
+    """
+    if not rows.any():
+        return np.zeros(num_tokens, dtype=np.int64)
+    values = ids.values if rows.all() else ids.values[np.repeat(rows, ids.lengths)]
+    return np.bincount(values, minlength=num_tokens).astype(np.int64)
+
+
+def count_records(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -> Ints:
+    """Marked rows that hold each id, `(V,)`."""
+    row = np.repeat(np.arange(len(ids), dtype=np.int64), ids.lengths)
+    marked = np.repeat(rows, ids.lengths)
+    pairs = np.unique(row[marked] * num_tokens + ids.values[marked])
+    return np.bincount(pairs % num_tokens, minlength=num_tokens).astype(np.int64)
+
+
+class FrequencyCounter:
+    """Merges the dictionaries and counts of chunks.
+
+    Args:
+        with_records: whether records are counted beside occurrences.
+    """
+
+    def __init__(self, *, with_records: bool) -> None:
+        self._tokens = pa.array([], pa.large_string())
+        self._counts = np.zeros(0, np.int64)
+        self._records = np.zeros(0, np.int64) if with_records else None
+        self._num_records = 0
+        self._waiting: list[tuple[pa.Array, Ints, Ints | None]] = []
+        self._maps: list[Ints] = []
+
+    def add(self, tokens: pa.Array, counts: Ints, records: Ints | None, *, rows: int) -> None:
+        """Add the next chunk.
+
+        Args:
+            tokens: `(V,)` its local dictionary.
+            counts: `(V,)` occurrences in its training rows.
+            records: `(V,)` training rows with the token, if they are counted.
+            rows: its training rows.
+        """
+        self._waiting.append((tokens.cast(pa.large_string()), counts, records))
+        self._num_records += rows
+        if sum(len(tokens) for tokens, _, _ in self._waiting) > max(
+            _FOLD_TOKENS, 2 * len(self._tokens)
+        ):
+            self._fold()
+
+    def _fold(self) -> None:
+        parts = [self._tokens, *(tokens for tokens, _, _ in self._waiting)]
+        coded = pa.concat_arrays(parts).dictionary_encode()
+        ids = coded.indices.to_numpy(zero_copy_only=False)
+        known, self._tokens = len(self._tokens), coded.dictionary
+        self._counts = _grown(self._counts, len(self._tokens))
+        if self._records is not None:
+            self._records = _grown(self._records, len(self._tokens))
+        start = known
+        for tokens, counts, records in self._waiting:
+            places = ids[start : start + len(tokens)]
+            start += len(tokens)
+            self._maps.append(places)
+            self._counts[places] += counts
+            if self._records is not None and records is not None:
+                self._records[places] += records
+        self._waiting = []
+
+    def finish(self) -> tuple[Frequency, list[Ints]]:
+        """The merged table, and for each chunk the rank of each local id (V: not in training)."""
+        self._fold()
+        order = pc.sort_indices(
+            pa.table({"count": self._counts, "token": self._tokens.cast(pa.large_binary())}),
+            sort_keys=[("count", "descending"), ("token", "ascending")],
+        ).to_numpy()
+        order = order[: int((self._counts > 0).sum())]
+        rank = np.full(len(self._tokens), len(order), dtype=np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        frequency = Frequency(
+            tokens=self._tokens.take(pa.array(order)),
+            counts=self._counts[order],
+            records=None if self._records is None else self._records[order],
+            num_records=self._num_records,
+        )
+        return frequency, [rank[places] for places in self._maps]
+
+
+def _grown(counts: Ints, size: int) -> Ints:
+    return np.concatenate([counts, np.zeros(size - len(counts), np.int64)])

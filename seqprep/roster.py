@@ -1,0 +1,233 @@
+"""All records of a `sequences` version before their content is read: split, label, duplicates.
+
+Holds about fifty bytes a record beside the names of source files. Content stays on disk.
+
+Legend: R records of the version, in storage order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqprep import splits
+from seqprep.duplicates import resolve_duplicates
+from seqprep.errors import ConfigError
+from seqprep.ragged import Ints, Keys, row_keys, to_offsets
+from seqprep.recipe import Prepare, Split
+from seqprep.schema import SPLITS, Task
+from seqprep.table import StagedFile, Table
+
+COLUMNS = ("group", "label", "length", "source", "record", "content_hash")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Roster:
+    """What is known of every record before its content is read.
+
+    Args:
+        chunks: (file, row group) of each chunk. starts: `(chunks + 1,)` its first record.
+        splits: `(R,)` index into SPLITS; LEFT_OUT for records that give no example.
+        labels: `(R,)` class codes int32, or float64 for regression; None for other tasks.
+        names: of the classes, in code order.
+        lengths: `(R,)` of the records in their natural form.
+        duplicates, conflicting, unknown, outside: `{split: records}` that were left out because
+            an equal one was kept; equal ones disagree; no training row has the label; the split's
+            lists name no place for them.
+        by_label: `{split: {class: records}}`. groups: how many there are.
+    """
+
+    chunks: tuple[tuple[StagedFile, int], ...]
+    starts: Ints
+    splits: splits.Codes
+    labels: npt.NDArray[np.generic] | None
+    names: tuple[str, ...]
+    lengths: npt.NDArray[np.int32]
+    duplicates: dict[str, int]
+    conflicting: dict[str, int]
+    unknown: dict[str, int]
+    outside: int
+    by_label: dict[str, dict[str, int]]
+    groups: int
+
+    def rows(self, chunk: int) -> slice:
+        """The records of a chunk."""
+        return slice(int(self.starts[chunk]), int(self.starts[chunk + 1]))
+
+
+def read_roster(
+    table: Table, version: int, *, split: Split, recipe: Prepare, task: Task, base: Path
+) -> Roster:
+    """Read the records' columns, split them and decide which take part.
+
+    Raises:
+        ConfigError: if a split is empty, a group is torn, or there is nothing to learn.
+    """
+    chunks = tuple(table.row_groups(version))
+    wanted = list(dict.fromkeys((*COLUMNS, *splits.columns_needed(split))))
+    parts: list[pa.Table] = []
+    codes, groups, names = [], [], set()
+    leave_one_out = split.by == "folds" and split.count is None
+    for file, group in chunks:
+        rows = table.read_group(file, group, wanted)
+        codes.append(splits.assign(split, rows, base=base))
+        groups.append(row_keys(rows["group"]))
+        if leave_one_out:
+            names.update(rows["group"].unique().to_pylist())
+        parts.append(rows.select(["label", "length", "source", "record", "content_hash"]))
+    if not parts:
+        raise ConfigError(f"{table.path}: there are no sequences; ingest some first")
+    placed, group_keys = np.concatenate(codes), np.concatenate(groups)
+    if leave_one_out:
+        placed = splits.leave_out(split, placed, group_keys, sorted(names))
+    _refuse_torn(placed, group_keys, table, chunks, parts)
+    return _settle(
+        pa.concat_tables(parts),
+        placed,
+        group_keys,
+        chunks,
+        split=split,
+        recipe=recipe,
+        task=task,
+        sizes=[len(part) for part in parts],
+    )
+
+
+def _refuse_torn(
+    placed: splits.Codes, groups: Keys, table: Table, chunks: tuple, parts: list[pa.Table]
+) -> None:
+    torn = splits.check_groups(placed, groups)
+    if torn is None:
+        return
+    starts = to_offsets([len(part) for part in parts])
+    chunk = int(np.searchsorted(starts, torn, side="right")) - 1
+    name = table.read_group(*chunks[chunk], ["group"])["group"][torn - int(starts[chunk])].as_py()
+    where = sorted({SPLITS[code] for code in placed[groups == groups[torn]].tolist() if code >= 0})
+    raise ConfigError(
+        f"split: group {name!r} would be in {' and '.join(where)}; a group must be in one split: "
+        "change the lists, or `source.group`"
+    )
+
+
+def _settle(
+    records: pa.Table,
+    placed: splits.Codes,
+    groups: Keys,
+    chunks: tuple,
+    *,
+    split: Split,
+    recipe: Prepare,
+    task: Task,
+    sizes: list[int],
+) -> Roster:
+    splits.check_filled(split, placed, groups, task=task)
+    outside = int((placed == splits.LEFT_OUT).sum())
+    labels, found = _label_numbers(records["label"], task)
+    resolved = resolve_duplicates(
+        _numbers(records["content_hash"]),
+        np.where(placed == splits.LEFT_OUT, len(SPLITS), placed),
+        labels,
+        _storage_order(records),
+        keep="one" if recipe.duplicates == "one" else "all",
+    )
+    kept = np.where(resolved.kept, placed, splits.LEFT_OUT).astype(np.int8)
+    duplicates = _by_split(placed, resolved.duplicate)
+    conflicting = _by_split(placed, resolved.conflicting)
+    names: tuple[str, ...] = ()
+    unknown: dict[str, int] = {}
+    if task == "classify":
+        labels, names, missing = _class_codes(labels, found, kept)
+        unknown = _by_split(kept, missing)
+        kept = np.where(missing, splits.LEFT_OUT, kept).astype(np.int8)
+    splits.check_filled(split, kept, groups, task=task)
+    return Roster(
+        chunks=chunks,
+        starts=to_offsets(sizes),
+        splits=kept,
+        labels=labels if task in ("classify", "regress") else None,
+        names=names,
+        lengths=records["length"].to_numpy().astype(np.int32),
+        duplicates=duplicates,
+        conflicting=conflicting,
+        unknown=unknown,
+        outside=outside,
+        by_label=_label_counts(kept, labels, names),
+        groups=len(np.unique(groups)),
+    )
+
+
+def _label_numbers(
+    column: pa.ChunkedArray, task: Task
+) -> tuple[npt.NDArray[np.generic], list[str | None]]:
+    """A number for each record's label, and the labels by number where they are names."""
+    if task == "regress":
+        return column.to_numpy().astype(np.float64), []
+    coded = column.combine_chunks().cast(pa.string()).dictionary_encode(null_encoding="encode")
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.combine_chunks()
+    return coded.indices.to_numpy(zero_copy_only=False), coded.dictionary.to_pylist()
+
+
+def _class_codes(
+    labels: npt.NDArray[np.generic], found: list[str | None], kept: splits.Codes
+) -> tuple[npt.NDArray[np.int32], tuple[str, ...], npt.NDArray[np.bool_]]:
+    """Codes by the sorted names of the training rows, the names, and the records without one."""
+    training = {found[number] for number in np.unique(labels[kept == splits.TRAIN]).tolist()}
+    names = tuple(sorted(name for name in training if name is not None))
+    if len(names) < 2:
+        raise ConfigError(
+            f"there is nothing to tell apart: the training rows have {len(names)} label(s)"
+            f"{' (' + names[0] + ')' if names else ''}; check source.label and the split"
+        )
+    place = {name: code for code, name in enumerate(names)}
+    table = np.array([place.get(name, -1) if name else -1 for name in found], dtype=np.int32)
+    codes = table[labels.astype(np.int64)]
+    return codes, names, (codes < 0) & (kept != splits.LEFT_OUT)
+
+
+def _label_counts(
+    kept: splits.Codes, labels: npt.NDArray[np.generic], names: tuple[str, ...]
+) -> dict[str, dict[str, int]]:
+    if not names:
+        return {}
+    return {
+        split: dict(
+            zip(
+                names,
+                np.bincount(labels[kept == code], minlength=len(names)).tolist(),
+                strict=True,
+            )
+        )
+        for code, split in enumerate(SPLITS)
+    }
+
+
+def _numbers(column: pa.ChunkedArray) -> Ints:
+    coded = column.combine_chunks().dictionary_encode()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.combine_chunks()
+    return coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _storage_order(records: pa.Table) -> Ints:
+    """The place of each record by (path, record number), `(R,)`."""
+    coded = records["source"].combine_chunks().dictionary_encode()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.combine_chunks()
+    ranks = pc.rank(coded.dictionary.cast(pa.large_binary()), tiebreaker="first").to_numpy()
+    source = ranks[coded.indices.to_numpy(zero_copy_only=False)]
+    order = np.lexsort((records["record"].to_numpy(), source))
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return place
+
+
+def _by_split(placed: splits.Codes, marked: npt.NDArray[np.bool_]) -> dict[str, int]:
+    counts = Counter(placed[marked].tolist())
+    return {name: counts[code] for code, name in enumerate(SPLITS) if counts[code]}

@@ -1,0 +1,211 @@
+"""Rows to shards: by a seeded hash of the record, so that every shard is a random sample (P14).
+
+Each record has a place in [0, 2**64), a hash of its key and the seed. A shard of a split and bucket
+is a range of places, and its rows stand in their order: shuffled once, by data and seed alone. All
+windows of a record's view follow each other in one shard. Rows first go to slots (equal ranges of
+places small enough for memory), because how many buckets and shards there are is known only when
+every row's length is.
+
+Legend: R rows of a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from seqprep.buckets import bucket_of
+from seqprep.parallel import Progress
+from seqprep.ragged import Keys, mix
+from seqprep.schema import SPLITS
+from seqprep.spill import SpillFolder
+from seqprep.table import StagedFile, StagedWriter
+
+_ORDER_SALT = 211
+ROW_GROUP_BYTES = 16 * 2**20
+
+
+def places(keys: Keys, *, seed: int) -> Keys:
+    """The place of each record among all, `(R,)`."""
+    return mix(keys, _ORDER_SALT, seed)
+
+
+class Slots:
+    """Rows on disk, cut into equal ranges of places.
+
+    Args:
+        folder: where they lie until they are read.
+        count: how many ranges.
+        schema: of the rows, with `place`, `split` and `unit` (the length that decides the bucket).
+    """
+
+    def __init__(self, folder: SpillFolder, count: int, schema: pa.Schema) -> None:
+        self._folder, self.count, self._schema = folder, count, schema
+        self._stack = ExitStack()
+        self._writers: list[pa.ipc.RecordBatchStreamWriter] = []
+
+    def __enter__(self) -> Slots:
+        for number in range(self.count):
+            sink = self._stack.enter_context(pa.OSFile(str(self._path(number)), "wb"))
+            writer = self._stack.enter_context(pa.ipc.new_stream(sink, self._schema))
+            self._writers.append(writer)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _path(self, number: int) -> Path:
+        return self._folder.path / f"slot-{number}"
+
+    def add(self, table: pa.Table) -> None:
+        """Route rows to their slots, keeping their order."""
+        if self.count == 1:
+            self._writers[0].write_table(table)
+            return
+        slot = slot_of(table["place"].to_numpy(), self.count)
+        order = np.argsort(slot, kind="stable")
+        edges = np.searchsorted(slot[order], np.arange(self.count + 1))
+        for number, writer in enumerate(self._writers):
+            rows = order[edges[number] : edges[number + 1]]
+            if len(rows):
+                writer.write_table(table.take(pa.array(rows)))
+
+    def read(self, number: int) -> pa.Table:
+        """The rows of one slot by (place, view, window), and forget them on disk."""
+        with pa.OSFile(str(self._path(number)), "rb") as source:
+            table = pa.ipc.open_stream(source).read_all()
+        self._path(number).unlink()
+        columns = [table[name].to_numpy() for name in ("window", "view", "key", "place")]
+        return table.take(pa.array(np.lexsort(columns)))
+
+
+def slot_of(place: Keys, count: int) -> npt.NDArray[np.int64]:
+    """The slot of each place, `(R,)`.
+
+    >>> slot_of(np.array([0, 2**63, 2**64 - 1], dtype=np.uint64), 4).tolist()
+    [0, 2, 3]
+    """
+    step = np.uint64(-(-(2**64) // count) if count > 1 else 2**64 - 1)
+    return np.minimum(place // step, count - 1).astype(np.int64)
+
+
+class ShardWriter:
+    """Writes the shards of one split and bucket, one after the other.
+
+    Args:
+        root: of the table. schema: of the files.
+        split, bucket: which; shard_bytes: content after which the next shard begins.
+    """
+
+    def __init__(
+        self, root: Path, schema: pa.Schema, *, split: str, bucket: int, shard_bytes: int
+    ) -> None:
+        self._root, self._schema, self._shard_bytes = root, schema, shard_bytes
+        self._partition = {"split": split, "bucket": str(bucket)}
+        self._waiting: list[pa.Table] = []
+        self._waiting_bytes = self._written_bytes = 0
+        self._writer: StagedWriter | None = None
+        self.files: list[StagedFile] = []
+
+    def add(self, table: pa.Table) -> None:
+        """Append rows; they are written when there are enough for a row group."""
+        limit = min(ROW_GROUP_BYTES, self._shard_bytes)
+        for piece in _pieces(table, limit, self._waiting_bytes):
+            self._waiting.append(piece)
+            self._waiting_bytes += piece.nbytes
+            if self._waiting_bytes >= limit:
+                self._flush()
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        if self._writer is None:
+            name = f"part-{len(self.files):05d}"
+            self._writer = StagedWriter(self._root, name, self._schema, partition=self._partition)
+            self._writer.__enter__()
+        self._writer.write(pa.concat_tables(self._waiting).combine_chunks())
+        self._written_bytes += self._waiting_bytes
+        self._waiting, self._waiting_bytes = [], 0
+        if self._written_bytes >= self._shard_bytes:
+            self.close()
+
+    def close(self) -> None:
+        """Write what waits and publish the shard under its final name."""
+        if self._waiting:
+            self._flush()
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.__exit__(None, None, None)
+            self.files.append(writer.staged)
+            self._written_bytes = 0
+
+    def abandon(self, error: BaseException) -> None:
+        """Leave nothing of the open shard."""
+        if self._writer is not None:
+            self._writer.__exit__(type(error), error, error.__traceback__)
+
+
+def _pieces(table: pa.Table, limit: int, waiting: int) -> Iterator[pa.Table]:
+    """Cut a table where the content passes `limit`, by rows alone."""
+    start, total = 0, len(table)
+    row_bytes = max(table.nbytes // max(total, 1), 1)
+    while start < total:
+        rows = max((limit - waiting) // row_bytes, 1)
+        yield table.slice(start, rows)
+        start, waiting = start + rows, 0
+
+
+def write_shards(
+    slots: Slots,
+    root: Path,
+    schema: pa.Schema,
+    *,
+    limits: tuple[int, ...],
+    shard_bytes: int,
+    progress: Progress | None,
+) -> list[StagedFile]:
+    """Write every slot's rows to the shards of their split and bucket.
+
+    Args:
+        slots: closed. root: of the table. schema: of the files.
+        limits: of the buckets, in steps. shard_bytes: content of a shard, about.
+        progress: see `parallel.Progress`.
+    """
+    writers: dict[tuple[int, int], ShardWriter] = {}
+    try:
+        for number in range(slots.count):
+            table = slots.read(number)
+            for cell, part in _cells(table, limits):
+                split, bucket = cell
+                if cell not in writers:
+                    writers[cell] = ShardWriter(
+                        root, schema, split=SPLITS[split], bucket=bucket, shard_bytes=shard_bytes
+                    )
+                writers[cell].add(part.select(schema.names).cast(schema))
+            if progress is not None:
+                progress("write shards", number + 1, slots.count)
+        for cell in sorted(writers):
+            writers[cell].close()
+    except BaseException as error:
+        for writer in writers.values():
+            writer.abandon(error)
+        raise
+    return [file for cell in sorted(writers) for file in writers[cell].files]
+
+
+def _cells(table: pa.Table, limits: tuple[int, ...]) -> Iterator[tuple[tuple[int, int], pa.Table]]:
+    split = table["split"].to_numpy().astype(np.int64)
+    bucket = bucket_of(table["unit"].to_numpy(), limits).astype(np.int64)
+    order = np.lexsort((bucket, split))
+    pairs = np.stack([split[order], bucket[order]], axis=1)
+    if not len(pairs):
+        return
+    starts = np.flatnonzero(np.append(True, (pairs[1:] != pairs[:-1]).any(axis=1)))
+    for start, stop in zip(starts, [*starts[1:], len(pairs)], strict=True):
+        cell = (int(pairs[start, 0]), int(pairs[start, 1]))
+        yield cell, table.take(pa.array(order[start:stop]))

@@ -1,0 +1,148 @@
+"""Chunks on disk between two passes, in a folder that never outlives its run.
+
+The folder holds a lock for as long as its process lives; a folder without a holder was left by a
+run that died, and the next run deletes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from seqprep.chunk import Chunk
+from seqprep.ragged import Ragged
+from seqprep.table import STALE_S
+
+_PREFIX, _NEW = ".spill-", ".spilling-"
+
+
+class SpillFolder:
+    """A temporary folder under the dataset's, deleted on exit.
+
+    Args:
+        parent: the dataset's folder.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        self._parent = parent
+
+    def __enter__(self) -> Self:
+        self._parent.mkdir(parents=True, exist_ok=True)
+        collect_spills(self._parent)
+        made = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._parent))
+        self._lock = os.open(made / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # Only now does it get the name that others may collect.
+        self.path = made.rename(made.with_name(made.name.replace(_NEW, _PREFIX)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+    def write(self, name: str, table: pa.Table) -> int:
+        """Keep a table; return its bytes."""
+        with pa.OSFile(str(self.path / name), "wb") as sink:
+            with pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table)
+        return int(table.nbytes)
+
+    def read(self, name: str) -> pa.Table:
+        """Read a table into memory, and forget it on disk."""
+        path = self.path / name
+        with pa.OSFile(str(path), "rb") as source:
+            table = pa.ipc.open_file(source).read_all()
+        path.unlink()
+        return table
+
+
+def collect_spills(parent: Path) -> int:
+    """Delete the folders of runs that died; return how many."""
+    count = 0
+    for folder in parent.glob(f"{_NEW}*"):
+        if time.time() - folder.stat().st_mtime > STALE_S:
+            shutil.rmtree(folder, ignore_errors=True)
+            count += 1
+    for folder in parent.glob(f"{_PREFIX}*"):
+        try:
+            lock = os.open(folder / "lock", os.O_RDWR)
+        except FileNotFoundError:
+            continue  # its run has just deleted it
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+            count += 1
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(lock)
+    return count
+
+
+def list_array(rows: Ragged) -> pa.ListArray:
+    """An Arrow list for each row; steps of F features are written one after the other."""
+    width = int(np.prod(rows.values.shape[1:], dtype=np.int64))
+    offsets = (rows.offsets - rows.offsets[0]) * width
+    flat = rows.values[int(rows.offsets[0]) : int(rows.offsets[-1])].reshape(-1)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets.astype(np.int32)), pa.array(np.ascontiguousarray(flat))
+    )
+
+
+def list_rows(column: pa.ChunkedArray | pa.Array, *, width: int | None = None) -> Ragged:
+    """The rows of an Arrow list column; with `width`, steps of that many features `(N, F)`."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    offsets = column.offsets.to_numpy().astype(np.int64)
+    values = column.values.to_numpy(zero_copy_only=False)
+    values = values[int(offsets[0]) : int(offsets[-1])]
+    offsets = offsets - offsets[0]
+    if width is None:
+        return Ragged(values, offsets)
+    return Ragged(values.reshape(-1, width), offsets // width)
+
+
+def chunk_table(chunk: Chunk) -> pa.Table:
+    """A chunk as an Arrow table."""
+    columns: dict[str, pa.Array | npt.NDArray[np.generic]] = {
+        "key": chunk.keys,
+        "row": chunk.rows,
+        "split": chunk.splits,
+        "view": chunk.views,
+        "window": chunk.windows,
+        "steps": list_array(chunk.steps),
+    }
+    if chunk.targets is not None:
+        columns["targets"] = list_array(chunk.targets)
+    return pa.table(columns)
+
+
+def table_chunk(table: pa.Table, *, width: int | None, target_width: int | None) -> Chunk:
+    """The chunk that `chunk_table` wrote."""
+    targets = None
+    if "targets" in table.column_names:
+        targets = list_rows(table["targets"], width=target_width)
+    return Chunk(
+        steps=list_rows(table["steps"], width=width),
+        targets=targets,
+        keys=table["key"].to_numpy(),
+        rows=table["row"].to_numpy(),
+        splits=table["split"].to_numpy(),
+        views=table["view"].to_numpy(),
+        windows=table["window"].to_numpy(),
+    )

@@ -1,0 +1,254 @@
+"""Which split each record is in (CONTRACT 7). A group is in one split only.
+
+The default hashes the group with a seed, so new data never moves an old group. What a table's own
+columns say comes second, folds third; `time` cuts a recording and is the only one that may.
+
+Legend: R records. Splits are indices into SPLITS; LEFT_OUT is in none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from seqprep import ragged
+from seqprep.chunk import Chunk
+from seqprep.errors import ConfigError
+from seqprep.ragged import Ints, Keys, row_keys
+from seqprep.recipe import Split
+from seqprep.schema import SPLITS, Task
+
+TRAIN, VALIDATION, TEST = range(3)
+LEFT_OUT = -1
+VALIDATION_SHARE = 0.1
+_SPLIT_SALT, _VALIDATION_SALT, _FOLD_SALT = 101, 102, 103
+
+Codes = npt.NDArray[np.int8]
+
+
+def columns_needed(split: Split) -> tuple[str, ...]:
+    """The columns of `sequences` that the split reads, beside `group`."""
+    return {
+        "path": ("source",),
+        "header": ("header",),
+        "column": ("attributes",),
+        "table": ("id", "name", "source"),
+    }.get(split.by, ())
+
+
+def assign(split: Split, table: pa.Table, *, base: Path) -> Codes:
+    """The split of each record by what stands in its own row, `(R,)`.
+
+    Leaving one group out needs to know all groups: see `leave_out`.
+
+    Raises:
+        ConfigError: if a named column or file is missing.
+    """
+    groups = row_keys(table["group"])
+    match split.by:
+        case "hash":
+            draws = ragged.uniform(groups, _SPLIT_SALT, split.seed)
+            edges = np.cumsum([float(getattr(split, name) or 0) for name in SPLITS[:2]])
+            return np.searchsorted(edges, draws, side="right").astype(np.int8)
+        case "time":
+            return np.full(len(table), TRAIN, dtype=np.int8)
+        case "folds":
+            count = split.count or 1
+            fold = ragged.mix(groups, _FOLD_SALT, split.seed) % np.uint64(count)
+            codes = np.where((fold == split.fold) & (count > 1), TEST, TRAIN).astype(np.int8)
+        case _:
+            codes = _by_value(split, _values(split, table, base=base))
+    return hash_validation(split, codes, groups)
+
+
+def leave_out(split: Split, codes: Codes, groups: Keys, names: Sequence[str]) -> Codes:
+    """Splits with one whole group for testing, for `{by: folds, of: group}` without a count.
+
+    Args:
+        split: its `fold` counts the groups in the order of their names.
+        codes: `(R,)` as `assign` gave them. groups: `(R,)` key of each record's group.
+        names: of all groups.
+
+    Raises:
+        ConfigError: if there are not that many groups.
+    """
+    ordered = sorted(names)
+    if split.fold >= len(ordered):
+        raise ConfigError(
+            f"split.fold must be in 0..{len(ordered) - 1}: there are {len(ordered)} groups "
+            f"({', '.join(ordered[:8])}{' ...' if len(ordered) > 8 else ''}), got {split.fold}"
+        )
+    held = row_keys(pa.array([ordered[split.fold]]))[0]
+    return np.where(groups == held, TEST, codes).astype(np.int8)
+
+
+def hash_validation(split: Split, codes: Codes, groups: Keys) -> Codes:
+    """Move a share of the training groups to validation where validation is not named."""
+    if isinstance(split.validation, tuple):
+        return codes
+    share = VALIDATION_SHARE if split.validation is None else float(split.validation)
+    chosen = (codes == TRAIN) & (_validation_draws(split, groups) < share)
+    return np.where(chosen, VALIDATION, codes).astype(np.int8)
+
+
+def check_groups(codes: Codes, groups: Keys) -> int | None:
+    """The number of a record whose group is in two splits; None if there is none."""
+    placed = np.flatnonzero(codes != LEFT_OUT)
+    order = placed[np.argsort(groups[placed], kind="stable")]
+    torn = (groups[order][1:] == groups[order][:-1]) & (codes[order][1:] != codes[order][:-1])
+    return int(order[1:][torn][0]) if torn.any() else None
+
+
+def check_filled(split: Split, codes: Codes, groups: Keys, *, task: Task) -> None:
+    """Refuse a split without rows, naming the groups and what would work.
+
+    Raises:
+        ConfigError: naming the split, the number of groups and a `by:` that would work.
+    """
+    if split.by == "time":
+        return
+    for number, name in enumerate(SPLITS):
+        wanted = getattr(split, name)
+        if wanted == 0 and number != TRAIN:
+            continue
+        if not (codes == number).any():
+            count = len(np.unique(groups))
+            raise ConfigError(
+                f"split by {split.by} leaves {name} without rows: there are {count} groups "
+                f"({len(codes)} records); {_remedy(split, codes, groups, name, task)}"
+            )
+
+
+def _remedy(split: Split, codes: Codes, groups: Keys, name: str, task: Task) -> str:
+    count = len(np.unique(groups))
+    training = np.unique(groups[codes == TRAIN])
+    if split.by != "hash" and name == "validation" and len(training) > 1:
+        share = np.ceil(_validation_draws(split, training).min() * 100 + 1) / 100
+        return f"give `validation: {share:.2f}` (a share of the training groups), or 0 for none"
+    if split.by not in ("hash", "folds"):
+        return f"list the values that `{name}` shall have, or use by: hash"
+    if count == 1 and task in ("label_steps", "regress_steps"):
+        return "use by: time, which cuts a recording in order"
+    if count < 3:
+        return "name a `source.group` with more values, or leave it out to split by record"
+    return (
+        f"use {{by: folds, of: group, fold: 0}}, which tests on one of the {count} groups, or "
+        "larger shares"
+    )
+
+
+def _validation_draws(split: Split, groups: Keys) -> npt.NDArray[np.float64]:
+    return ragged.uniform(groups, _VALIDATION_SALT, split.seed)
+
+
+def _by_value(split: Split, values: pl.Series) -> Codes:
+    codes = np.full(len(values), LEFT_OUT if split.train is not None else TRAIN, dtype=np.int8)
+    for number, name in enumerate(SPLITS):
+        listed = getattr(split, name)
+        if not isinstance(listed, tuple):
+            continue
+        texts = [str(value) for value in listed]
+        found = values.is_in(texts).fill_null(False)
+        if split.by == "path" and split.pattern is None:
+            for text in texts:
+                found |= values.str.starts_with(text.rstrip("/") + "/")
+        codes[found.to_numpy()] = number
+    return codes
+
+
+def _values(split: Split, table: pa.Table, *, base: Path) -> pl.Series:
+    """What stands in each record's row at the place that the split names, `(R,)` strings."""
+    match split.by:
+        case "path":
+            values = _series(table, "source")
+        case "header":
+            values = _series(table, "header")
+        case "column":
+            name = str(split.column).replace("\\", "\\\\").replace("'", "\\'")
+            values = _series(table, "attributes").str.json_path_match(f"$['{name}']")
+            if len(values) and values.null_count() == len(values):
+                raise ConfigError(
+                    f"split.column: no record has a column {split.column!r}; keep it at ingest "
+                    f"(`source.keep: [{split.column}]`) or choose another"
+                )
+        case "table":
+            values = _looked_up(split, table, base=base)
+        case by:
+            raise ValueError(f"split by {by!r} has no values")
+    if split.pattern is None:
+        return values
+    try:
+        return values.str.extract(split.pattern, 1)
+    except pl.exceptions.ComputeError as error:
+        raise ConfigError(
+            f"split.pattern {split.pattern!r} needs one group and no look-around: {error}"
+        ) from error
+
+
+def _looked_up(split: Split, table: pa.Table, *, base: Path) -> pl.Series:
+    path = base / str(split.table)
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        listed = pl.read_csv(path, separator=separator, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ConfigError(f"split.table: {path} cannot be read: {error}") from error
+    for column in (split.key, split.column):
+        if column not in listed.columns:
+            raise ConfigError(
+                f"split.table: {path} has no column {column!r}; it has {', '.join(listed.columns)}"
+            )
+    named = listed.select(key=str(split.key), value=str(split.column)).unique("key", keep="first")
+    values = pl.Series("value", [None] * len(table), dtype=pl.String)
+    for column in ("id", "name", "source"):
+        frame = pl.DataFrame({"key": _series(table, column)})
+        found = frame.join(named, on="key", how="left", maintain_order="left")["value"]
+        values = values.fill_null(found) if values.null_count() else values
+    return values
+
+
+def _series(table: pa.Table, column: str) -> pl.Series:
+    return pl.Series(pl.from_arrow(table[column].cast(pa.large_string())))
+
+
+def cut_by_time(chunk: Chunk, split: Split) -> Chunk:
+    """Cut each recording into train, validation and test rows, in order, with gaps between.
+
+    >>> from seqprep.ragged import from_lists, to_lists
+    >>> import numpy as np
+    >>> one = Chunk(steps=from_lists([list(range(10))]), keys=np.zeros(1, np.uint64),
+    ...     rows=np.arange(1), splits=np.zeros(1, np.int8), views=np.zeros(1, np.int64),
+    ...     windows=np.zeros(1, np.int64))
+    >>> halves = Split(by="time", train=0.5, validation=0.2, test=0.3, gap=1)
+    >>> to_lists(cut_by_time(one, halves).steps)
+    [[0, 1, 2, 3, 4], [6], [8, 9]]
+    """
+    starts, sizes = time_spans(chunk.lengths, split)
+    rows = np.repeat(np.arange(len(chunk)), len(SPLITS))
+    offsets = chunk.steps.offsets[:-1]
+    index = ragged.ranges((starts + offsets[:, None]).ravel(), sizes.ravel())
+    cut = ragged.to_offsets(sizes.ravel())
+    every = Chunk(
+        steps=ragged.Ragged(chunk.steps.values[index], cut),
+        targets=chunk.targets and ragged.Ragged(chunk.targets.values[index], cut),
+        keys=chunk.keys[rows],
+        rows=chunk.rows[rows],
+        splits=np.tile(np.arange(len(SPLITS), dtype=np.int8), len(chunk)),
+        views=chunk.views[rows],
+        windows=chunk.windows[rows],
+    )
+    return every.take(np.flatnonzero(every.lengths > 0))
+
+
+def time_spans(lengths: Ints, split: Split) -> tuple[Ints, Ints]:
+    """Start and size of each split in recordings of these lengths, both `(R, 3)`, in steps."""
+    shares = np.cumsum([float(getattr(split, name) or 0) for name in SPLITS[:2]])
+    edges = np.floor(lengths[:, None] * shares + 1e-9).astype(np.int64)
+    starts = np.stack([np.zeros_like(lengths), edges[:, 0], edges[:, 1]], axis=1)
+    starts[:, 1:] += split.gap
+    ends = np.stack([edges[:, 0], edges[:, 1], lengths], axis=1)
+    return starts, np.maximum(ends - starts, 0)

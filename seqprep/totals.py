@@ -1,0 +1,129 @@
+"""What preparation counts while rows pass: steps, rows, unknown tokens, lengths.
+
+Legend: R rows of a chunk; arrays `(3,)` are by split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqprep.chunk import Chunk
+from seqprep.ragged import Ints
+from seqprep.schema import OOV, SPLITS
+
+HISTOGRAM_BINS = 64
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+LONG_STEPS = (250, 500)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Totals:
+    """Numbers of one chunk or of all.
+
+    Args:
+        rows: `(3,)` stored rows. records: `(3,)` that they come from.
+        steps: `(3,)` stored. unknown: `(3,)` OOV among them.
+        whole: `(3,)` steps of view 0, for the share that the chain keeps.
+        emptied: records that were left without steps.
+        lengths: `(R,)` of the rows. units: `(R,)` that decide the bucket. splits: `(R,)`.
+    """
+
+    rows: Ints
+    records: Ints
+    steps: Ints
+    unknown: Ints
+    whole: Ints
+    emptied: int
+    lengths: Ints
+    units: Ints
+    splits: Ints
+
+
+def count_chunk(chunk: Chunk, units: Ints, *, emptied: int, tokens: bool) -> Totals:
+    """Numbers of one finished chunk."""
+    first = (chunk.windows == 0) & (chunk.views == _lowest_view(chunk))
+    whole = np.where(chunk.views == _lowest_view(chunk), chunk.lengths, 0)
+    unknown = np.zeros(len(chunk), dtype=np.int64)
+    if tokens:
+        marks = np.concatenate([[0], np.cumsum(chunk.steps.values == OOV)])
+        unknown = marks[chunk.steps.offsets[1:]] - marks[chunk.steps.offsets[:-1]]
+    return Totals(
+        rows=_by_split(chunk, np.ones(len(chunk))),
+        records=_by_split(chunk, first),
+        steps=_by_split(chunk, chunk.lengths),
+        unknown=_by_split(chunk, unknown),
+        whole=_by_split(chunk, whole),
+        emptied=emptied,
+        lengths=chunk.lengths.astype(np.int32),
+        units=units.astype(np.int32),
+        splits=chunk.splits,
+    )
+
+
+def merge_totals(parts: Sequence[Totals]) -> Totals:
+    """Numbers of all chunks."""
+    return Totals(
+        rows=_sum([part.rows for part in parts]),
+        records=_sum([part.records for part in parts]),
+        steps=_sum([part.steps for part in parts]),
+        unknown=_sum([part.unknown for part in parts]),
+        whole=_sum([part.whole for part in parts]),
+        emptied=sum(part.emptied for part in parts),
+        lengths=np.concatenate([part.lengths for part in parts]),
+        units=np.concatenate([part.units for part in parts]),
+        splits=np.concatenate([part.splits for part in parts]),
+    )
+
+
+def histogram(lengths: Ints) -> dict[str, list[int]]:
+    """Edges and counts of at most HISTOGRAM_BINS equal bins of lengths, in steps.
+
+    >>> histogram(np.array([1, 2, 2]))
+    {'edges': [1, 2, 3], 'counts': [1, 2]}
+    """
+    if not len(lengths):
+        return {"edges": [0, 1], "counts": [0]}
+    low, high = int(lengths.min()), int(lengths.max()) + 1
+    width = -(-(high - low) // HISTOGRAM_BINS)
+    bins = -(-(high - low) // width)
+    counts = np.bincount((lengths - low) // width, minlength=bins)
+    edges = [low + width * number for number in range(bins + 1)]
+    return {"edges": edges, "counts": counts.tolist()}
+
+
+def quantiles(lengths: Ints) -> dict[str, float]:
+    """Lengths at QUANTILES, in steps."""
+    if not len(lengths):
+        return {}
+    values = np.quantile(lengths, QUANTILES)
+    return {f"{share:g}": float(value) for share, value in zip(QUANTILES, values, strict=True)}
+
+
+def long_shares(lengths: Ints) -> dict[str, float]:
+    """The share of rows above each of LONG_STEPS."""
+    return {
+        str(limit): float((lengths > limit).mean()) if len(lengths) else 0.0 for limit in LONG_STEPS
+    }
+
+
+def named(numbers: Ints) -> dict[str, int]:
+    """Numbers `(3,)` by the name of the split."""
+    return dict(zip(SPLITS, (int(number) for number in numbers), strict=True))
+
+
+def _by_split(chunk: Chunk, numbers: np.ndarray) -> Ints:
+    return np.bincount(chunk.splits, weights=numbers, minlength=len(SPLITS)).astype(np.int64)
+
+
+def _lowest_view(chunk: Chunk) -> Ints:
+    """The first view that each row's split holds (1 where training lost view 0), `(R,)`."""
+    lowest = np.full(len(SPLITS), np.iinfo(np.int64).max)
+    np.minimum.at(lowest, chunk.splits, chunk.views)
+    return lowest[chunk.splits]
+
+
+def _sum(parts: Sequence[Ints]) -> Ints:
+    return np.sum(np.stack(parts), axis=0)
