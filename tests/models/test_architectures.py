@@ -1,0 +1,247 @@
+"""Contract of every entry of MODELS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from models.architectures import MODELS, build
+from models.architectures.encoder_decoder import EncoderDecoder
+from models.architectures.lstm import PooledLSTM
+from models.config import Conv, Front, JobError, Model, Optimizer
+from models.objectives import objective_for
+from models.optimize import build_optimizer
+from models.shape import Shape, TensorBatch, to_tensors
+from seqprep.batches import BatchSettings, BatchSource
+from seqprep.schema import Task
+from seqprep.snapshot import Snapshot
+from tests.synthetic import VOCAB, task_snapshot
+
+CPU = torch.device("cpu")
+SMALL = Model(hidden=12, embedding=8, dropout=0.0)
+STRIDED = Front(conv=(Conv(channels=6, kernel=5, stride=2), Conv(channels=7, kernel=4, stride=3)))
+VARIANTS: dict[str, tuple[Task, Model]] = {
+    "classify": ("classify", SMALL),
+    "last": ("classify", replace(SMALL, pooling=("last",))),
+    "attention": ("classify", replace(SMALL, pooling=("attention",))),
+    "every pooling": ("classify", replace(SMALL, pooling=("last", "mean", "max", "attention"))),
+    "one hot": ("classify", replace(SMALL, input="one_hot", head=(9,))),
+    "strided": ("classify", replace(SMALL, front=STRIDED)),
+    "stacked, one direction": ("classify", replace(SMALL, layers=2, bidirectional=False)),
+    "stacked, packed": ("classify", replace(SMALL, layers=2, execution="packed")),
+    "regress": ("regress", SMALL),
+    "label steps": ("label_steps", replace(SMALL, layers=2)),
+    "regress steps": ("regress_steps", SMALL),
+    "translate": ("translate", replace(SMALL, name="encoder_decoder", hidden=24)),
+    "translate, no attention": (
+        "translate",
+        replace(SMALL, name="encoder_decoder", hidden=32, attention=False, layers=2),
+    ),
+    "translate, beams": ("translate", replace(SMALL, name="encoder_decoder", hidden=24, beam=3)),
+}
+
+
+@pytest.fixture(params=VARIANTS, scope="module")
+def case(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Task, Model, BatchSource]:
+    task, config = VARIANTS[request.param]
+    path = task_snapshot(tmp_path_factory.mktemp("snapshot"), task, rows=12)
+    settings = BatchSettings(max_rows=None, batch_tokens=10_000)
+    source = BatchSource.of_snapshot(Snapshot.read(path), "train", settings=settings)
+    return task, config, source
+
+
+def model_of(config: Model, source: BatchSource) -> nn.Module:
+    torch.manual_seed(0)
+    model = build(config, Shape.of(source.facts))
+    if config.execution == "packed":
+        assert isinstance(model, PooledLSTM)
+        model.core.execution = "packed"
+    return model
+
+
+def batch_of(source: BatchSource) -> TensorBatch:
+    return to_tensors(next(source.batches(source.plan_evaluation())), CPU)
+
+
+def test_every_model_has_a_variant_here() -> None:
+    """A new model must take part in this contract."""
+    assert {config.name for _, config in VARIANTS.values()} == set(MODELS)
+
+
+def test_output_shape(case: tuple[Task, Model, BatchSource]) -> None:
+    """Rows (and steps, or symbols with the closing EOS) by outputs."""
+    task, config, source = case
+    model, batch = model_of(config, source), batch_of(source)
+    wanted = {
+        "classify": (12, 2),
+        "regress": (12, 1),
+        "label_steps": (*batch.inputs.shape[:2], 2),
+        "regress_steps": (*batch.inputs.shape[:2], 1),
+        "translate": (12, 7, VOCAB + 2),
+    }[task]
+    assert tuple(model(batch).shape) == wanted
+
+
+def test_padding_does_not_change_output(case: tuple[Task, Model, BatchSource]) -> None:
+    """Whatever stands after a row's end must never reach an output of a real step."""
+    _, config, source = case
+    model, batch = model_of(config, source).eval(), batch_of(source)
+    fill = torch.full_like(batch.inputs[:, :1], 2).expand(-1, 5, *batch.inputs.shape[2:])
+    wide = torch.cat([batch.inputs, fill], dim=1)
+    past = torch.arange(wide.shape[1]) >= batch.lengths[:, None]
+    wide[past] = 3
+    outputs, padded = model(batch), model(replace(batch, inputs=wide))
+    for row, length in enumerate(batch.lengths.tolist()):
+        real = slice(length) if outputs.ndim == 3 and batch.target_tokens is None else slice(None)
+        torch.testing.assert_close(outputs[row][real], padded[row][real], atol=1e-5, rtol=0)
+
+
+def test_order_and_neighbours_do_not_change_output(case: tuple[Task, Model, BatchSource]) -> None:
+    """A row's answer must depend on that row alone."""
+    _, config, source = case
+    model, batch = model_of(config, source).eval(), batch_of(source)
+    order = torch.arange(len(batch)).flip(0)[:7]
+
+    def rows(tensor: torch.Tensor | None) -> torch.Tensor | None:
+        return None if tensor is None else tensor[order]
+
+    turned = TensorBatch(
+        inputs=batch.inputs[order],
+        lengths=batch.lengths[order],
+        labels=rows(batch.labels),
+        targets=rows(batch.targets),
+        target_tokens=rows(batch.target_tokens),
+    )
+    torch.testing.assert_close(model(batch)[order], model(turned), atol=1e-5, rtol=0)
+    if isinstance(model, EncoderDecoder):
+        whole = model.generate(batch)
+        assert [whole[row] for row in order.tolist()] == model.generate(turned)
+
+
+def test_every_parameter_gets_a_gradient(case: tuple[Task, Model, BatchSource]) -> None:
+    """A parameter without one is dead weight, or a part that was never wired in."""
+    task, config, source = case
+    model, batch = model_of(config, source), batch_of(source)
+    objective = objective_for(task, moments=((100.0,), (2.0,)))
+    objective.loss(model(batch), batch)[0].backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_one_batch_can_be_overfitted(case: tuple[Task, Model, BatchSource]) -> None:
+    """A model that cannot learn a dozen rows by heart cannot learn."""
+    task, config, source = case
+    model, batch = model_of(config, source), batch_of(source)
+    objective = objective_for(task, moments=((100.0,), (2.0,)))
+    optimizer = build_optimizer(model, Optimizer(lr=0.02, weight_decay=0.0))
+    for _ in range(250):
+        optimizer.zero_grad()
+        total, count = objective.loss(model(batch), batch)
+        loss = total / count
+        if loss.item() < 0.05:
+            break
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    assert loss.item() < 0.1
+
+
+def test_state_dict_round_trip(case: tuple[Task, Model, BatchSource]) -> None:
+    """Weights alone, with the options, must restore the model."""
+    _, config, source = case
+    model, batch = model_of(config, source).eval(), batch_of(source)
+    torch.manual_seed(1)
+    other = build(config, Shape.of(source.facts)).eval()
+    other.load_state_dict(model.state_dict())
+    torch.testing.assert_close(other(batch), model(batch), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["copy", "reverse"])
+def test_encoder_decoder_learns_to_copy_and_to_reverse(backwards: bool) -> None:
+    """Attention must find its place forwards and backwards, for lengths mixed in a batch."""
+    torch.manual_seed(0)
+    lengths = torch.randint(2, 8, (64,))
+    place = torch.arange(7)
+    inputs = torch.randint(2, VOCAB, (64, 7)).masked_fill(place >= lengths[:, None], 0)
+    turned = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
+    symbols = inputs.gather(1, turned) if backwards else inputs
+    target = torch.zeros(64, 8, dtype=torch.long)
+    target[:, :7] = torch.where(symbols > 0, symbols + 2, 0)
+    target[torch.arange(64), lengths] = 3
+    batch = TensorBatch(inputs=inputs, lengths=lengths, target_tokens=target)
+    shape = Shape(task="translate", vocab_size=VOCAB, channels=0, outputs=VOCAB + 2)
+    model = EncoderDecoder(Model(name="encoder_decoder", hidden=32, dropout=0.0, beam=2), shape)
+    objective = objective_for("translate")
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(200):
+        optimizer.zero_grad()
+        objective.loss(model(batch), batch)[0].div(len(batch)).backward()
+        optimizer.step()
+    model.eval()
+    wanted = [row[:length].tolist() for row, length in zip(target, lengths.tolist(), strict=True)]
+    for beam in (1, 2):
+        model.beam = beam
+        found = model.generate(batch)
+        assert sum(a == b for a, b in zip(found, wanted, strict=True)) >= 62
+
+
+def test_teacher_forcing_in_full_equals_stepping(tmp_path: Path) -> None:
+    """The decoder computed at once and symbol by symbol must be the same function."""
+    shape = Shape(task="translate", vocab_size=VOCAB, channels=0, outputs=VOCAB + 2)
+    model = EncoderDecoder(Model(name="encoder_decoder", hidden=8, dropout=0.0), shape)
+    batch = TensorBatch(
+        inputs=torch.tensor([[2, 3, 4], [5, 6, 0]]),
+        lengths=torch.tensor([3, 2]),
+        target_tokens=torch.tensor([[4, 5, 3], [6, 3, 0]]),
+    )
+    at_once = model(batch)
+    model.share = 0.999999
+    torch.testing.assert_close(model(batch), at_once, atol=1e-6, rtol=0)
+
+
+def test_attention_weights_can_be_exported() -> None:
+    """Weights sum to 1 over real steps and are 0 after the end, or plots would lie."""
+    shape = Shape(task="classify", vocab_size=VOCAB, channels=0, outputs=2)
+    model = PooledLSTM(replace(SMALL, pooling=("attention", "max")), shape)
+    batch = TensorBatch(inputs=torch.tensor([[2, 3, 4], [5, 0, 0]]), lengths=torch.tensor([3, 1]))
+    weights = model.attention(batch)
+    torch.testing.assert_close(weights.sum(1), torch.ones(2), atol=1e-6, rtol=0)
+    assert weights[1].tolist() == [1.0, 0.0, 0.0]
+    with pytest.raises(ValueError, match="pooling"):
+        PooledLSTM(SMALL, shape).attention(batch)
+
+
+def test_a_strided_front_shortens_by_its_stride() -> None:
+    """T steps become ceil(T / stride), each row by its own length."""
+    shape = Shape(task="classify", vocab_size=VOCAB, channels=0, outputs=2)
+    model = PooledLSTM(replace(SMALL, front=STRIDED), shape)
+    batch = TensorBatch(inputs=torch.full((2, 13), 3), lengths=torch.tensor([13, 1]))
+    states, lengths = model.states(batch)
+    assert states.shape[1] == 3 and lengths.tolist() == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("task", "config", "message"),
+    [
+        ("label_steps", replace(SMALL, front=STRIDED), "stride of 6"),
+        ("translate", SMALL, "encoder_decoder"),
+        ("classify", replace(SMALL, name="encoder_decoder"), "choose lstm"),
+    ],
+)
+def test_a_model_refuses_what_it_cannot_do(task: Task, config: Model, message: str) -> None:
+    """Better a clear no before training than a wrong answer after it."""
+    with pytest.raises(JobError, match=message):
+        build(config, Shape(task=task, vocab_size=VOCAB, channels=0, outputs=VOCAB))
+
+
+def test_values_refuse_one_hot() -> None:
+    """An option that would be ignored is an error."""
+    shape = Shape(task="classify", vocab_size=None, channels=2, outputs=2)
+    with pytest.raises(JobError, match="one_hot"):
+        build(replace(SMALL, input="one_hot"), shape)

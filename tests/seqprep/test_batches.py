@@ -1,0 +1,201 @@
+"""Batches are a pure function of (snapshot, seed, epoch, settings), and pad little."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqprep.batches import BatchSettings, BatchSource
+from seqprep.errors import CorruptError
+from seqprep.plan import cut
+from seqprep.snapshot import Snapshot
+from tests.synthetic import (
+    example_table,
+    facts_of_task,
+    lognormal_lengths,
+    task_snapshot,
+    token_rows,
+    write_snapshot,
+)
+
+SMALL = BatchSettings(batch_tokens=256, max_rows=16)
+
+
+def source(path: Path, settings: BatchSettings = SMALL, split: str = "train") -> BatchSource:
+    return BatchSource.of_snapshot(Snapshot.read(path), split, settings=settings)  # type: ignore[arg-type]
+
+
+def order(batches: BatchSource, epoch: int, start: int = 0) -> list[list[str]]:
+    plan = batches.plan(epoch)
+    return [batch.ids.to_pylist() for batch in batches.batches(plan, start=start)]
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Path:
+    return task_snapshot(tmp_path, "classify", rows=300, shards=3)
+
+
+def test_every_row_comes_once_an_epoch(snapshot: Path) -> None:
+    """A sampler that drops or repeats rows would bias training without a sound."""
+    batches = source(snapshot)
+    seen = [name for ids in order(batches, 0) for name in ids]
+    assert len(seen) == len(set(seen)) == 300
+
+
+def test_order_is_a_pure_function_of_data_seed_and_epoch(snapshot: Path, tmp_path: Path) -> None:
+    """Resuming and repeating a run would read other batches; a copy elsewhere is the same data."""
+    elsewhere = task_snapshot(tmp_path / "copy", "classify", rows=300, shards=3)
+    assert order(source(snapshot), 1) == order(source(elsewhere), 1)
+    assert order(source(snapshot), 1) != order(source(snapshot), 2)
+    assert order(source(snapshot), 1) != order(source(snapshot, replace(SMALL, seed=1)), 1)
+
+
+def test_composition_changes_from_epoch_to_epoch(snapshot: Path) -> None:
+    """The same batches in another order would give the same gradients again and again."""
+    batches = source(snapshot)
+    first, second = ({frozenset(ids) for ids in order(batches, epoch)} for epoch in (0, 1))
+    assert len(first & second) < len(first) / 2
+
+
+def test_resuming_skips_to_the_rest(snapshot: Path) -> None:
+    """A resumed epoch must hand out exactly the batches that were left."""
+    batches = source(snapshot)
+    assert order(source(snapshot), 0, start=5) == order(batches, 0)[5:]
+
+
+def test_ranks_share_each_global_batch(snapshot: Path) -> None:
+    """World size may decide who takes which rows, never what a global batch is."""
+    batches = source(snapshot)
+    plan = batches.plan(0)
+    ranks = [list(batches.batches(plan, rank=rank, world=3)) for rank in range(3)]
+    for whole, *parts in zip(batches.batches(plan), *ranks, strict=True):
+        taken = sorted(row for part in parts for row in part.rows.tolist())
+        assert taken == sorted(whole.rows.tolist())
+        assert {part.total_rows for part in parts} == {len(whole.rows)}
+
+
+def test_windows_of_shards_give_every_row_once(snapshot: Path) -> None:
+    """With little memory the shards are read in turn; nothing may get lost between them."""
+    batches = source(snapshot, replace(SMALL, memory=1))
+    plan = batches.plan(0)
+    assert len(plan.windows) == 3
+    seen = [name for ids in order(batches, 0) for name in ids]
+    assert len(seen) == len(set(seen)) == 300
+
+
+def test_rows_of_a_batch_are_those_of_the_table(snapshot: Path) -> None:
+    """Sorting rows but not labels is a known mistake; padding must be PAD, lengths the stored."""
+    facts = Snapshot.read(snapshot).facts
+    data = token_rows(300, seed=0)
+    table = example_table(data, facts, prefix="train")
+    wanted = dict(
+        zip(table["id"].to_pylist(), zip(data["tokens"], data["label"], strict=True), strict=True)
+    )
+    batches = source(snapshot)
+    for batch in batches.batches(batches.plan(0)):
+        assert batch.labels is not None
+        for place, name in enumerate(batch.ids.to_pylist()):
+            tokens, label = wanted[name]
+            assert batch.inputs[place, : batch.lengths[place]].tolist() == tokens
+            assert not batch.inputs[place, batch.lengths[place] :].any()
+            assert batch.labels[place] == label
+
+
+@given(
+    lengths=st.lists(st.integers(1, 50), min_size=1, max_size=80),
+    budget=st.integers(1, 200),
+    rows=st.none() | st.integers(1, 9),
+    first=st.floats(0, 1, exclude_max=True),
+)
+def test_batches_stay_within_the_budget(
+    lengths: list[int], budget: int, rows: int | None, first: float
+) -> None:
+    """Too large a batch runs out of memory on a device; only a row that is too long goes over."""
+    steps = np.array(lengths)
+    edges = cut(steps, batch_tokens=budget, max_rows=rows, first=first)
+    assert edges[0] == 0 and edges[-1] == len(steps)
+    for start, stop in pairwise(edges):
+        size = stop - start
+        assert size >= 1
+        assert size == 1 or size * steps[start:stop].max() <= budget
+        assert rows is None or size <= rows
+
+
+def test_longer_rows_go_alone_and_are_counted(tmp_path: Path) -> None:
+    """A row over the budget is neither cut nor dropped."""
+    data = {"tokens": [[2] * n for n in (3, 4, 50, 60)], "label": [0, 1, 0, 1]}
+    facts = facts_of_task("classify", data)
+    path = write_snapshot(tmp_path, facts, {"train": example_table(data, facts)}, shards=1)
+    plan = source(path, BatchSettings(batch_tokens=20)).plan(0)
+    sizes = {int(plan.lengths[plan.rows(n)].max()): len(plan.rows(n)) for n in range(len(plan))}
+    assert plan.overlong == 2
+    assert sizes[50] == sizes[60] == 1
+
+
+def test_padding_share_is_small_on_lognormal_lengths(tmp_path: Path) -> None:
+    """Padded steps are computed for nothing: the aim is under three in a hundred."""
+    lengths = lognormal_lengths(4000, median=300, longest=3000)
+    data = {"tokens": [[2] * n for n in lengths], "label": [0] * 4000}
+    facts = facts_of_task("classify", data)
+    path = write_snapshot(tmp_path, facts, {"train": example_table(data, facts)})
+    for epoch in range(2):
+        assert source(path, BatchSettings()).plan(epoch).padding_share < 0.03
+
+
+def test_evaluation_is_always_the_same(snapshot: Path) -> None:
+    """Scores of two epochs would differ by the order of sums alone."""
+    batches = source(snapshot, split="test")
+    first, second = batches.plan_evaluation(), batches.plan_evaluation()
+    assert first.order.tolist() == second.order.tolist()
+    assert sorted(first.order.tolist()) == list(range(len(batches)))
+
+
+def test_a_changed_shard_is_named_before_its_data_is_used(snapshot: Path) -> None:
+    """One flipped bit must not reach training."""
+    shard = next((snapshot.parent / "examples/split=train").rglob("*.parquet"))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(bytes(data))
+    with pytest.raises(CorruptError, match=shard.name):
+        source(snapshot)
+
+
+def test_on_the_fly_views_are_fresh_each_epoch_and_planned(tmp_path: Path) -> None:
+    """Lengths must be known before batches are planned, and evaluation must see whole rows."""
+    step = {"name": "truncate", "position": 0, "length": 9, "keep": "random"}
+    path = task_snapshot(tmp_path, "classify", rows=60, on_the_fly=(step,))
+    batches = source(path)
+
+    def views(epoch: int) -> dict[str, list[int]]:
+        plan = batches.plan(epoch)
+        rows = {}
+        for batch in batches.batches(plan):
+            assert batch.lengths.tolist() == plan.lengths[batch.rows].tolist()
+            assert batch.lengths.max() <= 9
+            for place, name in enumerate(batch.ids.to_pylist()):
+                rows[name] = batch.inputs[place].tolist()
+        return rows
+
+    assert views(0) == views(0)
+    assert views(0) != views(1)
+    whole = next(
+        batches.batches(batches.plan_evaluation(), start=len(batches.plan_evaluation()) - 1)
+    )
+    assert whole.lengths.max() > 9
+
+
+def test_targets_follow_the_steps_that_a_view_selects(tmp_path: Path) -> None:
+    """A crop of the inputs alone would train on the labels of other steps."""
+    step = {"name": "truncate", "position": 0, "length": 9, "keep": "random"}
+    path = task_snapshot(tmp_path, "label_steps", rows=60, on_the_fly=(step,))
+    batches = source(path)
+    for batch in batches.batches(batches.plan(0)):
+        assert batch.targets is not None
+        real = np.arange(batch.inputs.shape[1]) < batch.lengths[:, None]
+        assert ((batch.inputs[..., 0] > 0) == batch.targets)[real].all()
