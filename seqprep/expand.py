@@ -63,7 +63,7 @@ class SourceStream(io.RawIOBase):
         """Fill `buffer` with what comes next; 0 at the end."""
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         if not self._ready:
-            self._ready = self._next_block()
+            self._ready = self.next_block()
         count = min(len(view), len(self._ready))
         view[:count] = self._ready[:count]
         self._ready = self._ready[count:]
@@ -71,10 +71,11 @@ class SourceStream(io.RawIOBase):
 
     def blocks(self) -> Iterator[bytes]:
         """The content in blocks of about a megabyte."""
-        while block := self._next_block():
+        while block := self.next_block():
             yield block
 
-    def _next_block(self) -> bytes:
+    def next_block(self) -> bytes:
+        """The next megabyte or so; empty at the end."""
         if not self.compressed:
             block, self._held = self._held, b""
             return block or self._raw.read(BLOCK_BYTES)
@@ -147,11 +148,11 @@ def read_bytes(file: SourceFile, *, max_expanded_bytes: int) -> bytes:
 
 
 def decode(data: bytes, *, encoding: str) -> tuple[str, bool]:
-    """Text from bytes by the policy of `source.encoding`, and whether cp1252 had to be taken.
+    r"""Text from bytes by the policy of `source.encoding`, and whether cp1252 had to be taken.
 
     A byte-order mark is obeyed and removed under `auto`.
 
-    >>> decode(b"caf\\xe9", encoding="auto")
+    >>> decode(b"caf\xe9", encoding="auto")
     ('café', True)
 
     Raises:

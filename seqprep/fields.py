@@ -56,7 +56,9 @@ class FieldReader:
 
         Args:
             file: the record's source file.
-            header: its FASTA header; name: first word of that; id_: of the record.
+            header: its FASTA header.
+            name: first word of that.
+            id_: of the record.
             cell: what stands in its column.
 
         Raises:

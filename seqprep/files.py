@@ -66,7 +66,7 @@ class SourceFile:
         try:
             if self.member is not None:
                 return _archive(self.full).open(self.member)  # type: ignore[return-value]
-            return self.full.open("rb", buffering=0)  # type: ignore[return-value]
+            return self.full.open("rb")
         except OSError as error:
             raise InputError(
                 f"cannot be opened: {error.strerror or error}; check that it exists and that you "
@@ -92,7 +92,7 @@ def glob_pattern(glob: str) -> re.Pattern[str]:
     `*` and `?` stay inside one folder, `**/` is any number of folders; a glob without a slash is
     looked for in every folder.
 
-    >>> bool(glob_pattern("**/*.txt").fullmatch("a/B.TXT")), bool(glob_pattern("*.fa").search("x.fasta"))
+    >>> bool(glob_pattern("**/*.txt").match("a/B.TXT")), bool(glob_pattern("*.fa").match("x.fas"))
     (True, False)
     """
     text = glob if "/" in glob else f"**/{glob}"

@@ -205,11 +205,18 @@ class RecordBuilder:
         """Add one cleaned record; it is rejected if its label or group cannot be found.
 
         Args:
-            file: its source file. record: its number there. line: where it starts, if known.
-            content: bytes of text or bases, or an array of values; size_bytes: of it.
-            length: in bases, characters or steps. content_hash: SHA-256.
-            name, header: of FASTA. cells: `label` and `group` from columns.
-            attributes: columns to keep. target: steps or text.
+            file: its source file.
+            record: its number there, from 0.
+            content: bytes of text or bases, or an array of values.
+            size_bytes: of the content.
+            length: in bases, characters or steps.
+            content_hash: SHA-256.
+            name: first word of a FASTA header.
+            header: all of it.
+            line: where the record starts, if known.
+            cells: `label` and `group` from columns.
+            attributes: columns to keep.
+            target: steps or text.
 
         Returns:
             Whether it was accepted.

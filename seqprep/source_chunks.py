@@ -11,7 +11,7 @@ import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -131,6 +131,7 @@ def read_chunk(chunk: Chunk) -> ChunkResult:
     lines: list[bytes] = []
     with ExitStack() as stack:
         writer: StagedWriter | None = None
+        written: Future[None] | None = None
         for batch in DOMAINS[source.domain].read(chunk.files, chunk.context):
             count_batch(batch, counts)
             lines.extend(rejection_line(rejection) for rejection in batch.rejections)
@@ -140,7 +141,13 @@ def read_chunk(chunk: Chunk) -> ChunkResult:
                 writer = stack.enter_context(
                     StagedWriter(chunk.root, f"chunk-{chunk.number:05d}", schema)
                 )
-            writer.write(batch.rows)
+                pool = stack.enter_context(ThreadPoolExecutor(1))
+            # Compression runs beside reading; one batch waits at most.
+            if written is not None:
+                written.result()
+            written = pool.submit(writer.write, batch.rows)
+        if written is not None:
+            written.result()
         if writer is not None:
             writer.sources = [path for path, count in counts.items() if count.rows]
     staged = None if writer is None else writer.staged
@@ -180,7 +187,8 @@ def run_chunks(
     """The results of all chunks, in order.
 
     Args:
-        chunks: the work. workers: processes; default the cores there are.
+        chunks: the work.
+        workers: processes; default the cores there are.
         progress: called as (what, files done, files in all).
     """
     total = sum(len(chunk.files) for chunk in chunks)

@@ -1,8 +1,9 @@
 """DNA: FASTA files, cleaned to upper-case A, C, G, T and the IUPAC codes that the policy leaves.
 
-Lines are joined, lower case raised, U becomes T, the gap characters `-`, `.` and `*` and white space
-are left out (counted), `;` lines are comments (counted). X, the older code for any base, counts as
-an ambiguity code. A record with other letters is rejected, as `protein` if it looks like one.
+Lines are joined, lower case raised, U becomes T; the gap characters `-`, `.` and `*` and white
+space are left out (counted); `;` lines are comments (counted). X, the older code for any base,
+counts as an ambiguity code. A record with other letters is rejected, as `protein` if it looks like
+one.
 Use it for any FASTA whose records are sequences of their own; not for alignments whose gaps matter.
 Source: Biopython's SimpleFastaParser; IUPAC codes: Cornish-Bowden 1985, doi:10.1093/nar/13.9.3021
 """
@@ -82,7 +83,9 @@ def _read_file(
     names = _Names(unique=context.source.on_repeated_name != "keep")
     pending: list[Rejection] = []
     record = -1
-    with io.TextIOWrapper(io.BufferedReader(stream, 2**20), encoding="latin-1") as handle:
+    with io.TextIOWrapper(
+        io.BufferedReader(stream, 2**20), encoding="latin-1", newline="\n"
+    ) as handle:
         for record, (title, letters) in enumerate(SimpleFastaParser(handle)):
             raw = letters.encode("latin-1")
             del letters

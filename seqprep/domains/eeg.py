@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from seqprep.domains import signal_checks as checks
+import seqprep.domains.signal_checks as checks
 from seqprep.domains.signal_columns import Picked, pick_columns
-from seqprep.domains.signal_tables import Layout, TableFault, find_layout, read_columns
+from seqprep.domains.signal_tables import Layout, SignalError, find_layout, read_columns
 from seqprep.errors import ConfigError, NotBuiltError
 from seqprep.expand import read_bytes
 from seqprep.files import SourceFile, list_files
@@ -36,16 +36,17 @@ class Recording:
     """One file's content.
 
     Args:
-        values_TC: float64, NaN where a value is missing.
-        times_T: seconds, if there is a time column.
-        targets_TG: per-step numbers, if asked for; classes: per-step names, if asked for.
+        values: `(T, C)` float64, NaN where a value is missing.
+        times: `(T,)` seconds, if there is a time column.
+        targets: `(T, G)` per-step numbers, if asked for.
+        classes: `(T,)` per-step names, if asked for.
         cells: the constant text of the label and group columns; kept: of the columns to keep.
         channels: names. first_line: the file's line of step 0.
     """
 
-    values_TC: npt.NDArray[np.float64]
-    times_T: npt.NDArray[np.float64] | None
-    targets_TG: npt.NDArray[np.float64] | None
+    values: npt.NDArray[np.float64]
+    times: npt.NDArray[np.float64] | None
+    targets: npt.NDArray[np.float64] | None
     classes: pl.Series | None
     cells: dict[str, str]
     kept: dict[str, str]
@@ -63,7 +64,7 @@ def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
     for file in files:
         try:
             _add(file, load(file, context), context, builder)
-        except TableFault as fault:
+        except SignalError as fault:
             builder.reject(file, fault.reason, fault.detail, record=0, line=fault.line)
         if builder.full:
             yield builder.take()
@@ -74,7 +75,7 @@ def load(file: SourceFile, context: Context) -> Recording:
     """Read one file.
 
     Raises:
-        TableFault: if the recording cannot be used.
+        SignalError: if the recording cannot be used.
         InputError: if the file cannot.
     """
     layout, picked = _open(file, context)
@@ -86,9 +87,9 @@ def load(file: SourceFile, context: Context) -> Recording:
     count = len(picked.channels)
     strings = dict(zip((place for place in texts), series, strict=True))
     return Recording(
-        values_TC=values[:, :count],
-        times_T=values[:, count] if picked.time else None,
-        targets_TG=values[:, len(numbers) - len(picked.targets) :]
+        values=values[:, :count],
+        times=values[:, count] if picked.time else None,
+        targets=values[:, len(numbers) - len(picked.targets) :]
         if picked.targets and not steps
         else None,
         classes=strings[picked.targets[0]] if steps and picked.targets else None,
@@ -102,6 +103,7 @@ def load(file: SourceFile, context: Context) -> Recording:
 def _open(file: SourceFile, context: Context) -> tuple[Layout, Picked]:
     source = context.source
     data = read_bytes(file, max_expanded_bytes=source.max_expanded_bytes)
+    assert not isinstance(source.header, bool)
     layout = find_layout(data, header=source.header)
     return layout, pick_columns(layout, context, file)
 
@@ -109,7 +111,7 @@ def _open(file: SourceFile, context: Context) -> tuple[Layout, Picked]:
 def _constant(column: pl.Series, key: str) -> str:
     if column.n_unique() != 1:
         reason = "no_group" if key == "group" else "no_label"
-        raise TableFault(
+        raise SignalError(
             reason, None, f"the column of {key} holds {column.n_unique()} values in one recording"
         )
     return str(column[0])
@@ -118,36 +120,36 @@ def _constant(column: pl.Series, key: str) -> str:
 def _add(file: SourceFile, found: Recording, context: Context, builder: RecordBuilder) -> None:
     source = context.source
     if context.facts.channels and found.channels != context.facts.channels:
-        raise TableFault(
+        raise SignalError(
             "wrong_channels",
             None,
             f"has {', '.join(found.channels)}; the first file has "
             f"{', '.join(context.facts.channels)}",
         )
     rate_hz = source.rate_hz or context.facts.rate_hz
-    if found.times_T is not None:
-        times = found.times_T
+    if found.times is not None:
+        times = found.times
         if np.isnan(times).any():
-            raise TableFault("missing_values", None, "timestamps are missing")
+            raise SignalError("missing_values", None, "timestamps are missing")
         own = checks.check_times(times, rate_hz=rate_hz, first_line=found.first_line)
         rate_hz = rate_hz or own
-    values = found.values_TC
+    values = found.values
     if np.isnan(values).any():
         values = checks.interpolate(values, first_line=found.first_line)
         builder.count(file, "interpolated_values")
     targets = _targets(found, context)
     kept = np.ones(len(values), bool)
-    for name, policy, keep in checks.find_oddities(values, found.times_T, source, rate_hz=rate_hz):
+    for name, policy, keep in checks.find_oddities(values, found.times, source, rate_hz=rate_hz):
         builder.count(file, name)
         if policy == "reject":
-            raise TableFault(name, None, f"source.on_{name} is reject")
+            raise SignalError(name, None, f"source.on_{name} is reject")
         if policy == "drop":
             kept &= keep
     if not kept.all():
         values = values[kept]
         targets = targets[kept] if targets is not None else None
     if not len(values):
-        raise TableFault("empty", None, "no step is left when the odd ones are dropped")
+        raise SignalError("empty", None, "no step is left when the odd ones are dropped")
     content = np.ascontiguousarray(values, dtype=np.float32)
     builder.add(
         file,
@@ -163,10 +165,10 @@ def _add(file: SourceFile, found: Recording, context: Context, builder: RecordBu
 
 
 def _targets(found: Recording, context: Context) -> npt.NDArray[np.generic] | None:
-    if found.targets_TG is not None:
-        if np.isnan(found.targets_TG).any():
-            raise TableFault("bad_target", None, "the target column lacks values")
-        return found.targets_TG.astype(np.float32)
+    if found.targets is not None:
+        if np.isnan(found.targets).any():
+            raise SignalError("bad_target", None, "the target column lacks values")
+        return found.targets.astype(np.float32)
     if found.classes is None:
         return None
     names = context.facts.target_classes
@@ -200,11 +202,11 @@ def _first_facts(files: Sequence[SourceFile], context: Context) -> SourceFacts:
         try:
             found = load(file, context)
             rate_hz = None
-            if found.times_T is not None:
+            if found.times is not None:
                 rate_hz = checks.check_times(
-                    found.times_T, rate_hz=context.source.rate_hz, first_line=found.first_line
+                    found.times, rate_hz=context.source.rate_hz, first_line=found.first_line
                 )
-        except TableFault:
+        except SignalError:
             continue
         return SourceFacts(channels=found.channels, rate_hz=rate_hz)
     return SourceFacts()
@@ -214,7 +216,7 @@ def _classes(file: SourceFile, context: Context) -> set[str]:
     try:
         layout, picked = _open(file, context)
         _, series = read_columns(layout, numbers=[], texts=picked.targets, allow_missing=True)
-    except TableFault:
+    except SignalError:
         return set()
     return set(series[0].unique().to_list())
 

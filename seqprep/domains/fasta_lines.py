@@ -1,7 +1,7 @@
-"""The bytes of a FASTA file on their way to the parser: comments left out, the first line checked.
+"""The bytes of a FASTA file on their way to the parser: the first line checked, no comments.
 
-Works on whole blocks, so that the parser's own speed is kept; lines are looked at only where a block
-holds a comment.
+Works on whole blocks, so that the parser's own speed is kept; lines are looked at only in
+blocks that hold a comment.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ import re
 from collections.abc import Sequence
 
 from seqprep.errors import InputError
-from seqprep.expand import BLOCK_BYTES, SourceStream
+from seqprep.expand import SourceStream
 from seqprep.files import SourceFile
 
-_COMMENT = re.compile(rb"(?<![^\r\n]);[^\r\n]*")
-_BLANK_LINES = re.compile(rb"(?:[ \t]*[\r\n])*")
-_LINE_END = re.compile(rb"\r\n|\r|\n")
+_COMMENT = re.compile(rb"(?<![^\n]);[^\n]*")
+_BLANK_LINES = re.compile(rb"(?:[ \t]*\n)*")
+_BOM = b"\xef\xbb\xbf"
 
 
 class FastaStream(io.RawIOBase):
-    """The content of a FASTA file without `;` lines.
+    r"""The content of a FASTA file without `;` lines; all lines end in `\n`.
 
     Args:
-        file: the source file. max_expanded_bytes: cap for a compressed one.
+        file: the source file.
+        max_expanded_bytes: cap for a compressed one.
 
     Raises:
         InputError: on reading, if something else than a header comes first.
@@ -33,12 +34,9 @@ class FastaStream(io.RawIOBase):
         self._stream = SourceStream(file, max_expanded_bytes=max_expanded_bytes)
         self._file = file
         self._ready = memoryview(b"")
-        self._line_start = True
+        self._lines = _Lines()
         self._in_comment = False
         self._header_seen = False
-        self._lines = 0
-        self._ended_cr = False
-        self._first = True
         self.comments = 0
 
     @property
@@ -58,7 +56,7 @@ class FastaStream(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         """Fill `buffer` with what comes next; 0 at the end."""
         while not len(self._ready):
-            block = self._stream.read(BLOCK_BYTES)
+            block = self._stream.next_block()
             if not block:
                 return 0
             self._ready = memoryview(self._filtered(block))
@@ -69,44 +67,35 @@ class FastaStream(io.RawIOBase):
         return count
 
     def _filtered(self, block: bytes) -> bytes:
-        if self._first:
-            block = block.removeprefix(b"\xef\xbb\xbf")
-            self._first = False
+        first_line = self._lines.number
+        block, line_start = self._lines.normalized(block)
         if self._in_comment:
-            end = re.search(rb"[\r\n]", block)
-            if end is None:
+            end = block.find(b"\n")
+            if end < 0:
                 return b""
-            block, self._in_comment, self._line_start = block[end.start() :], False, False
-        ends_in_line = block[-1:] not in b"\r\n"
-        if b";" in block:
-            block = self._without_comments(block, ends_in_line=ends_in_line)
-        self._line_start = not ends_in_line
+            block, self._in_comment, line_start = block[end:], False, False
+        if b"\n;" in block or (line_start and block.startswith(b";")):
+            block = self._without_comments(block, line_start=line_start)
         if not self._header_seen:
-            self._check_start(block)
+            self._check_start(block, first_line)
         return block
 
-    def _without_comments(self, block: bytes, *, ends_in_line: bool) -> bytes:
-        if not (b"\n;" in block or b"\r;" in block or block.startswith(b";")):
-            return block
+    def _without_comments(self, block: bytes, *, line_start: bool) -> bytes:
         # The look-behind takes the block's start for a line's start; that is so only sometimes.
-        lead = b"" if self._line_start else b"x"
+        lead = b"" if line_start else b"x"
         found = list(_COMMENT.finditer(lead + block))
         self.comments += len(found)
-        self._in_comment = (
-            bool(found) and ends_in_line and found[-1].end() == len(lead) + len(block)
-        )
+        self._in_comment = bool(found) and found[-1].end() == len(lead) + len(block)
         return _COMMENT.sub(b"", lead + block)[len(lead) :]
 
-    def _check_start(self, block: bytes) -> None:
+    def _check_start(self, block: bytes, first_line: int) -> None:
         blank = _BLANK_LINES.match(block)
         text = block[blank.end() :] if blank else block
         if not text.strip():
-            self._lines += len(_LINE_END.findall(block))
             return
         self._header_seen = True
         if not text.startswith(b">"):
-            before = block[: len(block) - len(text)]
-            line = self._lines + len(_LINE_END.findall(before)) + 1
+            line = first_line + block.count(b"\n", 0, len(block) - len(text))
             raise InputError(
                 f"no header: a FASTA record starts with '>', this file with {text[:20]!r}; is it "
                 "FASTA?",
@@ -116,28 +105,48 @@ class FastaStream(io.RawIOBase):
             )
 
 
+class _Lines:
+    r"""Makes every line end `\n`, block by block, and counts them."""
+
+    def __init__(self) -> None:
+        self.number = 1
+        self._line_start = True
+        self._after_cr = False
+        self._first = True
+
+    def normalized(self, block: bytes) -> tuple[bytes, bool]:
+        r"""The block with `\n` line ends, and whether it starts a line."""
+        if self._first:
+            block, self._first = block.removeprefix(_BOM), False
+        line_start = self._line_start
+        if self._after_cr and block.startswith(b"\n"):
+            block = block[1:]
+        self._after_cr = block.endswith(b"\r")
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self.number += block.count(b"\n")
+        if block:
+            self._line_start = block.endswith(b"\n")
+        return block, line_start
+
+
 def record_lines(
     file: SourceFile, records: Sequence[int], *, max_expanded_bytes: int
 ) -> dict[int, int]:
     """The line, from 1, on which each of these records starts: one more pass over the file."""
-    wanted, found = set(records), {}
+    wanted, found = set(records), dict[int, int]()
     if not wanted:
-        return {}
-    line, record, at_start, ended_cr = 1, -1, True, False
+        return found
+    record, lines = -1, _Lines()
     with SourceStream(file, max_expanded_bytes=max_expanded_bytes) as stream:
-        for block in stream.blocks():
-            if ended_cr and block.startswith(b"\n"):
-                block = block[1:]
-            ended_cr = block.endswith(b"\r")
-            parts = _LINE_END.split(block)
-            for number, part in enumerate(parts):
-                if number:
-                    line, at_start = line + 1, True
-                if at_start and part.removeprefix(b"\xef\xbb\xbf").startswith(b">"):
+        for raw in stream.blocks():
+            line = lines.number
+            block, line_start = lines.normalized(raw)
+            for number, part in enumerate(block.split(b"\n")):
+                if (number or line_start) and part.startswith(b">"):
                     record += 1
                     if record in wanted:
-                        found[record] = line
-                at_start = at_start and not part
+                        found[record] = line + number
             if len(found) == len(wanted):
                 break
     return found

@@ -1,9 +1,9 @@
 """Prices: the seeded series of study S3, to learn the value of buying and selling at every step.
 
 Two sinusoids of fixed frequency, 2 pi / 500 and 2 pi / 90 radians a step, whose amplitudes are the
-absolute coordinates of a unit vector that turns by 0.01 x U(-1, 1) a step; noise; a bias of 100; two
-decimals. Inputs are the change against each of the last `differences` steps; the first `differences`
-steps lack some of them and are left out, inputs and targets alike. Targets are
+absolute coordinates of a unit vector that turns by 0.01 x U(-1, 1) a step; noise; a bias of 100;
+two decimals. Inputs are the change against each of the last `differences` steps; the first
+`differences` steps lack some of them and are left out, inputs and targets alike. Targets are
 Q_t(a) = r_t(a) + discount x max_b Q_{t+1}(b) with r_t(buy) = p_{t+1} - p_t = -r_t(sell), backwards
 from 0 at the last step, which has no next price.
 Files are virtual: `train/00.series`, `test/00.series`; each is one record.

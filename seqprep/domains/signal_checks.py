@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from seqprep.domains.signal_tables import TableFault
+from seqprep.domains.signal_tables import SignalError
 from seqprep.recipe import Oddity, Source
 
 Floats = npt.NDArray[np.float64]
@@ -41,18 +41,18 @@ def check_times(times_T: Floats, *, rate_hz: float | None, first_line: int) -> f
     """The recording's own rate in hertz, None where two stamps are lacking.
 
     Raises:
-        TableFault: if time runs backwards or the rate is another than `rate_hz`.
+        SignalError: if time runs backwards or the rate is another than `rate_hz`.
     """
     steps = np.diff(times_T)
     backwards = np.flatnonzero(steps < 0)
     if len(backwards):
         at = int(backwards[0]) + 1
         detail = f"{len(backwards)} timestamps run backwards, first {times_T[at]!r} at step {at}"
-        raise TableFault("timestamp_order", first_line + at, detail)
+        raise SignalError("timestamp_order", first_line + at, detail)
     own = median_rate_hz(times_T)
     if own is not None and rate_hz is not None and abs(own / rate_hz - 1) > RATE_TOLERANCE:
         detail = f"{own:.6g} Hz by its timestamps, expected {rate_hz:.6g} Hz"
-        raise TableFault("wrong_rate", None, detail)
+        raise SignalError("wrong_rate", None, detail)
     return own
 
 
@@ -92,14 +92,14 @@ def interpolate(values_TC: Floats, *, first_line: int) -> Floats:
     """NaN filled on a straight line between its neighbours; at the ends by the nearest value.
 
     Raises:
-        TableFault: if a channel holds nothing at all.
+        SignalError: if a channel holds nothing at all.
     """
     filled = values_TC.copy()
     steps = np.arange(len(values_TC))
     for channel in np.flatnonzero(np.isnan(values_TC).any(axis=0)):
         known = ~np.isnan(values_TC[:, channel])
         if not known.any():
-            raise TableFault("missing_values", first_line, f"channel {channel} holds no value")
+            raise SignalError("missing_values", first_line, f"channel {channel} holds no value")
         filled[:, channel] = np.interp(steps, steps[known], values_TC[known, channel])
     return filled
 
@@ -132,4 +132,4 @@ def find_oddities(
         ("extreme_values", source.on_extreme_values, extreme(values_TC)),
     ):
         if marks.any():
-            yield name, policy, ~marks.any(axis=1)
+            yield name, policy, np.logical_not(marks.any(axis=1))

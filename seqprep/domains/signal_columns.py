@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from seqprep.domains.signal_tables import Layout, TableFault
+from seqprep.domains.signal_tables import Layout, SignalError
 from seqprep.errors import InputError
 from seqprep.files import SourceFile
 from seqprep.records import Context
@@ -35,7 +35,7 @@ def pick_columns(layout: Layout, context: Context, file: SourceFile) -> Picked:
     """Where each column that a source asks for stands in this file.
 
     Raises:
-        TableFault: if a channel is missing.
+        SignalError: if a channel is missing.
         InputError: if a name occurs twice, or names are asked of a file without a header.
     """
     source = context.source
@@ -62,7 +62,7 @@ def pick_columns(layout: Layout, context: Context, file: SourceFile) -> Picked:
         taken = {*time, *targets, *cells.values(), *kept.values(), *_unread(layout, context)}
         channels = [place for place in range(layout.width) if place not in taken]
     if not channels:
-        raise TableFault("wrong_channels", None, "no column is left for values")
+        raise SignalError("wrong_channels", None, "no column is left for values")
     names = tuple(layout.names[place] if layout.names else str(place) for place in channels)
     if not source.channels:
         channels, names = _in_known_order(channels, names, context.facts.channels)
@@ -152,4 +152,4 @@ def _place(layout: Layout, name: str | int, file: SourceFile, *, optional: bool)
     if optional:
         return None
     has = ", ".join(layout.names[:20]) if layout.names else f"{layout.width} columns"
-    raise TableFault("wrong_channels", None, f"has no column {name!r}; it has {has}")
+    raise SignalError("wrong_channels", None, f"has no column {name!r}; it has {has}")

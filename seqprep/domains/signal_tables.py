@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ _ATTRIBUTE = re.compile(rb"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.*)", re.IGN
 
 
 @dataclass(slots=True)
-class TableFault(Exception):
+class SignalError(Exception):
     """What is wrong with a table: a reason code, the line from 1 where known, and the detail."""
 
     reason: str
@@ -37,13 +38,13 @@ class TableFault(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """How a table is written.
+    r"""How a table is written.
 
     Args:
         names: of the columns; None without a header.
         separator: one character.
         width: columns.
-        body: the rows, UTF-8, lines ending in `\\n`, without the header.
+        body: the rows, UTF-8, lines ending in `\n`, without the header.
         first_line: the file's line, from 1, of the first row.
         arff: whether `%` starts a comment.
     """
@@ -56,14 +57,15 @@ class Layout:
     arff: bool = False
 
 
-def find_layout(data: bytes, *, header: str) -> Layout:
+def find_layout(data: bytes, *, header: Literal["auto", "yes", "no"]) -> Layout:
     """How the table in `data` is written.
 
     Args:
-        data: the file's content. header: `auto`, `yes` or `no`.
+        data: the file's content.
+        header: `auto`, `yes` or `no`.
 
     Raises:
-        TableFault: if there are no rows, or the ARFF form is not dense.
+        SignalError: if there are no rows, or the ARFF form is not dense.
     """
     data = _normalize(data)
     if data.lstrip()[:1] in (b"@", b"%") and re.search(rb"(?im)^\s*@data", data):
@@ -72,14 +74,14 @@ def find_layout(data: bytes, *, header: str) -> Layout:
     skipped = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
     lines = [line for line in lines if line.strip()]
     if not lines:
-        raise TableFault("empty", None, "the file holds no rows")
+        raise SignalError("empty", None, "the file holds no rows")
     separator = find_separator(lines)
     rows = [split_line(line, separator) for line in lines]
     has_header = header == "yes" or (header == "auto" and looks_like_header(rows))
     start = skipped + int(has_header)
     body = data[_end_of_line(data, start) :] if start else data
     if not body.strip():
-        raise TableFault("empty", None, "the file holds a header and no rows")
+        raise SignalError("empty", None, "the file holds a header and no rows")
     names = tuple(cell.strip() for cell in rows[0]) if has_header else None
     return Layout(
         names=names,
@@ -91,12 +93,12 @@ def find_layout(data: bytes, *, header: str) -> Layout:
 
 
 def _normalize(data: bytes) -> bytes:
-    """UTF-8 with `\\n` line ends; the bytes themselves where they are that already."""
+    r"""UTF-8 with `\n` line ends; the bytes themselves where they are that already."""
     if not data.isascii():
         try:
             data = decode(data, encoding="auto")[0].encode()
         except UnicodeError as error:
-            raise TableFault("bad_encoding", None, f"the bytes are not text: {error}") from error
+            raise SignalError("bad_encoding", None, f"the bytes are not text: {error}") from error
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return data
@@ -124,9 +126,9 @@ def _arff(data: bytes) -> Layout:
     ]
     line = head.count(b"\n") + 1
     if body.lstrip()[:1] == b"{":
-        raise TableFault("bad_number", line, "sparse ARFF is not read; write it dense")
+        raise SignalError("bad_number", line, "sparse ARFF is not read; write it dense")
     if not names or not body.strip():
-        raise TableFault("empty", None, "the ARFF file holds no attributes or no rows")
+        raise SignalError("empty", None, "the ARFF file holds no attributes or no rows")
     blank = len(body) - len(body.lstrip(b"\n"))
     return Layout(
         names=tuple(names),
@@ -194,18 +196,19 @@ def read_columns(
 
     Args:
         layout: how it is written.
-        numbers: positions of columns of numbers. texts: of columns of text.
+        numbers: positions of columns of numbers.
+        texts: positions of columns of text.
         allow_missing: whether cells may hold no number (they come back as NaN).
 
     Returns:
         The numbers `(T, len(numbers))`, infinities as NaN, and the text columns, stripped.
 
     Raises:
-        TableFault: naming the line of the first cell or row that is wrong.
+        SignalError: naming the line of the first cell or row that is wrong.
     """
     outside = [place for place in (*numbers, *texts) if not 0 <= place < layout.width]
     if outside:
-        raise TableFault(
+        raise SignalError(
             "wrong_channels", None, f"there is no column {outside[0]}, only {layout.width}"
         )
     frame = _parse(layout, numbers, texts)
@@ -281,7 +284,7 @@ def _read_csv(
 
 def _first_fault(
     layout: Layout, numbers: Sequence[int], *, allow_missing: bool
-) -> TableFault | None:
+) -> SignalError | None:
     for number, line in enumerate(layout.body.decode().split("\n"), start=layout.first_line):
         if layout.arff and line.lstrip().startswith("%"):
             continue
@@ -289,11 +292,11 @@ def _first_fault(
         if len(cells) != layout.width:
             kind = "missing_values" if not cells else "ragged_row"
             detail = f"the row has {len(cells)} cells, the first has {layout.width}"
-            return TableFault(kind, number, detail)
+            return SignalError(kind, number, detail)
         for place in numbers:
             if (fault := _cell_fault(cells[place], allow_missing)) is not None:
                 name = layout.names[place] if layout.names else str(place)
-                return TableFault(fault, number, f"column {name!r} holds {cells[place][:40]!r}")
+                return SignalError(fault, number, f"column {name!r} holds {cells[place][:40]!r}")
     return None
 
 
@@ -309,7 +312,7 @@ def _cell_fault(cell: str, allow_missing: bool) -> str | None:
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def explain(layout: Layout, numbers: Sequence[int], *, allow_missing: bool) -> TableFault:
+def explain(layout: Layout, numbers: Sequence[int], *, allow_missing: bool) -> SignalError:
     """The first fault of a table that could not be parsed."""
     fault = _first_fault(layout, numbers, allow_missing=allow_missing)
-    return fault or TableFault("bad_number", None, "the rows cannot be parsed as a table")
+    return fault or SignalError("bad_number", None, "the rows cannot be parsed as a table")

@@ -1,9 +1,9 @@
-"""Text: one document a file, or tables with a column of documents, or a corpus of NLTK by name.
+r"""Text: one document a file, or tables with a column of documents, or a corpus of NLTK by name.
 
-Policy: bytes are UTF-8 (a byte-order mark is obeyed: UTF-16 and UTF-32, too); what is not is read as
-cp1252 and counted, or rejected where `source.encoding` names a codec. Line ends become `\\n`; a
-document of white space only is rejected; control characters are counted; the Unicode normal form is
-left alone unless `source.normalize` names one.
+Policy: bytes are UTF-8 (a byte-order mark is obeyed: UTF-16 and UTF-32, too); what is not is read
+as cp1252 and counted, or rejected where `source.encoding` names a codec. Line ends become `\n`; a
+document of white space only is rejected; control characters are counted; the Unicode normal form
+is left alone unless `source.normalize` names one.
 Use it for documents as they are; markup is kept as text.
 """
 
@@ -24,6 +24,7 @@ from seqprep.recipe import Source
 from seqprep.records import Batch, Context, Reader, RecordBuilder, no_facts
 
 INCLUDE = ("*.txt", "*.text", "*.md")
+_CONTROL_BYTES = bytes({*range(32), 127} - set(b"\t\n\r"))
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -35,21 +36,15 @@ def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
     """
     builder = RecordBuilder(context)
     for file in files:
-        rows = (
-            _document(file, context) if context.source.text_column is None else _rows(file, context)
-        )
+        rows = _document if context.source.text_column is None else read_table
         number = -1
-        for number, row in enumerate(rows):
+        for number, row in enumerate(rows(file, context)):
             _add(file, number, row, context, builder)
             if builder.full:
                 yield builder.take()
         if number < 0:
             builder.reject(file, "empty", "the table holds no rows", record=None, line=None)
     yield builder.take()
-
-
-def _rows(file: SourceFile, context: Context) -> Iterator[Row]:
-    return read_table(file, context)
 
 
 def _document(file: SourceFile, context: Context) -> Iterator[Row]:
@@ -83,12 +78,13 @@ def _with_target(row: Row, file: SourceFile, encoding: str) -> Row:
 
 
 def _add(file: SourceFile, number: int, row: Row, context: Context, builder: RecordBuilder) -> None:
-    builder.count(file, "fallback_encoding", int(row.fallback))
-    builder.count(file, "several_gzip_members", int(row.members > 1 and number == 0))
+    if row.fallback:
+        builder.count(file, "fallback_encoding")
     source, fault, text = context.source, row.fault, row.text
     if fault is None:
         text, odd = clean(text, source)
-        builder.count(file, "control_characters", int(odd))
+        if odd:
+            builder.count(file, "control_characters")
         if odd and source.on_control_characters == "reject":
             fault = ("control_characters", "the document holds control characters")
         elif not text or text.isspace():
@@ -114,19 +110,28 @@ def _add(file: SourceFile, number: int, row: Row, context: Context, builder: Rec
 
 
 def clean(text: str, source: Source) -> tuple[str, bool]:
-    """The document by the policy above, and whether it holds control characters.
+    r"""The document by the policy above, and whether it holds control characters.
 
-    >>> clean("a\\r\\nb", Source(domain="text", path="."))
-    ('a\\nb', False)
+    >>> clean("a\r\nb", Source(domain="text", path="."))
+    ('a\nb', False)
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if source.normalize != "none":
         text = unicodedata.normalize(source.normalize, text)
-    odd = CONTROL.search(text) is not None
+    odd = has_control(text)
     if odd and source.on_control_characters == "drop":
         text = CONTROL.sub("", text)
     return text, odd
+
+
+def has_control(text: str) -> bool:
+    """Whether there are control characters other than tab and line ends."""
+    if text.isascii():
+        # Five times as fast as the regular expression.
+        data = text.encode()
+        return len(data.translate(None, _CONTROL_BYTES)) != len(data)
+    return CONTROL.search(text) is not None
 
 
 def _list(source: Source, base: Path) -> list[SourceFile]:

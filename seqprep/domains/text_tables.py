@@ -1,7 +1,7 @@
 """Tables with a column of documents: CSV, TSV, JSON lines and Parquet, read in bounded blocks.
 
 CSV and TSV have a header line unless every column is asked for by its position. Blank lines of JSON
-lines files are no records. Numbers and truth values in other columns become text as JSON writes them.
+lines files are no records. Numbers and truth values become text as JSON writes them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Row(NamedTuple):
         text: the document. cells: `label` and `group`. attributes: columns to keep.
         target: text of the target column.
         fault: reason code and detail, if the row cannot be used.
-        fallback: whether cp1252 had to be taken. members: of the gzip file so far.
+        fallback: whether cp1252 had to be taken.
     """
 
     line: int | None
@@ -45,7 +45,6 @@ class Row(NamedTuple):
     target: str | None = None
     fault: tuple[str, str] | None = None
     fallback: bool = False
-    members: int = 0
 
 
 class Columns(NamedTuple):
@@ -53,13 +52,14 @@ class Columns(NamedTuple):
 
     Args:
         text: the document. cells: (`label` or `group`, column). kept: columns to keep.
-        target: the target's column.
+        target: the target's column. all: every column, each once.
     """
 
     text: str | int
     cells: tuple[tuple[str, str | int], ...]
     kept: tuple[str, ...]
     target: str | int | None
+    all: tuple[str | int, ...]
 
     @classmethod
     def of(cls, context: Context) -> Columns:
@@ -68,24 +68,15 @@ class Columns(NamedTuple):
         assert source.text_column is not None
         fields = (("label", context.label), ("group", context.group))
         target = source.target.column if source.target and not context.predicting else None
-        return cls(
-            text=source.text_column,
-            cells=tuple(
-                (key, reader.column)
-                for key, reader in fields
-                if reader is not None and reader.column is not None
-            ),
-            kept=() if context.predicting else source.keep,
-            target=target,
+        cells = tuple(
+            (key, reader.column)
+            for key, reader in fields
+            if reader is not None and reader.column is not None
         )
-
-    @property
-    def all(self) -> list[str | int]:
-        """Every column, each once."""
-        wanted = [self.text, *(column for _, column in self.cells), *self.kept]
-        if self.target is not None:
-            wanted.append(self.target)
-        return list(dict.fromkeys(wanted))
+        kept = () if context.predicting else source.keep
+        wanted = [source.text_column, *(column for _, column in cells), *kept]
+        wanted += [] if target is None else [target]
+        return cls(source.text_column, cells, kept, target, tuple(dict.fromkeys(wanted)))
 
     def row(self, values: Mapping[str | int, str], *, line: int | None, fallback: bool) -> Row:
         """A row from the text of each column."""
@@ -175,7 +166,7 @@ def _csv_rows(
 def _places(
     wanted: Sequence[str | int], header: Sequence[str] | None, file: SourceFile
 ) -> dict[str | int, int]:
-    places = {}
+    places: dict[str | int, int] = {}
     for column in wanted:
         if isinstance(column, int):
             places[column] = column
@@ -205,9 +196,9 @@ def _read_json_lines(file: SourceFile, columns: Columns, context: Context) -> It
         for line, data in enumerate(handle, start=1):
             if line == 1:
                 data = data.removeprefix(b"\xef\xbb\xbf")
-            if data.isspace() or not data:
+            if data.isspace():
                 continue
-            yield _json_row(data, line, columns, source.encoding)._replace(members=stream.members)
+            yield _json_row(data, line, columns, source.encoding)
 
 
 def _json_row(data: bytes, line: int, columns: Columns, encoding: str) -> Row:
