@@ -17,7 +17,6 @@ from flows.references import Json, resolve
 from flows.train import train_model
 from models.folds import pooled_scores
 from seqprep.errors import ConfigError
-from seqprep.table import Table
 
 
 @flow(name="pipeline", flow_run_name="pipeline-{file}")
@@ -67,6 +66,7 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
             "version": examples["version"],
             "rows": sum(examples["rows"].values()),
             "padding_share": examples["padding_share"],
+            "groups": examples["groups"],
             "reused": examples["reused"],
         },
         "train": {
@@ -89,12 +89,13 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
 
 def _all_folds(spec: Pipeline, sequences: Json, *, base: Path, store: str) -> Json:
     """Each fold in turn; mean and pooled scores over all of them."""
-    count = spec.split.count or _count_groups(Path(store) / spec.dataset / "sequences")
-    runs = []
-    for fold in range(count):
-        say(f"{spec.dataset}: fold {fold + 1} of {count}")
-        one = replace(spec, split=replace(spec.split, fold=fold))
+    runs: list[Json] = []
+    count = spec.split.count
+    while count is None or len(runs) < count:
+        say(f"{spec.dataset}: fold {len(runs) + 1} of {count or 'as many as there are groups'}")
+        one = replace(spec, split=replace(spec.split, fold=len(runs)))
         runs.append(_one(one, sequences, base=base, store=store))
+        count = count or runs[0]["examples"]["groups"]
     tests = [run["metrics"]["test"] for run in runs]
     keys = [key for key, value in tests[0].items() if isinstance(value, int | float)]
     mean = {key: fmean(test[key] for test in tests if test.get(key) is not None) for key in keys}
@@ -110,13 +111,6 @@ def _all_folds(spec: Pipeline, sequences: Json, *, base: Path, store: str) -> Js
             for run in runs
         ],
     }
-
-
-def _count_groups(path: Path) -> int:
-    table, names = Table(path), set()
-    for file, number in table.row_groups():
-        names.update(table.read_group(file, number, ["group"])["group"].to_pylist())
-    return len(names)
 
 
 def _mean_baselines(runs: list[Json]) -> Json:

@@ -38,16 +38,19 @@ def _save(figure: Figure, path: Path) -> None:
     plt.close(figure)
 
 
-def lengths(path: Path, *, before: dict[str, list[int]], after: dict[str, list[int]]) -> None:
+def lengths(
+    path: Path, *, before: dict[str, list[int]], after: dict[str, list[int]], unit: str
+) -> None:
     """Histograms of record lengths before and example lengths after preparation.
 
     Args:
         path: of the PNG.
-        before: `edges` (n + 1) in steps, and `counts` (n) of records.
-        after: the same of examples.
+        before: `edges` (n + 1) and `counts` (n) of records in their natural form.
+        after: the same of examples, in steps.
+        unit: what a record's length counts, e.g. characters.
     """
     figure, both = plt.subplots(1, 2, figsize=(8.4, 3.3), dpi=DPI, layout="constrained")
-    titles = ("records before, in steps", "examples after, in steps")
+    titles = (f"records before, in {unit}", "examples after, in steps")
     for axes, data, colour, title in zip(both, (before, after), (GREY, BLUE), titles, strict=True):
         edges, counts = data["edges"], data["counts"]
         widths = [right - left for left, right in pairwise(edges)]

@@ -16,6 +16,7 @@ from flows import plots
 from flows.references import Json
 from seqprep.snapshot import replace_bytes
 
+UNITS = {"dna": "bases", "text": "characters", "eeg": "steps", "prices": "steps"}
 SCORES = ("accuracy", "macro_f1", "auroc", "auprc", "mcc", "sensitivity", "specificity")
 OTHER_SCORES = ("token_accuracy", "exact_match", "mae", "rmse", "r2")
 
@@ -34,7 +35,7 @@ def write_report(folder: Path, *, prepared: Json | None) -> Path:
     pipeline = json.loads((folder / "job.json").read_bytes())["pipeline"]
     epochs = read_epochs(folder / "metrics.jsonl")
     out = folder / "report"
-    images = _plots(out, report, prepared, epochs)
+    images = _plots(out, report, prepared, epochs, domain=pipeline["source"]["domain"])
     page = _page(report, pipeline, prepared, images)
     replace_bytes(out / "report.md", page.encode())
     return out / "report.md"
@@ -55,13 +56,13 @@ def read_epochs(path: Path) -> list[Json]:
 
 
 def _plots(
-    out: Path, report: Json, prepared: Json | None, epochs: list[Json]
+    out: Path, report: Json, prepared: Json | None, epochs: list[Json], *, domain: str
 ) -> list[tuple[str, str]]:
     """Write the plots; (title, file name) of each."""
     images = []
     if prepared is not None:
-        histogram = prepared["length_histogram"]
-        plots.lengths(out / "lengths.png", before=histogram["before"], after=histogram["after"])
+        before, after = prepared["lengths_before"], prepared["lengths_after"]
+        plots.lengths(out / "lengths.png", before=before, after=after, unit=UNITS[domain])
         images.append(("Lengths", "lengths.png"))
         shares = {
             "padded to the longest": prepared["padding_share_unbucketed"],
@@ -173,9 +174,9 @@ def data_table(prepared: Json) -> str:
     facts = [
         ["steps kept", f"{prepared['kept_share']:.1%}"],
         ["steps removed by frequency", f"{prepared['removed_share']:.1%}"],
-        ["duplicates left out", f"{sum(prepared['duplicates'].values()):,}"],
-        ["conflicting labels left out", f"{sum(prepared['conflicting'].values()):,}"],
-        ["unknown labels left out", f"{sum(prepared['unknown_labels'].values()):,}"],
+        ["duplicates left out", f"{prepared['duplicates']:,}"],
+        ["conflicting labels left out", f"{prepared['conflicting']:,}"],
+        ["unknown labels left out", f"{prepared['unknown_labels']:,}"],
         ["records above 250, 500 steps", _long(prepared)],
         ["emptied by the steps", f"{prepared['emptied']:,}"],
         ["padding in buckets", f"{prepared['padding_share']:.1%}"],

@@ -53,7 +53,7 @@ def _versions(table: Table) -> list[Json]:
 
 
 def _version(number: int, time_ms: int, info: CommitInfo) -> Json:
-    when = datetime.fromtimestamp(time_ms / 1000, tz=UTC).isoformat(timespec="seconds")
+    when = datetime.fromtimestamp(time_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%MZ")
     return {
         "version": number,
         "time": when,
@@ -75,12 +75,14 @@ def _model(report: Path) -> Json:
     }
 
 
-def sparkline(counts: list[int]) -> str:
-    """A histogram as one line of blocks.
+def sparkline(counts: list[int], *, width: int = 32) -> str:
+    """A histogram as one line of at most `width` blocks.
 
-    >>> sparkline([0, 1, 8])
-    ' ▁█'
+    >>> sparkline([0, 1, 8]), sparkline([1, 0, 4, 4], width=2)
+    (' ▁█', '▁█')
     """
+    step = -(-len(counts) // width)
+    counts = [sum(counts[start : start + step]) for start in range(0, len(counts), step)]
     top = max(counts, default=0) or 1
     return "".join(BARS[0 if c == 0 else max(1, round(8 * c / top))] for c in counts)
 
@@ -119,6 +121,8 @@ def _print_sequences(console: Console, versions: list[Json]) -> None:
 def _source_line(params: Json) -> str:
     source = params.get("source", params)
     shown = {key: source[key] for key in ("domain", "task", "include", "label") if key in source}
+    if isinstance(label := shown.get("label"), dict):
+        shown["label"] = {key: value for key, value in label.items() if value is not None}
     return json.dumps(shown, ensure_ascii=False)
 
 
@@ -145,9 +149,10 @@ def _print_recipe(console: Console, recipe: str, versions: list[Json]) -> None:
     steps = json.dumps(recipe_json.get("steps", []), ensure_ascii=False)
     console.print(f"  steps       {steps}", markup=False)
     console.print(f"  buckets     {', '.join(str(b) for b in counts['buckets'])} steps")
-    for title, data in counts["length_histogram"].items():
-        edges = f"{data['edges'][0]:,} .. {data['edges'][-1]:,} steps"
-        line = f"  {'lengths ' + title:15} {edges} |{sparkline(data['counts'])}|"
+    for title, key in (("before", "lengths_before"), ("after", "lengths_after")):
+        data = counts[key]
+        edges = f"{data['edges'][0]:,} .. {data['edges'][-1] - 1:,}"
+        line = f"  {title:11} {edges} |{sparkline(data['counts'])}|"
         console.print(line, markup=False)
 
 
@@ -182,38 +187,39 @@ def _number(value: float | None) -> str:
 
 def run_table(done: list[Json]) -> None:
     """One table of finished runs: what came in, what came out, how long, and where it lies."""
-    console = Console()
-    grid = Grid(
-        *("dataset", "sequences", "examples", "padding", "test accuracy", "macro-F1"),
-        *("majority", "ingest s", "prepare s", "train s", "reused"),
-    )
-    for item in done:
-        test, seconds = item["metrics"]["test"], item["seconds"]
-        score, name = main_score(test)
-        reused = [
-            stage
-            for stage, value in (
-                ("sequences", item["sequences"]),
-                ("examples", item["examples"]),
-                ("model", item["train"]),
-            )
-            if value["reused"]
-        ]
-        grid.add_row(
-            item["dataset"],
-            f"{item['sequences']['rows']:,}",
-            f"{item['examples']['rows']:,}",
-            f"{item['train']['padding_share']:.1%}",
-            score if name == "accuracy" else f"{score} ({name})",
-            _number(test.get("macro_f1")),
-            _number(test.get("majority")),
-            *(f"{seconds[stage]:.1f}" for stage in ("ingest", "prepare", "train")),
-            ", ".join(reused) if reused else "-",
-        )
+    console = Console(highlight=False)
+    grid = Grid("", *(item["dataset"] for item in done))
+    columns = [_run_facts(item) for item in done]
+    for name in columns[0]:
+        grid.add_row(name, *(column[name] for column in columns))
     console.print(grid)
+    here = Path.cwd()
     for item in done:
-        console.print(f"{item['dataset']}: bundle {item['bundle']}", soft_wrap=True)
-        console.print(f"{item['dataset']}: report {item['report']}", soft_wrap=True)
+        for what in ("bundle", "report"):
+            path = Path(item[what])
+            shown = path.relative_to(here) if path.is_relative_to(here) else path
+            console.print(f"{item['dataset']} {what}: {shown}", soft_wrap=True, markup=False)
+
+
+def _run_facts(item: Json) -> dict[str, str]:
+    test, seconds = item["metrics"]["test"], item["seconds"]
+    score, name = main_score(test)
+    baseline = best_baseline(item)
+    stages = {"sequences": "sequences", "examples": "examples", "train": "model"}
+    reused = [shown for key, shown in stages.items() if item[key]["reused"]]
+    return {
+        "sequences": f"{item['sequences']['rows']:,}",
+        "examples": f"{item['examples']['rows']:,}",
+        "padding, as trained": f"{item['train']['padding_share']:.1%}",
+        "test score": f"{name} {score}",
+        "macro-F1": _number(test.get("macro_f1")),
+        "majority": _number(test.get("majority")),
+        "best cheap baseline": "" if baseline is None else f"{baseline[0]} {baseline[1]:.3f}",
+        "seconds: ingest": f"{seconds['ingest']:.1f}",
+        "seconds: prepare": f"{seconds['prepare']:.1f}",
+        "seconds: train": f"{seconds['train']:.1f}",
+        "reused": ", ".join(reused) if reused else "nothing",
+    }
 
 
 def verify_path(path: Path) -> Json:
