@@ -40,7 +40,9 @@ def apply_fitted(
 
     Args:
         records: rows in the schema of `sequences`; label and targets may be null or lack.
-        domain, task, recipe: of the training.
+        domain: of the training.
+        task: of the training.
+        recipe: of the training.
         fitted: its state.
         views: 0: each record as validation and test saw it (view 0). n: views 1..n of each, the
             same ones every time, whose predictions are averaged.

@@ -1,8 +1,8 @@
 """Length buckets: the boundaries that make least padding (P14, CONTRACT 19).
 
-The boundaries minimise the padded steps of all training rows when each row is padded to the limit of
-its bucket: an exact dynamic programme over the histogram of lengths. Rows longer than the last limit
-go to bucket 0, which has none.
+The boundaries minimise the padded steps of all training rows when each row is padded to the limit
+of its bucket: an exact dynamic programme over the histogram of lengths. Rows longer than the last
+limit go to bucket 0, which has none.
 
 Legend: n distinct lengths (bins), B buckets, R rows.
 """
@@ -37,7 +37,8 @@ def best_limits(edges: Ints, rows: Ints, *, count: int) -> tuple[int, ...]:
     """The upper limits of at most `count` buckets with the fewest padded steps.
 
     Args:
-        edges: `(n,)` distinct lengths, rising. rows: `(n,)` rows of each length.
+        edges: `(n,)` distinct lengths, rising.
+        rows: `(n,)` rows of each length.
         count: buckets.
 
     >>> best_limits(np.array([1, 2, 9, 10]), np.array([5, 5, 5, 5]), count=2)
@@ -88,7 +89,8 @@ def padded_steps(units: Ints, limits: tuple[int, ...]) -> int:
     Rows of the bucket without limit are padded to the longest of them.
 
     Args:
-        units: `(R,)` the length that decides each row's bucket. limits: of the buckets.
+        units: `(R,)` the length that decides each row's bucket.
+        limits: of the buckets.
 
     >>> padded_steps(np.array([2, 4, 9]), (4,))
     17

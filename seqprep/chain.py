@@ -63,7 +63,8 @@ class Chain:
         Args:
             chunk: R rows.
             steps: with their positions.
-            vocabulary: for steps that choose by rank. complement: for reverse complements.
+            vocabulary: for steps that choose by rank.
+            complement: for reverse complements.
         """
         for position, step in steps:
             fate = None if vocabulary is None else vocabulary.fates.get(position)
@@ -122,7 +123,8 @@ def fill_empty(chunk: Chunk, *, step: int, ignored: float = IGNORED_LABEL) -> tu
 
     Args:
         chunk: R rows.
-        step: the value of that step. ignored: its target.
+        step: the value of that step.
+        ignored: its target.
     """
     empty = chunk.lengths == 0
     if not empty.any():

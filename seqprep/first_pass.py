@@ -18,7 +18,13 @@ import pyarrow as pa
 from seqprep import ragged, splits
 from seqprep.chain import Chain, by_split
 from seqprep.chunk import Chunk
-from seqprep.frequency import Frequency, FrequencyCounter, count_records, count_tokens
+from seqprep.frequency import (
+    Frequency,
+    FrequencyCounter,
+    Ranks,
+    count_records,
+    count_tokens,
+)
 from seqprep.parallel import Progress, ordered
 from seqprep.ragged import Ints, Ragged, row_keys
 from seqprep.recipe import Domain, Prepare, Split, Tokens
@@ -90,9 +96,9 @@ class Encoding:
     """
 
     frequency: Frequency | None
-    maps: list[Ints]
+    maps: list[Ranks]
     target_frequency: Frequency | None
-    target_maps: list[Ints]
+    target_maps: list[Ranks]
     moments: Moments | None
     step_labels: tuple[int, ...]
     before: Ints
@@ -243,4 +249,5 @@ def _training_labels(job: Job, chunk: Chunk) -> Ints:
     if job.task != "label_steps" or chunk.targets is None:
         return np.zeros(0, np.int64)
     rows = ragged.take(chunk.targets, np.flatnonzero(chunk.splits == TRAIN))
-    return np.unique(rows.values[rows.values >= 0]).astype(np.int64)
+    codes = np.unique(rows.values).astype(np.int64)
+    return codes[codes >= 0]

@@ -17,6 +17,9 @@ import pyarrow.compute as pc
 
 from seqprep.ragged import Ints, Ragged
 
+Ranks = npt.NDArray[np.int32]
+"""`(V,)` the rank of each local id; as many as there are ranks for a token without one."""
+
 _FOLD_TOKENS = 4_000_000
 """Dictionary entries that may wait before they are merged."""
 
@@ -64,7 +67,7 @@ def count_records(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) 
     """Marked rows that hold each id, `(V,)`."""
     row = np.repeat(np.arange(len(ids), dtype=np.int64), ids.lengths)
     marked = np.repeat(rows, ids.lengths)
-    pairs = np.unique(row[marked] * num_tokens + ids.values[marked])
+    pairs = np.unique(row[marked] * num_tokens + ids.values[marked].astype(np.int64))
     return np.bincount(pairs % num_tokens, minlength=num_tokens).astype(np.int64)
 
 
@@ -81,7 +84,7 @@ class FrequencyCounter:
         self._records = np.zeros(0, np.int64) if with_records else None
         self._num_records = 0
         self._waiting: list[tuple[pa.Array, Ints, Ints | None]] = []
-        self._maps: list[Ints] = []
+        self._maps: list[Ranks] = []
 
     def add(self, tokens: pa.Array, counts: Ints, records: Ints | None, *, rows: int) -> None:
         """Add the next chunk.
@@ -117,7 +120,7 @@ class FrequencyCounter:
                 self._records[places] += records
         self._waiting = []
 
-    def finish(self) -> tuple[Frequency, list[Ints]]:
+    def finish(self) -> tuple[Frequency, list[Ranks]]:
         """The merged table, and for each chunk the rank of each local id (V: not in training)."""
         self._fold()
         order = pc.sort_indices(

@@ -69,8 +69,12 @@ def prepare(
     """Make a version of the recipe's `examples` from a version of `sequences`.
 
     Args:
-        dataset: its name in the store. store: folder of the datasets.
-        domain, task, split, recipe: as in the pipeline file.
+        dataset: its name in the store.
+        store: folder of the datasets.
+        domain: as in the pipeline file.
+        task: as in the pipeline file.
+        split: as in the pipeline file.
+        recipe: as in the pipeline file.
         workers: threads; the result is the same for any number.
         progress: called as (what, done, total).
         base: folder that `split.table` is relative to.

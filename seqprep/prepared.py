@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,10 @@ import numpy as np
 
 from seqprep.buckets import padded_steps, padding_share
 from seqprep.first_pass import Encoding, Job
-from seqprep.ragged import Ints
 from seqprep.roster import Roster
 from seqprep.second_pass import Finisher
 from seqprep.splits import LEFT_OUT, TRAIN
-from seqprep.totals import Totals, histogram, long_shares, named, quantiles
+from seqprep.totals import Lengths, Totals, histogram, long_shares, named, quantiles
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,8 +99,8 @@ def report(
         "oov_rate": {split: unknown[split] / max(steps[split], 1) for split in steps}
         if vocabulary is not None
         else {},
-        "lengths_before": histogram(roster.lengths[roster.splits != LEFT_OUT].astype(np.int64)),
-        "lengths_after": histogram(totals.lengths.astype(np.int64)),
+        "lengths_before": histogram(roster.lengths[roster.splits != LEFT_OUT]),
+        "lengths_after": histogram(totals.lengths),
         "length_quantiles": _both(quantiles, encoding.lengths, totals.lengths),
         "long_shares": _both(long_shares, encoding.lengths, totals.lengths),
         **_left_out(roster),
@@ -145,5 +145,7 @@ def _left_out(roster: Roster) -> dict[str, Any]:
     }
 
 
-def _both(measure: Any, before: Ints, after: Ints) -> dict[str, Any]:
+def _both(
+    measure: Callable[[Lengths], dict[str, float]], before: Lengths, after: Lengths
+) -> dict[str, dict[str, float]]:
     return {"before": measure(before), "after": measure(after)}

@@ -24,6 +24,7 @@ from seqprep.recipe import Prepare, Split
 from seqprep.schema import SPLITS, Task
 from seqprep.table import StagedFile, Table
 
+Chunks = tuple[tuple[StagedFile, int], ...]
 COLUMNS = ("group", "label", "length", "source", "record", "content_hash")
 
 
@@ -43,7 +44,7 @@ class Roster:
         by_label: `{split: {class: records}}`. groups: how many there are.
     """
 
-    chunks: tuple[tuple[StagedFile, int], ...]
+    chunks: Chunks
     starts: Ints
     splits: splits.Codes
     labels: npt.NDArray[np.generic] | None
@@ -100,14 +101,15 @@ def read_roster(
 
 
 def _refuse_torn(
-    placed: splits.Codes, groups: Keys, table: Table, chunks: tuple, parts: list[pa.Table]
+    placed: splits.Codes, groups: Keys, table: Table, chunks: Chunks, parts: list[pa.Table]
 ) -> None:
     torn = splits.check_groups(placed, groups)
     if torn is None:
         return
     starts = to_offsets([len(part) for part in parts])
     chunk = int(np.searchsorted(starts, torn, side="right")) - 1
-    name = table.read_group(*chunks[chunk], ["group"])["group"][torn - int(starts[chunk])].as_py()
+    file, number = chunks[chunk]
+    name = table.read_group(file, number, ["group"])["group"][torn - int(starts[chunk])].as_py()
     where = sorted({SPLITS[code] for code in placed[groups == groups[torn]].tolist() if code >= 0})
     raise ConfigError(
         f"split: group {name!r} would be in {' and '.join(where)}; a group must be in one split: "
@@ -119,7 +121,7 @@ def _settle(
     records: pa.Table,
     placed: splits.Codes,
     groups: Keys,
-    chunks: tuple,
+    chunks: Chunks,
     *,
     split: Split,
     recipe: Prepare,

@@ -19,6 +19,7 @@ from seqprep.chain import Chain, fill_empty
 from seqprep.chunk import Chunk, Transform
 from seqprep.first_pass import Encoding, Job
 from seqprep.fitted import Fitted
+from seqprep.frequency import Ranks
 from seqprep.parallel import Progress, ordered
 from seqprep.ragged import Ints, Ragged
 from seqprep.roster import Roster
@@ -68,7 +69,7 @@ class Finisher:
         )
 
     def finish(
-        self, chunk: Chunk, *, ranks: Ints | None, on_the_fly: bool = False
+        self, chunk: Chunk, *, ranks: Ranks | None, on_the_fly: bool = False
     ) -> tuple[Chunk, int]:
         """Run the late steps and give every row its final form; the records left empty, too.
 
@@ -225,7 +226,8 @@ def example_table(
         chunk: R finished rows.
         records: the `id` and `length` of the records that `chunk.rows` counts.
         schema: of the stored columns.
-        labels: of those records. target: `(R)` rows of target ids.
+        labels: of those records.
+        target: `(R)` rows of target ids.
         seed: of the order in shards.
     """
     rows = pa.array(chunk.rows)

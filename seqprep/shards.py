@@ -172,8 +172,11 @@ def write_shards(
     """Write every slot's rows to the shards of their split and bucket.
 
     Args:
-        slots: closed. root: of the table. schema: of the files.
-        limits: of the buckets, in steps. shard_bytes: content of a shard, about.
+        slots: closed.
+        root: of the table.
+        schema: of the files.
+        limits: of the buckets, in steps.
+        shard_bytes: content of a shard, about.
         progress: see `parallel.Progress`.
     """
     writers: dict[tuple[int, int], ShardWriter] = {}

@@ -57,9 +57,11 @@ class SpillFolder:
 
     def write(self, name: str, table: pa.Table) -> int:
         """Keep a table; return its bytes."""
-        with pa.OSFile(str(self.path / name), "wb") as sink:
-            with pa.ipc.new_file(sink, table.schema) as writer:
-                writer.write_table(table)
+        with (
+            pa.OSFile(str(self.path / name), "wb") as sink,
+            pa.ipc.new_file(sink, table.schema) as writer,
+        ):
+            writer.write_table(table)
         return int(table.nbytes)
 
     def read(self, name: str) -> pa.Table:

@@ -71,7 +71,8 @@ def leave_out(split: Split, codes: Codes, groups: Keys, names: Sequence[str]) ->
 
     Args:
         split: its `fold` counts the groups in the order of their names.
-        codes: `(R,)` as `assign` gave them. groups: `(R,)` key of each record's group.
+        codes: `(R,)` as `assign` gave them.
+        groups: `(R,)` key of each record's group.
         names: of all groups.
 
     Raises:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from seqprep.chunk import Chunk
 from seqprep.ragged import Ints
 from seqprep.schema import OOV, SPLITS
+
+Lengths = npt.NDArray[np.int32] | Ints
 
 HISTOGRAM_BINS = 64
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -37,9 +41,9 @@ class Totals:
     unknown: Ints
     whole: Ints
     emptied: int
-    lengths: Ints
-    units: Ints
-    splits: Ints
+    lengths: npt.NDArray[np.int32]
+    units: npt.NDArray[np.int32]
+    splits: npt.NDArray[np.int8]
 
 
 def count_chunk(chunk: Chunk, units: Ints, *, emptied: int, tokens: bool) -> Totals:
@@ -78,7 +82,7 @@ def merge_totals(parts: Sequence[Totals]) -> Totals:
     )
 
 
-def histogram(lengths: Ints) -> dict[str, list[int]]:
+def histogram(lengths: Lengths) -> dict[str, list[int]]:
     """Edges and counts of at most HISTOGRAM_BINS equal bins of lengths, in steps.
 
     >>> histogram(np.array([1, 2, 2]))
@@ -94,7 +98,7 @@ def histogram(lengths: Ints) -> dict[str, list[int]]:
     return {"edges": edges, "counts": counts.tolist()}
 
 
-def quantiles(lengths: Ints) -> dict[str, float]:
+def quantiles(lengths: Lengths) -> dict[str, float]:
     """Lengths at QUANTILES, in steps."""
     if not len(lengths):
         return {}
@@ -102,7 +106,7 @@ def quantiles(lengths: Ints) -> dict[str, float]:
     return {f"{share:g}": float(value) for share, value in zip(QUANTILES, values, strict=True)}
 
 
-def long_shares(lengths: Ints) -> dict[str, float]:
+def long_shares(lengths: Lengths) -> dict[str, float]:
     """The share of rows above each of LONG_STEPS."""
     return {
         str(limit): float((lengths > limit).mean()) if len(lengths) else 0.0 for limit in LONG_STEPS
@@ -114,7 +118,7 @@ def named(numbers: Ints) -> dict[str, int]:
     return dict(zip(SPLITS, (int(number) for number in numbers), strict=True))
 
 
-def _by_split(chunk: Chunk, numbers: np.ndarray) -> Ints:
+def _by_split(chunk: Chunk, numbers: npt.NDArray[Any]) -> Ints:
     return np.bincount(chunk.splits, weights=numbers, minlength=len(SPLITS)).astype(np.int64)
 
 

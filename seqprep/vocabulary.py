@@ -1,8 +1,8 @@
 """Token ranks to the ids of a vocabulary, and what a chain does to each token.
 
-The rules of `summarize` depend on a token's rank and counts alone, so what becomes of every token is
-known before any row is touched, and the vocabulary holds only tokens that can occur: an embedding
-has no row that is never used.
+The rules of `summarize` depend on a token's rank and counts alone, so what becomes of every token
+is known before any row is touched, and the vocabulary holds only tokens that can occur: an
+embedding has no row that is never used.
 
 Legend: V tokens of the frequency table; place V stands for every token that it lacks.
 """

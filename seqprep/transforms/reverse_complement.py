@@ -60,9 +60,9 @@ class ReverseComplement(ViewOptions):
         assert context.complement is not None
         step = as_step(self.name, context.position, self.options())
         keys = ragged.draw_keys(chunk.keys, chunk.windows)
-        draw = {"seed": context.seed, "view": chunk.views}
-        turned = ragged.mirrored_rows(step, keys, **draw)
-        result = chunk.pick(*ragged.view_index(chunk.steps.offsets, step, keys, **draw))
+        turned = ragged.mirrored_rows(step, keys, seed=context.seed, view=chunk.views)
+        index = ragged.reverse_index(chunk.steps.offsets, turned)
+        result = chunk.pick(index, chunk.lengths)
         values = result.steps.values
         per_step = np.repeat(turned, result.lengths)
         values = np.where(per_step, context.complement[values].astype(values.dtype), values)

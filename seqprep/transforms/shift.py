@@ -23,8 +23,10 @@ class Shift(ViewOptions):
     >>> from seqprep.ragged import apply_view, from_lists, to_lists
     >>> import numpy as np
     >>> step = {"name": "shift", "position": 0, "max": 5, "stride": 3}
-    >>> to_lists(apply_view(from_lists([[1, 2, 3, 4]]), step, np.zeros(1), seed=1, view=1))
-    [[4]]
+    >>> shifted = [apply_view(from_lists([[1, 2, 3, 4]]), step, np.zeros(1), seed=1, view=view)
+    ...     for view in range(9)]
+    >>> sorted({tuple(to_lists(rows)[0]) for rows in shifted})
+    [(1, 2, 3, 4), (4,)]
     """
 
     name: ClassVar[str] = "shift"

@@ -1,4 +1,4 @@
-"""Keep one part of each row (P2). "The most recent part" is the tail: the last steps, not the first.
+"""Keep one part of each row (P2). "The most recent part" is the tail, the last steps.
 
 Use it when the part that tells is known: the ends of a read, the end of a document. Not when the
 signal may lie anywhere: take subsequences or windows.

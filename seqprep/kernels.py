@@ -1,0 +1,151 @@
+"""Index arithmetic of ragged rows: which steps of which rows, never the steps themselves.
+
+Everything works on offsets and lengths, so that steps, their targets and lengths alone are cut by
+the same numbers. No Python loop over rows or steps.
+
+Legend: R rows, N steps of all rows together, P spans of a row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from seqprep.hashing import Ints, Keys, integers, mix
+
+
+def to_offsets(lengths: npt.ArrayLike) -> Ints:
+    """Offsets `(R + 1,)` of rows with these lengths `(R,)`."""
+    lengths = np.asarray(lengths, dtype=np.int64)
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def ranges(starts: Ints, lengths: Ints) -> Ints:
+    """The numbers `start, start + 1, ...` of each range, joined.
+
+    >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    offsets = to_offsets(lengths)
+    index = np.arange(offsets[-1], dtype=np.int64)
+    index += np.repeat(np.asarray(starts, dtype=np.int64) - offsets[:-1], lengths)
+    return index
+
+
+def span_index(offsets: Ints, starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
+    """The flat index of P spans of each row, joined in order, and the new lengths of the rows.
+
+    Args:
+        offsets: `(R + 1,)` of the rows.
+        starts: `(R, P)` in steps from the row's start.
+        sizes: `(R, P)` in steps.
+
+    >>> index, lengths = span_index(np.array([0, 3, 5]), np.array([[1], [0]]), np.array([[2], [1]]))
+    >>> index.tolist(), lengths.tolist()
+    ([1, 2, 3], [2, 1])
+    """
+    flat = (starts + offsets[:-1, None]).ravel()
+    return ranges(flat, sizes.ravel()), sizes.sum(axis=1)
+
+
+def cut_spans(lengths: Ints, *, length: int, keep: str, keys: Keys) -> tuple[Ints, Ints]:
+    """The span or spans that truncation to `length` steps keeps, `(R, P)` starts and sizes.
+
+    Args:
+        lengths: `(R,)` steps.
+        length: to keep of each row, in steps.
+        keep: `head`, `tail`, `middle`, `random` (one span) or `head_tail` (two; of an odd length
+            the head has one step more).
+        keys: `(R,)`, used by `random` only.
+    """
+    kept = np.minimum(lengths, length)
+    spare = lengths - kept
+    if keep == "head_tail":
+        head = np.where(spare > 0, (kept + 1) // 2, kept)
+        tail = kept - head
+        return np.stack([np.zeros_like(head), lengths - tail], 1), np.stack([head, tail], 1)
+    match keep:
+        case "head":
+            starts = np.zeros_like(spare)
+        case "tail":
+            starts = spare
+        case "middle":
+            starts = spare // 2
+        case "random":
+            starts = integers(keys, spare, 0)
+        case _:
+            raise ValueError(f"keep must be head, tail, middle, head_tail or random, got {keep!r}")
+    return starts[:, None], kept[:, None]
+
+
+def piece_spans(
+    lengths: Ints, *, pieces: int, piece: int, overlap: str, keys: Keys
+) -> tuple[Ints, Ints]:
+    """Random pieces of each row in the order in which they stand there, `(R, P)`.
+
+    `forbid`: a placement of P disjoint pieces in T steps is a P-subset of T - P x piece + P places
+    (each piece shrunk to one place), drawn by Floyd's algorithm, so every placement is as likely
+    and none is rejected; a record with fewer steps than the total stays whole. `allow`: starts are
+    drawn independently and sorted; a record of at most one piece's length stays whole.
+
+    Source: Floyd's sampling, Bentley & Floyd 1987, doi:10.1145/30401.315746
+    """
+    rows = np.arange(len(lengths))
+    if overlap == "allow":
+        whole = lengths <= piece
+        spare = np.maximum(lengths - piece, 0)
+        draws = [integers(keys, spare, number) for number in range(pieces)]
+        starts = np.sort(np.stack(draws, axis=1), axis=1)
+    else:
+        whole = lengths < pieces * piece
+        places = np.maximum(lengths - pieces * piece, 0) + pieces
+        chosen = np.full((len(rows), pieces), -1, dtype=np.int64)
+        for number in range(pieces):
+            last = places - pieces + number
+            drawn = integers(keys, last, number)
+            taken = (chosen[:, :number] == drawn[:, None]).any(axis=1)
+            chosen[:, number] = np.where(taken, last, drawn)
+        starts = np.sort(chosen, axis=1) + np.arange(pieces) * (piece - 1)
+    sizes = np.full_like(starts, piece)
+    first = np.arange(pieces) == 0
+    starts = np.where(whole[:, None], 0, starts)
+    return starts, np.where(whole[:, None], np.where(first, lengths[:, None], 0), sizes)
+
+
+def shift_spans(lengths: Ints, *, most: int, stride: int, keys: Keys) -> tuple[Ints, Ints]:
+    """Rows without a random 0..most steps at the head, a multiple of `stride`; one step stays."""
+    limit = np.clip(lengths - 1, 0, most) // stride
+    drop = integers(keys, limit, 0) * stride
+    return drop[:, None], (lengths - drop)[:, None]
+
+
+def thin_index(offsets: Ints, *, length: int, keys: Keys) -> tuple[Ints, Ints]:
+    """Flat index of `length` random steps of each row in their order, and the new lengths."""
+    lengths = np.diff(offsets)
+    index, row = ranges(offsets[:-1], lengths), np.repeat(np.arange(len(lengths)), lengths)
+    place = (index - offsets[:-1][row]).astype(np.uint64)
+    order = np.lexsort((mix(keys[row] ^ mix(place, 3), 0), row))
+    kept = np.minimum(lengths, length)
+    chosen = order[ranges(to_offsets(lengths)[:-1], kept)]
+    return np.sort(index[chosen]), kept
+
+
+def reverse_index(offsets: Ints, rows: npt.NDArray[np.bool_]) -> Ints:
+    """Flat index that reverses the marked rows and leaves the others."""
+    lengths = np.diff(offsets)
+    index, row = ranges(offsets[:-1], lengths), np.repeat(np.arange(len(lengths)), lengths)
+    mirrored = (offsets[:-1] + offsets[1:] - 1)[row] - index
+    return np.where(rows[row], mirrored, index)
+
+
+def keep_index(offsets: Ints, keep: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Flat index of the marked steps of each row, and the new lengths.
+
+    >>> index, lengths = keep_index(np.array([0, 2, 4]), np.array([True, False, True, True]))
+    >>> index.tolist(), lengths.tolist()
+    ([0, 2, 3], [1, 2])
+    """
+    index = np.flatnonzero(keep)
+    return index, np.diff(np.searchsorted(index, offsets))
