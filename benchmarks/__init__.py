@@ -1,0 +1,1 @@
+"""Every performance claim beside its peers, re-runnable: see README.md."""

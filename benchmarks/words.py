@@ -1,0 +1,169 @@
+r"""Words: JSON lines to cut token ids in Parquet, beside Hugging Face datasets and tokenizers.
+
+The job: read documents, split lower-cased text into words and punctuation (`\w+|[^\w\s]+`),
+count words, drop the 50 most frequent and those seen once, keep the last 500, write ids and label
+as Parquet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from benchmarks.common import ZSTD_LEVEL, Benchmark, Facts, Settings, folder_mb, main
+from benchmarks.inputs import write_json_lines
+
+DROP_TOP, MIN_COUNT, KEEP = 50, 2, 500
+SPECIAL = ["[PAD]", "[UNK]"]
+
+
+def ours(settings: Settings) -> Any:
+    """`ingest` and `prepare`: also a cleaned table, hashes, duplicates, a split and buckets."""
+    from seqprep.ingest import ingest
+    from seqprep.prepare import prepare
+    from seqprep.recipe import Field, Prepare, Source, Split
+
+    source = Source(
+        domain="text",
+        path=str(settings.inputs),
+        include="*.jsonl",
+        text_column="text",
+        label=Field(from_="column", column="label"),
+    )
+    recipe = Prepare(
+        steps=(
+            {"summarize": {"drop_top": DROP_TOP, "min_count": MIN_COUNT}},
+            {"truncate": {"length": KEEP, "keep": "tail"}},
+        )
+    )
+
+    def job() -> Facts:
+        common: dict[str, Any] = {"dataset": "words", "store": settings.out}
+        ingest(source, workers=settings.processes, **common)
+        done = prepare(
+            domain="text",
+            task="classify",
+            split=Split(),
+            recipe=recipe,
+            workers=settings.processes,
+            **common,
+        )
+        return {"rows": sum(done.rows.values()), "parquet_mb": folder_mb(settings.out)}
+
+    return job
+
+
+def train_tokenizer(texts: Any) -> Any:
+    """A word-level tokenizer whose ids are frequency ranks: both peers use it."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=10**7, min_frequency=MIN_COUNT, special_tokens=SPECIAL, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def huggingface_documented(settings: Settings) -> Any:
+    """As the documentation of both libraries shows: one `map` a step, batches of Python lists."""
+    from datasets import load_dataset
+
+    def job() -> Facts:
+        dataset = load_dataset(
+            "json", data_files=str(settings.inputs / "documents.jsonl"), split="train"
+        )
+        tokenizer = train_tokenizer(batch["text"] for batch in dataset.iter(batch_size=1000))
+
+        def encode(batch: Any) -> Any:
+            return {"ids": [encoded.ids for encoded in tokenizer.encode_batch(batch["text"])]}
+
+        encoded = dataset.map(
+            encode, batched=True, num_proc=settings.processes, remove_columns=["text"]
+        )
+        counts: Counter[int] = Counter()
+        for batch in encoded.iter(batch_size=1000):
+            for ids in batch["ids"]:
+                counts.update(ids)
+        top = {token for token, _ in counts.most_common(DROP_TOP)}
+        keep = {t for t, n in counts.items() if n >= MIN_COUNT and t not in top and t > 1}
+
+        def cut(batch: Any) -> Any:
+            return {"ids": [[t for t in ids if t in keep][-KEEP:] for ids in batch["ids"]]}
+
+        cleaned = encoded.map(cut, batched=True, num_proc=settings.processes)
+        return write(cleaned, settings)
+
+    return job
+
+
+def huggingface_expert(settings: Settings) -> Any:
+    """One `map` in Arrow and NumPy; the trainer's ids are ranks already: nothing is recounted."""
+    import numpy as np
+    import pyarrow as pa
+    from datasets import load_dataset
+
+    first = len(SPECIAL) + DROP_TOP
+
+    def job() -> Facts:
+        dataset = load_dataset(
+            "json", data_files=str(settings.inputs / "documents.jsonl"), split="train"
+        )
+        columns = dataset.with_format("arrow")
+        tokenizer = train_tokenizer(
+            batch["text"].to_pylist() for batch in columns.iter(batch_size=2000)
+        )
+
+        def cut(table: Any) -> Any:
+            encodings = tokenizer.encode_batch_fast(
+                table["text"].to_pylist(), add_special_tokens=False
+            )
+            rows = [np.array(encoded.ids, dtype=np.int32) for encoded in encodings]
+            rows = [row[row >= first][-KEEP:] for row in rows]
+            offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int32)
+            ids = pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(rows)))
+            return pa.table({"ids": ids, "label": table["label"]})
+
+        cleaned = columns.map(
+            cut,
+            batched=True,
+            batch_size=2000,
+            num_proc=settings.processes,
+            remove_columns=["text"],
+        )
+        return write(cleaned, settings)
+
+    return job
+
+
+def write(dataset: Any, settings: Settings) -> Facts:
+    """Write a Hugging Face dataset as we write ours; its own `to_parquet` chooses the codec."""
+    import pyarrow.parquet as pq
+
+    path = settings.out / "examples.parquet"
+    pq.write_table(dataset.data.table, path, compression="zstd", compression_level=ZSTD_LEVEL)
+    return {"rows": len(dataset), "parquet_mb": path.stat().st_size / 1e6}
+
+
+BENCHMARK = Benchmark(
+    name="words",
+    title="Words: JSON lines to cut token ids",
+    make=write_json_lines,
+    cases={
+        "ours": ours,
+        "huggingface_documented": huggingface_documented,
+        "huggingface_expert": huggingface_expert,
+    },
+    aims={"huggingface_documented": 4.0, "huggingface_expert": 4.0},
+    size_mb=100,
+    notes=(
+        "Documents of lognormal length over 50,000 Zipfian words. Ours also writes the cleaned "
+        "text, hashes every record, resolves duplicates, splits and buckets; the peers write one "
+        "table."
+    ),
+)
+
+if __name__ == "__main__":
+    main(BENCHMARK)
