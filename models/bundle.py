@@ -106,7 +106,7 @@ class Bundle:
             for name, data in members.items()
         }
         manifest = {"format": FORMAT, "code_version": __version__, "files": files}
-        return members | {MANIFEST: _dump(manifest)}
+        return members | {MANIFEST: seal(manifest)}
 
     @classmethod
     def read(cls, folder: Path, *, verify: bool = True) -> Bundle:
@@ -132,7 +132,7 @@ class Bundle:
             moments = _moments(described["moments"])
         except (JobError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{folder / 'model.json'}: {error}") from error
-        model = _read_model(folder, config, shape, bf16=precision == "bf16")
+        model = _read_model(folder, config, shape)
         return cls(
             model=model,
             config=config,
@@ -144,6 +144,12 @@ class Bundle:
             pipeline=_load(folder / "pipeline.json"),
             scores=_load(folder / "scores.json"),
         )
+
+
+def seal(manifest: Mapping[str, Any]) -> bytes:
+    """Bytes of a manifest with a digest over the rest of it."""
+    body = {key: value for key, value in manifest.items() if key != "sha256"}
+    return _dump(body | {"sha256": hashlib.sha256(_dump(body)).hexdigest()})
 
 
 def check(folder: Path, *, verify: bool = True) -> None:
@@ -167,6 +173,8 @@ def check(folder: Path, *, verify: bool = True) -> None:
             "train again, or use the version that wrote it "
             f"({manifest.get('code_version', 'unknown')})"
         )
+    if path.read_bytes() != seal(manifest):
+        raise BundleError(f"{path}: the manifest was altered; copy the bundle again")
     if sorted(files) != sorted(MEMBERS):
         odd = sorted({*files} ^ {*MEMBERS})
         raise BundleError(f"{path}: must name {', '.join(MEMBERS)}; missing or not allowed: {odd}")
@@ -192,7 +200,7 @@ def _check_member(path: Path, entry: Any, *, verify: bool) -> None:
         raise BundleError(f"{path}: the bytes are not those that were written; copy it again")
 
 
-def _read_model(folder: Path, config: Model, shape: Shape, *, bf16: bool) -> nn.Module:
+def _read_model(folder: Path, config: Model, shape: Shape) -> nn.Module:
     """Build the model without memory, compare every shape with the file's header, then load."""
     path = folder / "weights.safetensors"
     header = _header(path)
@@ -200,7 +208,7 @@ def _read_model(folder: Path, config: Model, shape: Shape, *, bf16: bool) -> nn.
         raise BundleError(f"{path}: {len(header)} tensors cannot hold {config.layers} layers")
     try:
         with torch.device("meta"):
-            model = build(config, shape, bf16=bf16)
+            model = build(config, shape)
     except (ValueError, RuntimeError, TypeError) as error:
         raise BundleError(f"{folder / 'model.json'}: no model can be built: {error}") from error
     asked = {k: [_DTYPES[v.dtype], list(v.shape)] for k, v in model.state_dict().items()}

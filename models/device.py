@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from models.config import Train
+from models.config import JobError, Train
 from models.objectives import Objective
 from models.recurrent import EXECUTIONS, LSTM, Execution
 from models.shape import TensorBatch
@@ -30,7 +30,7 @@ def prepare_torch(options: Train) -> torch.device:
         The device to train on.
 
     Raises:
-        ValueError: if CUDA is asked for and there is none.
+        JobError: if CUDA or bf16 is asked for and there is none.
     """
     if not flush_denormals():
         logger.warning("this CPU cannot flush denormals: training may be several times slower")
@@ -39,9 +39,33 @@ def prepare_torch(options: Train) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     if options.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("train.device: cuda, but PyTorch finds none; use auto or cpu")
+        raise JobError("train.device: cuda, but PyTorch finds none; use auto or cpu")
     use_cuda = options.device != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if use_cuda else "cpu")
+    device = torch.device("cuda" if use_cuda else "cpu")
+    if options.precision == "bf16" and not supports_bf16(device):
+        raise JobError(
+            f"train.precision: bf16, but this {device.type} device cannot run an LSTM in bf16; "
+            "use float32"
+        )
+    return device
+
+
+def supports_bf16(device: torch.device) -> bool:
+    """Whether an LSTM runs in bf16 here; on many CPUs PyTorch fails for want of instructions."""
+    layer = nn.LSTM(1, 1, batch_first=True).to(device)
+    try:
+        with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16):
+            layer(torch.zeros(1, 1, 1, device=device))
+    except RuntimeError:
+        return False
+    return True
+
+
+def set_precision(model: nn.Module, *, bf16: bool) -> None:
+    """Run every LSTM that reads whole rows under autocast, or not."""
+    for module in model.modules():
+        if isinstance(module, LSTM):
+            module.bf16 = bf16
 
 
 def flush_denormals() -> bool:

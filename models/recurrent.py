@@ -88,13 +88,15 @@ EXECUTIONS: dict[Execution, Callable[[nn.LSTM, Tensor, Tensor], Tensor]] = {
 class LSTM(nn.Module):
     """A stack of LSTM layers in one or two directions.
 
+    `execution` and `bf16` (run under autocast; outputs are float32 again) are set from outside,
+    once the machine is known; they change no weight.
+
     Args:
         inputs: features of a step.
         hidden: units of a direction.
         layers: stacked; each reads both directions of the one below.
         bidirectional: also read each row backwards from its own end.
         dropout: between layers.
-        bf16: run under autocast; the outputs are float32 again.
     """
 
     def __init__(
@@ -105,11 +107,10 @@ class LSTM(nn.Module):
         layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        bf16: bool = False,
     ) -> None:
         super().__init__()
         self.execution: Execution = "dense"
-        self.bf16 = bf16
+        self.bf16 = False
         self.directions = 2 if bidirectional else 1
         self.features = hidden * self.directions
         sizes = [inputs, *[self.features] * (layers - 1)]

@@ -35,7 +35,7 @@ from models.checkpoint import (
     restore_optimizer,
 )
 from models.config import JobError, Train, parse_bytes
-from models.device import choose_execution, prepare_torch, set_execution
+from models.device import choose_execution, prepare_torch, set_execution, set_precision
 from models.events import Events
 from models.job import Job, read_job, to_json
 from models.loop import Hooks, Progress, Run, Stopped, check_selection, fit, updates_total
@@ -146,7 +146,8 @@ def set_up(job: Job, snapshot: Snapshot, identity: dict[str, str], device: torch
     moments = target_moments(sources["train"])
     plain = objective_for(snapshot.facts.task, moments=moments)
     torch.manual_seed(options.seed)
-    model = build(options.model, Shape.of(snapshot.facts), bf16=options.precision == "bf16")
+    model = build(options.model, Shape.of(snapshot.facts))
+    set_precision(model, bf16=options.precision == "bf16")
     prime(model, sources["train"])
     run = Run(
         model=model.to(device),

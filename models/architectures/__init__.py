@@ -15,13 +15,12 @@ MODELS: dict[str, type[PooledLSTM] | type[EncoderDecoder]] = {
 }
 
 
-def build(config: Model, shape: Shape, *, bf16: bool = False) -> nn.Module:
+def build(config: Model, shape: Shape) -> nn.Module:
     """The model that the options name, with fresh weights.
 
     Args:
         config: the model's options.
         shape: of the data.
-        bf16: run the core under autocast.
 
     Returns:
         The model, on the default device.
@@ -31,4 +30,4 @@ def build(config: Model, shape: Shape, *, bf16: bool = False) -> nn.Module:
     """
     if config.name not in MODELS:
         raise ValueError(f"unknown model {config.name!r}; choose from {sorted(MODELS)}")
-    return MODELS[config.name](config, shape, bf16=bf16)
+    return MODELS[config.name](config, shape)

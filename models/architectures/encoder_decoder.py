@@ -67,10 +67,9 @@ class EncoderDecoder(nn.Module):
     Args:
         config: the model's options.
         shape: of the data.
-        bf16: run the encoder under autocast.
     """
 
-    def __init__(self, config: Model, shape: Shape, *, bf16: bool = False) -> None:
+    def __init__(self, config: Model, shape: Shape) -> None:
         super().__init__()
         if shape.task != "translate":
             raise JobError(
@@ -85,7 +84,6 @@ class EncoderDecoder(nn.Module):
             layers=layers,
             bidirectional=config.bidirectional,
             dropout=config.dropout,
-            bf16=bf16,
         )
         self.bridge = nn.Linear(self.core.features, 2 * layers * hidden)
         self.embedding = nn.Embedding(shape.outputs, config.embedding, padding_idx=PAD)

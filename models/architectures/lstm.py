@@ -27,10 +27,9 @@ class PooledLSTM(nn.Module):
     Args:
         config: the model's options.
         shape: of the data.
-        bf16: run the core under autocast.
     """
 
-    def __init__(self, config: Model, shape: Shape, *, bf16: bool = False) -> None:
+    def __init__(self, config: Model, shape: Shape) -> None:
         super().__init__()
         if shape.task not in TASKS:
             raise JobError(
@@ -50,7 +49,6 @@ class PooledLSTM(nn.Module):
             layers=config.layers,
             bidirectional=config.bidirectional,
             dropout=config.dropout,
-            bf16=bf16,
         )
         self.noise = config.noise
         features = self.core.features

@@ -1,0 +1,273 @@
+"""A bundle holds all that prediction needs, and nothing altered gets past it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.architectures import build
+from models.bundle import MANIFEST, MEMBERS, Bundle, BundleError, check, seal
+from models.config import Conv, Front, Model
+from models.device import supports_bf16
+from models.predict import predict_examples
+from models.shape import Shape
+from seqprep.schema import Task
+from tests.synthetic import example_table, facts_of_task, rows_of_task
+
+TASKS: tuple[Task, ...] = ("classify", "regress", "label_steps", "regress_steps", "translate")
+
+
+def bundle_of(task: Task) -> tuple[Bundle, pa.Table]:
+    """An untrained bundle, and rows for it."""
+    data = rows_of_task(task, 12, seed=0)
+    facts = facts_of_task(task, data)
+    name = "encoder_decoder" if task == "translate" else "lstm"
+    front = Front(conv=(Conv(channels=5, kernel=3, stride=1),))
+    config = Model(name=name, hidden=6, embedding=4, front=front, head=(5,))  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    regress = task in ("regress", "regress_steps")
+    bundle = Bundle(
+        model=build(config, Shape.of(facts)).eval(),
+        config=config,
+        facts=facts,
+        moments=((100.0,), (2.0,)) if regress else None,
+        fitted=json.dumps({"target_vocabulary": list("abcdef")}).encode(),
+        pipeline={"dataset": "synthetic"},
+        scores={"test": {"accuracy": 0.5}},
+    )
+    return bundle, example_table(data, facts)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("written") / "bundle"
+    bundle_of("classify")[0].write(folder)
+    return folder
+
+
+@pytest.fixture
+def bundle(written: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(written, tmp_path / "bundle"))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_saved_and_loaded_elsewhere_predicts_the_same(task: Task, tmp_path: Path) -> None:
+    """Prediction on another machine must be that of training, from the folder alone."""
+    bundle, rows = bundle_of(task)
+    bundle.write(tmp_path / "first")
+    shutil.move(tmp_path / "first", tmp_path / "elsewhere")
+    loaded = Bundle.read(tmp_path / "elsewhere")
+    assert predict_examples(loaded, rows).equals(predict_examples(bundle, rows))
+    assert loaded.pipeline == {"dataset": "synthetic"} and loaded.facts == bundle.facts
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_record_alone_is_answered_as_in_a_batch(task: Task) -> None:
+    """An answer must not depend on which other records came along."""
+    bundle, rows = bundle_of(task)
+    whole = predict_examples(bundle, rows)
+    assert whole["id"].to_pylist() == rows["id"].to_pylist()
+    for place in (0, 5, 11):
+        alone = predict_examples(bundle, rows.slice(place, 1)).to_pylist()[0]
+        among = whole.to_pylist()[place]
+        assert alone["id"] == among["id"]
+        for key in ("prediction", "probabilities"):
+            if isinstance(alone[key], float) or isinstance(alone[key] and alone[key][0], float):
+                np.testing.assert_allclose(alone[key], among[key], atol=1e-4)
+            else:
+                assert alone[key] == among[key]
+
+
+def test_targets_are_not_needed_to_predict() -> None:
+    """New records have no label; nulls in its column must not matter either."""
+    bundle, rows = bundle_of("classify")
+    wanted = predict_examples(bundle, rows)
+    assert predict_examples(bundle, rows.drop_columns(["label"])).equals(wanted)
+    nulls = rows.set_column(rows.schema.get_field_index("label"), "label", pa.nulls(12, pa.int32()))
+    assert predict_examples(bundle, nulls).equals(wanted)
+    assert len(predict_examples(bundle, rows.slice(0, 0))) == 0
+
+
+def test_windows_and_views_are_pooled_by_the_mean() -> None:
+    """One row a record: the mean of its probabilities, and how many examples it is the mean of."""
+    bundle, rows = bundle_of("classify")
+    single = np.array(predict_examples(bundle, rows)["probabilities"].to_pylist())
+    ids = pa.array([f"r#{n // 3}" for n in range(12)])
+    pooled = predict_examples(bundle, rows.set_column(0, rows.schema.field("id"), ids))
+    assert pooled["windows"].to_pylist() == [3] * 4
+    mean = single.reshape(4, 3, 2).mean(1)
+    np.testing.assert_allclose(np.array(pooled["probabilities"].to_pylist()), mean, atol=1e-6)
+
+
+def test_writing_again_replaces_the_bundle_and_leaves_nothing(bundle: Path) -> None:
+    """A second training must not leave a mixture, nor its staging folder."""
+    bundle_of("regress")[0].write(bundle)
+    assert Bundle.read(bundle).facts.task == "regress"
+    assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(data=st.data())
+def test_any_changed_byte_is_found(written: Path, data: st.DataObject) -> None:
+    """Whatever changes in whatever file, it is found before the model answers."""
+    name = data.draw(st.sampled_from([*MEMBERS, MANIFEST]))
+    path = written / name
+    content = path.read_bytes()
+    place = data.draw(st.integers(0, len(content) - 1))
+    flip = data.draw(st.integers(1, 255))
+    try:
+        path.write_bytes(content[:place] + bytes([content[place] ^ flip]) + content[place + 1 :])
+        with pytest.raises(BundleError, match="bundle"):
+            Bundle.read(written)
+    finally:
+        path.write_bytes(content)
+
+
+def forge(bundle: Path, name: str, content: bytes) -> None:
+    """Replace a member and put the right hash and size into the manifest, as a forger would."""
+    (bundle / name).write_bytes(content)
+    manifest = json.loads((bundle / MANIFEST).read_bytes())
+    manifest["files"][name] = {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+    }
+    (bundle / MANIFEST).write_bytes(seal(manifest))
+
+
+def described(bundle: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    body = json.loads((bundle / "model.json").read_bytes())
+    change(body)
+    forge(bundle, "model.json", json.dumps(body).encode())
+
+
+class Bomb:
+    """Leaves a trace when unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.trace,))
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_pickle_under_any_name_is_refused_and_not_run(bundle: Path, name: str) -> None:
+    """Loading a bundle from somewhere must never run code from it."""
+    trace = bundle.parent / "trace"
+    forge(bundle, name, pickle.dumps(Bomb(trace)))
+    if name == "fitted.json":  # carried as bytes; its reader is the preparation's
+        Bundle.read(bundle)
+    else:
+        with pytest.raises(BundleError, match=name):
+            Bundle.read(bundle)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("name", ["../outside.json", "/etc/passwd", "weights.pt"])
+def test_other_names_in_the_manifest_are_refused(bundle: Path, name: str) -> None:
+    """No name from a file becomes a path."""
+    manifest = json.loads((bundle / MANIFEST).read_bytes())
+    manifest["files"][name] = manifest["files"]["model.json"]
+    (bundle / MANIFEST).write_bytes(seal(manifest))
+    with pytest.raises(BundleError, match="not allowed"):
+        Bundle.read(bundle)
+
+
+def test_other_files_in_the_folder_are_refused(bundle: Path) -> None:
+    """What the manifest does not name does not belong."""
+    (bundle / "weights.pt").write_bytes(b"")
+    with pytest.raises(BundleError, match=r"weights\.pt"):
+        Bundle.read(bundle)
+
+
+def test_a_link_is_not_a_member(bundle: Path) -> None:
+    """A link could show one file to the check and another to the reader."""
+    (bundle / "scores.json").rename(bundle.parent / "scores.json")
+    (bundle / "scores.json").symlink_to(bundle.parent / "scores.json")
+    with pytest.raises(BundleError, match="not a plain file"):
+        Bundle.read(bundle)
+
+
+def test_sizes_are_checked_before_anything_is_read(bundle: Path) -> None:
+    """A file that grew must be refused without taking memory for it, also unverified."""
+    with (bundle / "weights.safetensors").open("ab") as file:
+        file.truncate(2**40)  # sparse
+    with pytest.raises(BundleError, match="bytes, but"):
+        Bundle.read(bundle, verify=False)
+
+
+def test_shapes_that_do_not_fit_the_options_are_refused(bundle: Path) -> None:
+    """Weights of another model, or a bomb of zeros, must not be taken for this one's."""
+    weights = safetensors.torch.load_file(bundle / "weights.safetensors")
+    name = next(iter(weights))
+    weights[name] = torch.zeros(3, 3)
+    forge(bundle, "weights.safetensors", safetensors.torch.save(weights))
+    with pytest.raises(BundleError, match=name):
+        Bundle.read(bundle)
+
+
+@pytest.mark.parametrize("key", ["hidden", "layers", "embedding"])
+def test_enormous_options_take_no_memory(bundle: Path, key: str) -> None:
+    """A forged option must be refused before a tensor of its size is made."""
+    described(bundle, lambda body: body["model"].update({key: 10**9}))
+    with pytest.raises(BundleError):
+        Bundle.read(bundle)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda body: body["model"].update(name="transformer"), "lstm"),
+        (lambda body: body["model"].update(hiden=3), "did you mean 'hidden'"),
+        (lambda body: body["facts"].update(labels=[]), "nothing to learn"),
+        (lambda body: body["facts"].update(vocab_size="many"), "vocab_size"),
+        (lambda body: body.pop("facts"), "facts"),
+    ],
+)
+def test_altered_descriptions_are_refused(
+    bundle: Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    """An error that names what is wrong, never a traceback from inside PyTorch."""
+    described(bundle, change)
+    with pytest.raises(BundleError, match=message):
+        Bundle.read(bundle)
+
+
+def test_a_bundle_of_another_format_says_so(bundle: Path) -> None:
+    """An older or newer bundle loads or says clearly why not."""
+    manifest = json.loads((bundle / MANIFEST).read_bytes())
+    (bundle / MANIFEST).write_bytes(seal({**manifest, "format": 99}))
+    with pytest.raises(BundleError, match="format 99"):
+        Bundle.read(bundle)
+
+
+def test_what_is_not_a_bundle_says_so(tmp_path: Path) -> None:
+    """The commonest mistake is the wrong folder."""
+    with pytest.raises(BundleError, match="not a bundle"):
+        check(tmp_path)
+
+
+def test_a_bf16_bundle_predicts_where_there_is_no_bf16(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the CPU lacks bf16 the answers come in float32, about equal, and it is said."""
+    bundle, rows = bundle_of("classify")
+    replace(bundle, precision="bf16").write(tmp_path / "bundle")
+    found = predict_examples(Bundle.read(tmp_path / "bundle"), rows)["probabilities"]
+    wanted = predict_examples(bundle, rows)["probabilities"]
+    np.testing.assert_allclose(np.array(found.to_pylist()), np.array(wanted.to_pylist()), atol=0.02)
+    assert supports_bf16(torch.device("cpu")) or "float32" in caplog.text
