@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from seqprep.errors import InputError
 from seqprep.files import SourceFile
@@ -137,14 +137,25 @@ class SourceStream(io.RawIOBase):
                 "the block gzip file lacks its end mark, so blocks are missing; get it again"
             )
 
+    def tell_members(self, notice: Notice | None) -> None:
+        """Give notice if there were several members: a cut between two of them looks whole."""
+        if notice is not None and self.members > 1 and not self._bgzf:
+            notice("several_gzip_members")
+
     def _fail(self, message: str) -> None:
         raise InputError(message, file=self.file.path, reason="bad_gzip")
 
 
-def read_bytes(file: SourceFile, *, max_expanded_bytes: int) -> bytes:
+Notice = Callable[[str], None]
+"""Called with the name of an oddity that was found."""
+
+
+def read_bytes(file: SourceFile, *, max_expanded_bytes: int, notice: Notice | None = None) -> bytes:
     """All of the content at once, for files that hold one record."""
     with SourceStream(file, max_expanded_bytes=max_expanded_bytes) as stream:
-        return b"".join(stream.blocks())
+        data = b"".join(stream.blocks())
+        stream.tell_members(notice)
+    return data
 
 
 def decode(data: bytes, *, encoding: str) -> tuple[str, bool]:

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from seqprep.errors import Rejection
+from seqprep.expand import Notice
 from seqprep.fields import FieldError, FieldReader, field_reader
 from seqprep.files import SourceFile
 from seqprep.recipe import Source
@@ -185,6 +186,10 @@ class RecordBuilder:
         assert oddity in ODDITIES, oddity
         if number:
             self._oddities[file.path, oddity] += number
+
+    def notice(self, file: SourceFile) -> Notice:
+        """A function that counts an oddity of this file, once for each call."""
+        return lambda oddity: self.count(file, oddity)
 
     def add(
         self,

@@ -95,7 +95,7 @@ def _read_file(
             if builder.full:
                 yield builder.take()
         builder.count(file, "comment_lines", stream.comments)
-        builder.count(file, "several_gzip_members", int(stream.members > 1))
+        stream.tell_members(builder.notice(file))
     builder.count(file, "repeated_name", names.repeats())
     if record < 0:
         builder.reject(file, "empty", "the file holds no record", record=None, line=None)

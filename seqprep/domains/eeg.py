@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-import seqprep.domains.signal_checks as checks
+from seqprep.domains.signal_checks import check_times, find_oddities, interpolate
 from seqprep.domains.signal_columns import Picked, pick_columns
 from seqprep.domains.signal_tables import Layout, SignalError, find_layout, read_columns
 from seqprep.errors import ConfigError, NotBuiltError
-from seqprep.expand import read_bytes
+from seqprep.expand import Notice, read_bytes
 from seqprep.files import SourceFile, list_files
 from seqprep.recipe import Source
 from seqprep.records import Batch, Context, Reader, RecordBuilder, SourceFacts
@@ -63,7 +63,7 @@ def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
     builder = RecordBuilder(context)
     for file in files:
         try:
-            _add(file, load(file, context), context, builder)
+            _add(file, load(file, context, builder.notice(file)), context, builder)
         except SignalError as fault:
             builder.reject(file, fault.reason, fault.detail, record=0, line=fault.line)
         if builder.full:
@@ -71,14 +71,14 @@ def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
     yield builder.take()
 
 
-def load(file: SourceFile, context: Context) -> Recording:
-    """Read one file.
+def load(file: SourceFile, context: Context, notice: Notice | None = None) -> Recording:
+    """Read one file; oddities of its bytes are given to `notice`.
 
     Raises:
         SignalError: if the recording cannot be used.
         InputError: if the file cannot.
     """
-    layout, picked = _open(file, context)
+    layout, picked = _open(file, context, notice)
     steps = context.source.task == "label_steps" and not context.predicting
     numbers = [*picked.channels, *picked.time, *([] if steps else picked.targets)]
     texts = [*(picked.targets if steps else []), *picked.cells.values(), *picked.kept.values()]
@@ -100,9 +100,11 @@ def load(file: SourceFile, context: Context) -> Recording:
     )
 
 
-def _open(file: SourceFile, context: Context) -> tuple[Layout, Picked]:
+def _open(
+    file: SourceFile, context: Context, notice: Notice | None = None
+) -> tuple[Layout, Picked]:
     source = context.source
-    data = read_bytes(file, max_expanded_bytes=source.max_expanded_bytes)
+    data = read_bytes(file, max_expanded_bytes=source.max_expanded_bytes, notice=notice)
     assert not isinstance(source.header, bool)
     layout = find_layout(data, header=source.header)
     return layout, pick_columns(layout, context, file)
@@ -131,15 +133,15 @@ def _add(file: SourceFile, found: Recording, context: Context, builder: RecordBu
         times = found.times
         if np.isnan(times).any():
             raise SignalError("missing_values", None, "timestamps are missing")
-        own = checks.check_times(times, rate_hz=rate_hz, first_line=found.first_line)
+        own = check_times(times, rate_hz=rate_hz, first_line=found.first_line)
         rate_hz = rate_hz or own
     values = found.values
     if np.isnan(values).any():
-        values = checks.interpolate(values, first_line=found.first_line)
+        values = interpolate(values, first_line=found.first_line)
         builder.count(file, "interpolated_values")
     targets = _targets(found, context)
     kept = np.ones(len(values), bool)
-    for name, policy, keep in checks.find_oddities(values, found.times, source, rate_hz=rate_hz):
+    for name, policy, keep in find_oddities(values, found.times, source, rate_hz=rate_hz):
         builder.count(file, name)
         if policy == "reject":
             raise SignalError(name, None, f"source.on_{name} is reject")
@@ -203,7 +205,7 @@ def _first_facts(files: Sequence[SourceFile], context: Context) -> SourceFacts:
             found = load(file, context)
             rate_hz = None
             if found.times is not None:
-                rate_hz = checks.check_times(
+                rate_hz = check_times(
                     found.times, rate_hz=context.source.rate_hz, first_line=found.first_line
                 )
         except SignalError:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from seqprep.errors import InputError
-from seqprep.expand import SourceStream
+from seqprep.expand import Notice, SourceStream
 from seqprep.files import SourceFile
 
 _COMMENT = re.compile(rb"(?<![^\n]);[^\n]*")
@@ -39,10 +39,9 @@ class FastaStream(io.RawIOBase):
         self._header_seen = False
         self.comments = 0
 
-    @property
-    def members(self) -> int:
-        """Members of a gzip file read so far."""
-        return self._stream.members
+    def tell_members(self, notice: Notice) -> None:
+        """As for the stream below."""
+        self._stream.tell_members(notice)
 
     def readable(self) -> bool:
         """Always true."""

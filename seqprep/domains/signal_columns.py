@@ -8,6 +8,7 @@ from typing import NamedTuple
 from seqprep.domains.signal_tables import Layout, SignalError
 from seqprep.errors import InputError
 from seqprep.files import SourceFile
+from seqprep.recipe import Source
 from seqprep.records import Context
 
 TIME_NAMES = ("time", "times", "timestamp", "timestamps", "second", "seconds", "time_s")
@@ -41,55 +42,56 @@ def pick_columns(layout: Layout, context: Context, file: SourceFile) -> Picked:
     source = context.source
     _check_names(layout, file)
     time = _time_column(layout, context, file)
-    targets = (
-        []
-        if source.target is None
-        else [
-            place
-            for name in source.target.names
-            if (place := _place(layout, name, file, optional=context.predicting)) is not None
-        ]
-    )
-    cells, kept = {}, {}
+    cells, kept, targets = {}, {}, []
     for key, reader in (("label", context.label), ("group", context.group)):
         if reader is not None and reader.column is not None:
             cells[key] = _needed(layout, reader.column, file)
-    for name in () if context.predicting else source.keep:
-        kept[name] = _needed(layout, name, file)
-    if source.channels:
-        channels = [_needed(layout, name, file) for name in source.channels]
-    else:
-        taken = {*time, *targets, *cells.values(), *kept.values(), *_unread(layout, context)}
-        channels = [place for place in range(layout.width) if place not in taken]
+    if not context.predicting:
+        kept = {name: _needed(layout, name, file) for name in source.keep}
+        targets = [_needed(layout, name, file) for name in _target_names(source)]
+    taken = {*time, *targets, *cells.values(), *kept.values()}
+    channels = _channels(layout, context, file, taken)
     if not channels:
         raise SignalError("wrong_channels", None, "no column is left for values")
     names = tuple(layout.names[place] if layout.names else str(place) for place in channels)
-    if not source.channels:
-        channels, names = _in_known_order(channels, names, context.facts.channels)
-        _refuse_unnamed(names, file, layout)
+    if "" in names:
+        raise InputError(
+            "a column has no name (a row number, perhaps?); list the channels in source.channels",
+            file=file.path,
+            line=max(1, layout.first_line - 1),
+            reason="unnamed_channel",
+        )
     return Picked(channels, names, time, targets, cells, kept)
 
 
-def _in_known_order(
-    channels: list[int], names: tuple[str, ...], known: tuple[str, ...]
-) -> tuple[list[int], tuple[str, ...]]:
-    """The same channels in the first file's order, where they are the same."""
-    if not known or set(names) != set(known):
-        return channels, names
-    place = dict(zip(names, channels, strict=True))
-    return [place[name] for name in known], known
+def _target_names(source: Source) -> tuple[str | int, ...]:
+    return () if source.target is None else source.target.names
 
 
-def _unread(layout: Layout, context: Context) -> list[int]:
-    """Label, group and kept columns that may stand in a file to predict and are no channels."""
-    if not context.predicting or layout.names is None:
-        return []
-    source = context.source
-    asked = [*source.keep]
-    for field in (source.label, source.group):
-        if field is not None and field.from_ == "column" and field.column is not None:
-            asked.append(str(field.column))
-    return [layout.names.index(name) for name in asked if name in layout.names]
+def _channels(layout: Layout, context: Context, file: SourceFile, taken: set[int]) -> list[int]:
+    """Those asked for; else those of the first file, where this file has them and no others."""
+    wanted = context.source.channels
+    known = context.facts.channels
+    if context.predicting and not wanted:
+        # What stands beside the channels of the training does not matter: labels, for example.
+        wanted = known
+    if wanted:
+        return [_needed(layout, name, file) for name in wanted]
+    if context.predicting:
+        taken = taken | _unread(layout, context.source)
+    rest = [place for place in range(layout.width) if place not in taken]
+    names = [layout.names[place] if layout.names else str(place) for place in rest]
+    if known and set(names) == set(known):
+        return [rest[names.index(name)] for name in known]
+    return rest
+
+
+def _unread(layout: Layout, source: Source) -> set[int]:
+    """Label, group, target and kept columns that may stand in a file to predict."""
+    fields = [field for field in (source.label, source.group) if field and field.from_ == "column"]
+    asked = {*source.keep, *_target_names(source), *(field.column for field in fields)}
+    named = {place for place, name in enumerate(layout.names or ()) if name in asked}
+    return named | {place for place in asked if isinstance(place, int)}
 
 
 def _check_names(layout: Layout, file: SourceFile) -> None:
@@ -102,16 +104,6 @@ def _check_names(layout: Layout, file: SourceFile) -> None:
             file=file.path,
             line=max(1, layout.first_line - 1),
             reason="duplicate_channel",
-        )
-
-
-def _refuse_unnamed(names: tuple[str, ...], file: SourceFile, layout: Layout) -> None:
-    if "" in names:
-        raise InputError(
-            "a column has no name (a row number, perhaps?); list the channels in source.channels",
-            file=file.path,
-            line=max(1, layout.first_line - 1),
-            reason="unnamed_channel",
         )
 
 
@@ -128,28 +120,24 @@ def _time_column(layout: Layout, context: Context, file: SourceFile) -> list[int
 
 
 def _needed(layout: Layout, name: str | int, file: SourceFile) -> int:
-    place = _place(layout, name, file, optional=False)
-    assert place is not None
-    return place
+    """Where a column stands.
 
-
-def _place(layout: Layout, name: str | int, file: SourceFile, *, optional: bool) -> int | None:
-    if isinstance(name, int):
-        if 0 <= name < layout.width:
-            return name
-    elif layout.names is None:
-        if name.isdecimal():
-            return _place(layout, int(name), file, optional=optional)
-        if not optional:
+    Raises:
+        SignalError: if this file lacks it.
+        InputError: if it has no header and the column was asked for by name.
+    """
+    if isinstance(name, str) and layout.names is None:
+        if not name.isdecimal():
             raise InputError(
                 f"has no header, so there is no column {name!r}; give its position, from 0",
                 file=file.path,
                 line=layout.first_line,
                 reason="no_column",
             )
-    elif name in layout.names:
-        return layout.names.index(name)
-    if optional:
-        return None
+        name = int(name)
+    if isinstance(name, int) and 0 <= name < layout.width:
+        return name
+    if layout.names is not None and name in layout.names:
+        return layout.names.index(str(name))
     has = ", ".join(layout.names[:20]) if layout.names else f"{layout.width} columns"
     raise SignalError("wrong_channels", None, f"has no column {name!r}; it has {has}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from seqprep.domains.corpora import list_corpus
 from seqprep.domains.text_tables import TABLE_INCLUDE, Row, read_table
 from seqprep.errors import NotBuiltError
-from seqprep.expand import decode, read_bytes
+from seqprep.expand import Notice, decode, read_bytes
 from seqprep.files import SourceFile, list_files
 from seqprep.recipe import Source
 from seqprep.records import Batch, Context, Reader, RecordBuilder, no_facts
@@ -38,7 +38,7 @@ def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
     for file in files:
         rows = _document if context.source.text_column is None else read_table
         number = -1
-        for number, row in enumerate(rows(file, context)):
+        for number, row in enumerate(rows(file, context, builder.notice(file))):
             _add(file, number, row, context, builder)
             if builder.full:
                 yield builder.take()
@@ -47,10 +47,11 @@ def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
     yield builder.take()
 
 
-def _document(file: SourceFile, context: Context) -> Iterator[Row]:
+def _document(file: SourceFile, context: Context, notice: Notice) -> Iterator[Row]:
     """The one record of a file that is a document."""
     encoding = context.source.encoding
-    data = read_bytes(file, max_expanded_bytes=context.source.max_expanded_bytes)
+    cap = context.source.max_expanded_bytes
+    data = read_bytes(file, max_expanded_bytes=cap, notice=notice)
     try:
         text, fallback = decode(data, encoding=encoding)
     except UnicodeError as error:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqprep.errors import InputError
-from seqprep.expand import MAGIC, SourceStream, decode, stream_encoding
+from seqprep.expand import MAGIC, Notice, SourceStream, decode, stream_encoding
 from seqprep.files import SourceFile
 from seqprep.records import Context
 
@@ -90,7 +90,7 @@ class Columns(NamedTuple):
         )
 
 
-def read_table(file: SourceFile, context: Context) -> Iterator[Row]:
+def read_table(file: SourceFile, context: Context, notice: Notice) -> Iterator[Row]:
     """The rows of a table, in order.
 
     Raises:
@@ -100,9 +100,9 @@ def read_table(file: SourceFile, context: Context) -> Iterator[Row]:
     if file.suffix == ".parquet":
         return _read_parquet(file, columns)
     if file.suffix in JSON_SUFFIXES:
-        return _read_json_lines(file, columns, context)
+        return _read_json_lines(file, columns, context, notice)
     if file.suffix in DELIMITERS:
-        return _read_csv(file, columns, context, delimiter=DELIMITERS[file.suffix])
+        return _read_csv(file, columns, context, notice)
     raise InputError(
         f"source.text_column needs a table, and {file.suffix or 'no suffix'!r} is none of "
         f"{', '.join([*DELIMITERS, *JSON_SUFFIXES, '.parquet'])}",
@@ -111,7 +111,7 @@ def read_table(file: SourceFile, context: Context) -> Iterator[Row]:
 
 
 def _read_csv(
-    file: SourceFile, columns: Columns, context: Context, *, delimiter: str
+    file: SourceFile, columns: Columns, context: Context, notice: Notice
 ) -> Iterator[Row]:
     cap = context.source.max_expanded_bytes
     encoding, fallback = stream_encoding(
@@ -122,9 +122,10 @@ def _read_csv(
     with io.TextIOWrapper(
         io.BufferedReader(stream, 2**20), encoding=encoding, newline=""
     ) as handle:
-        rows = csv.reader(handle, delimiter=delimiter, strict=True)
+        rows = csv.reader(handle, delimiter=DELIMITERS[file.suffix], strict=True)
         try:
             yield from _csv_rows(rows, file, columns, fallback=fallback)
+            stream.tell_members(notice)
         except csv.Error as error:
             raise InputError(
                 f"is no valid table: {error}; is a quote left open?",
@@ -186,7 +187,9 @@ def _places(
     return places
 
 
-def _read_json_lines(file: SourceFile, columns: Columns, context: Context) -> Iterator[Row]:
+def _read_json_lines(
+    file: SourceFile, columns: Columns, context: Context, notice: Notice
+) -> Iterator[Row]:
     names = columns.all
     if not all(isinstance(name, str) for name in names):
         raise InputError(f"columns of JSON lines have names, got {names}", file=file.path)
@@ -199,6 +202,7 @@ def _read_json_lines(file: SourceFile, columns: Columns, context: Context) -> It
             if data.isspace():
                 continue
             yield _json_row(data, line, columns, source.encoding)
+        stream.tell_members(notice)
 
 
 def _json_row(data: bytes, line: int, columns: Columns, encoding: str) -> Row:
