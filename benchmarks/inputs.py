@@ -80,10 +80,10 @@ def write_fasta(folder: Path, size_mb: float) -> None:
 
 
 def write_eeg(folder: Path, size_mb: float) -> None:
-    """CSV files of about 2 MB: a timestamp and eight channels at 256 Hz, one decimal."""
+    """CSV files of about 1 MB: a timestamp and eight channels at 256 Hz, one decimal."""
     rng = np.random.default_rng(SEED)
-    for number in range(max(2, round(size_mb / 2))):
-        steps = int(35_000 * (0.5 + rng.random()))
+    for number in range(max(2, round(size_mb))):
+        steps = int(17_500 * (0.5 + rng.random()))
         walk = np.cumsum(rng.standard_normal((steps, 8)), axis=0)
         values = 20 * rng.standard_normal((steps, 8)) + 3 * (walk - walk.mean(axis=0))
         rows = [",".join(("timestamp", *(f"c{channel}" for channel in range(8))))]
