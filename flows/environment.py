@@ -26,6 +26,7 @@ def quiet(*, home: Path) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_PROMPT": "false",
         "DO_NOT_TRACK": "1",
+        "SEQPREP_TERMINAL": "1",
     }
     for key, value in defaults.items():
         os.environ.setdefault(key, value)

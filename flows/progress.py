@@ -1,10 +1,11 @@
 """Show how far a stage is: a bar on a terminal, a line now and then elsewhere.
 
-Inside a Prefect run the same lines go to the run's log, so that its page shows them.
+In a deployment the lines go to the run's log, so that its page shows them.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 Callback = Callable[[str, int, int], None]
 """Called as (what, done, total)."""
 
+TERMINAL = "SEQPREP_TERMINAL"
+"""Set in the environment by the command line: a person reads stderr."""
 EVERY_S = 5.0
 """Seconds between two lines where there is no terminal."""
 
@@ -47,10 +50,12 @@ def stage(title: str) -> Iterator[Callback]:
 
 
 def say(text: str) -> None:
-    """One line for the person, and for the log of the run they may be looking at."""
-    Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(text)
-    if FlowRunContext.get() is not None or TaskRunContext.get() is not None:
+    """One line for the person at the terminal, or for the log of the run on Prefect's page."""
+    in_run = FlowRunContext.get() is not None or TaskRunContext.get() is not None
+    if in_run and TERMINAL not in os.environ:
         get_run_logger().info(text)
+    else:
+        Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(text)
 
 
 class _Bars:

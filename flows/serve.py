@@ -50,6 +50,7 @@ def up(root: Path, *, port: int) -> str:
         raise SeqprepError(f"something else answers on {address}; choose another port: PORT=4201")
     quiet(home=home)
     # Must be known before the server starts, or its page asks the wrong port.
+    os.environ.pop("SEQPREP_TERMINAL", None)
     os.environ.update(
         PREFECT_API_URL=f"{address}/api",
         PREFECT_LOGGING_LEVEL="INFO",
