@@ -81,7 +81,7 @@ def sparkline(counts: list[int], *, width: int = 32) -> str:
     >>> sparkline([0, 1, 8]), sparkline([1, 0, 4, 4], width=2)
     (' ▁█', '▁█')
     """
-    step = -(-len(counts) // width)
+    step = max(1, -(-len(counts) // width))
     counts = [sum(counts[start : start + step]) for start in range(0, len(counts), step)]
     top = max(counts, default=0) or 1
     return "".join(BARS[0 if c == 0 else max(1, round(8 * c / top))] for c in counts)

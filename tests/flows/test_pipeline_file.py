@@ -71,9 +71,7 @@ def test_json_of_a_pipeline_builds_the_same_pipeline() -> None:
         ({"train__model__name": "encoder_decoder"}, ["encoder_decoder", "lstm"]),
     ],
 )
-def test_what_is_wrong_is_named_with_its_remedy(
-    changes: dict[str, Any], parts: list[str]
-) -> None:
+def test_what_is_wrong_is_named_with_its_remedy(changes: dict[str, Any], parts: list[str]) -> None:
     """Would break if a wrong key or value were accepted, or the message lost its place."""
     message = refused(**changes)
     for part in parts:
