@@ -31,7 +31,7 @@ from seqprep.recipe import Domain, Prepare, Split, Tokens
 from seqprep.roster import Roster
 from seqprep.scaling import Moments
 from seqprep.schema import CONTENT_COLUMN, SPLITS, Task
-from seqprep.spill import SpillFolder, chunk_table, list_array, list_rows
+from seqprep.spill import SpillFolder, chunk_table, list_array, list_rows, take_rows
 from seqprep.splits import TRAIN
 from seqprep.table import Table
 from seqprep.tokens import encode
@@ -176,7 +176,7 @@ def _part(job: Job, roster: Roster, number: int) -> _Part:
     rows = np.flatnonzero(codes != splits.LEFT_OUT)
     table = job.table.read_group(*roster.chunks[number], columns)
     if len(rows) < len(table):
-        table = table.take(pa.array(rows))
+        table = take_rows(table, rows)
     strings, steps = None, None
     if job.width is None:
         encoded = encode(table[content], job.tokens)

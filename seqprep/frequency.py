@@ -20,6 +20,7 @@ from seqprep.ragged import Ints, Ragged
 Ranks = npt.NDArray[np.int32]
 """`(V,)` the rank of each local id; as many as there are ranks for a token without one."""
 
+_BLOCK = 2**18
 _FOLD_TOKENS = 4_000_000
 """Dictionary entries that may wait before they are merged."""
 
@@ -60,7 +61,11 @@ def count_tokens(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -
     if not rows.any():
         return np.zeros(num_tokens, dtype=np.int64)
     values = ids.values if rows.all() else ids.values[np.repeat(rows, ids.lengths)]
-    return np.bincount(values, minlength=num_tokens).astype(np.int64)
+    counts = np.zeros(num_tokens, dtype=np.int64)
+    # In blocks that fit the cache: bincount makes 64-bit copies of what it counts.
+    for start in range(0, len(values), _BLOCK):
+        counts += np.bincount(values[start : start + _BLOCK], minlength=num_tokens)
+    return counts
 
 
 def count_records(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -> Ints:

@@ -177,6 +177,7 @@ def _make(
             finisher.schema,
             limits=fitted.limits,
             shard_bytes=parse_bytes(job.recipe.shard_bytes, key="shard_bytes"),
+            workers=threads,
             progress=progress,
         )
     info = CommitInfo(

@@ -12,6 +12,7 @@ Legend: R rows of a table.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from seqprep.buckets import bucket_of
 from seqprep.parallel import Progress
 from seqprep.ragged import Keys, mix
 from seqprep.schema import SPLITS
-from seqprep.spill import SpillFolder
+from seqprep.spill import SpillFolder, take_rows
 from seqprep.table import StagedFile, StagedWriter
 
 _ORDER_SALT = 211
@@ -70,18 +71,18 @@ class Slots:
         slot = slot_of(table["place"].to_numpy(), self.count)
         order = np.argsort(slot, kind="stable")
         edges = np.searchsorted(slot[order], np.arange(self.count + 1))
+        table = take_rows(table, order)
         for number, writer in enumerate(self._writers):
-            rows = order[edges[number] : edges[number + 1]]
-            if len(rows):
-                writer.write_table(table.take(pa.array(rows)))
+            part = table.slice(edges[number], edges[number + 1] - edges[number])
+            if len(part):
+                writer.write_table(part)
 
     def read(self, number: int) -> pa.Table:
-        """The rows of one slot by (place, view, window), and forget them on disk."""
+        """The rows of one slot, and forget them on disk."""
         with pa.OSFile(str(self._path(number)), "rb") as source:
             table = pa.ipc.open_stream(source).read_all()
         self._path(number).unlink()
-        columns = [table[name].to_numpy() for name in ("window", "view", "key", "place")]
-        return table.take(pa.array(np.lexsort(columns)))
+        return table
 
 
 def slot_of(place: Keys, count: int) -> npt.NDArray[np.int64]:
@@ -114,6 +115,7 @@ class ShardWriter:
 
     def add(self, table: pa.Table) -> None:
         """Append rows; they are written when there are enough for a row group."""
+        table = table.select(self._schema.names)
         limit = min(ROW_GROUP_BYTES, self._shard_bytes)
         for piece in _pieces(table, limit, self._waiting_bytes):
             self._waiting.append(piece)
@@ -167,6 +169,7 @@ def write_shards(
     *,
     limits: tuple[int, ...],
     shard_bytes: int,
+    workers: int,
     progress: Progress | None,
 ) -> list[StagedFile]:
     """Write every slot's rows to the shards of their split and bucket.
@@ -177,23 +180,29 @@ def write_shards(
         schema: of the files.
         limits: of the buckets, in steps.
         shard_bytes: content of a shard, about.
+        workers: threads; each split and bucket is written by one at a time.
         progress: see `parallel.Progress`.
     """
     writers: dict[tuple[int, int], ShardWriter] = {}
+
+    def write(cell: tuple[int, int], part: pa.Table | None) -> None:
+        if part is not None:
+            writers[cell].add(part)
+        else:
+            writers[cell].close()
+
     try:
-        for number in range(slots.count):
-            table = slots.read(number)
-            for cell, part in _cells(table, limits):
-                split, bucket = cell
-                if cell not in writers:
-                    writers[cell] = ShardWriter(
+        with ThreadPoolExecutor(workers) as pool:
+            for number in range(slots.count):
+                parts = dict(_cells(slots.read(number), limits))
+                for split, bucket in parts.keys() - writers.keys():
+                    writers[split, bucket] = ShardWriter(
                         root, schema, split=SPLITS[split], bucket=bucket, shard_bytes=shard_bytes
                     )
-                writers[cell].add(part.select(schema.names).cast(schema))
-            if progress is not None:
-                progress("write shards", number + 1, slots.count)
-        for cell in sorted(writers):
-            writers[cell].close()
+                list(pool.map(write, parts.keys(), parts.values()))
+                if progress is not None:
+                    progress("write shards", number + 1, slots.count)
+            list(pool.map(write, writers.keys(), [None] * len(writers)))
     except BaseException as error:
         for writer in writers.values():
             writer.abandon(error)
@@ -202,13 +211,15 @@ def write_shards(
 
 
 def _cells(table: pa.Table, limits: tuple[int, ...]) -> Iterator[tuple[tuple[int, int], pa.Table]]:
+    """The rows of each (split, bucket), ordered by (place, view, window)."""
     split = table["split"].to_numpy().astype(np.int64)
     bucket = bucket_of(table["unit"].to_numpy(), limits).astype(np.int64)
-    order = np.lexsort((bucket, split))
+    within = [table[name].to_numpy() for name in ("window", "view", "key", "place")]
+    order = np.lexsort([*within, bucket, split])
     pairs = np.stack([split[order], bucket[order]], axis=1)
     if not len(pairs):
         return
+    table = take_rows(table, order)
     starts = np.flatnonzero(np.append(True, (pairs[1:] != pairs[:-1]).any(axis=1)))
     for start, stop in zip(starts, [*starts[1:], len(pairs)], strict=True):
-        cell = (int(pairs[start, 0]), int(pairs[start, 1]))
-        yield cell, table.take(pa.array(order[start:stop]))
+        yield (int(pairs[start, 0]), int(pairs[start, 1])), table.slice(start, stop - start)

@@ -17,6 +17,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 
 from seqprep.chunk import Chunk
@@ -94,6 +95,17 @@ def collect_spills(parent: Path) -> int:
         finally:
             os.close(lock)
     return count
+
+
+def take_rows(table: pa.Table, rows: npt.NDArray[np.integer]) -> pa.Table:
+    """The named rows of a table, in that order.
+
+    Polars copies whole lists; Arrow's own `take` and an index of every step are several times
+    slower.
+    """
+    frame = pl.DataFrame(pl.from_arrow(table))
+    taken = frame[rows.astype(np.uint32)].to_arrow(compat_level=pl.CompatLevel.oldest())
+    return taken.cast(table.schema)
 
 
 def list_array(rows: Ragged) -> pa.ListArray:

@@ -10,7 +10,11 @@ Legend: R rows, N tokens of all rows, V distinct tokens of the chunk.
 
 from __future__ import annotations
 
+import functools
+import re
+import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +25,6 @@ from seqprep import ragged
 from seqprep.ragged import Ints, Ragged
 from seqprep.recipe import Tokens
 from seqprep.schema import token_type
-
-# Python's \w is letters, numbers and the underscore, and its \s holds four more separators than
-# that of Rust's regular expressions; spelt out, both cut alike.
-WORDS = r"[\p{L}\p{N}_]+|[^\p{L}\p{N}_\s\x1c-\x1f]+"
 
 LETTERS = b"ACGTNRYSWKMBDHV"
 """Letters of DNA by code: bases first, N, then the other IUPAC codes. What else occurs is N."""
@@ -67,22 +67,83 @@ def encode(content: pa.Array | pa.ChunkedArray, tokens: Tokens) -> Encoded:
 
 
 def encode_words(content: pa.Array | pa.ChunkedArray, *, lowercase: bool) -> Encoded:
-    """Runs of letters, digits and underscores, and runs of other visible characters."""
-    words = _texts(content, lowercase=lowercase).str.extract_all(WORDS)
-    lengths = words.list.len().to_numpy().astype(np.int64)
-    flat = words.explode().drop_nulls().to_arrow(compat_level=pl.CompatLevel.oldest())
-    coded = flat.dictionary_encode()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.combine_chunks()
+    """Runs of letters, digits and underscores, and runs of other visible characters.
+
+    Words are cut where the kind of character changes. Only white space is dropped, so the bytes
+    that are left are the words joined, and their edges are the words' offsets.
+    """
+    raw, offsets = _bytes(content, lowercase=lowercase)
+    kinds = _kinds(raw)
+    first = np.ones(len(raw), dtype=bool)
+    first[1:] = kinds[1:] != kinds[:-1]
+    first[offsets[:-1][offsets[:-1] < len(raw)]] = True
+    runs = np.flatnonzero(first)
+    visible = kinds[runs] != _SPACE
+    edges = ragged.to_offsets(np.diff(runs, append=len(raw))[visible])
+    kept = _without_space(raw, kinds)
+    lengths = np.diff(np.searchsorted(runs[visible], offsets))
+    words = pa.LargeStringArray.from_buffers(len(edges) - 1, pa.py_buffer(edges), kept)
+    coded = words.dictionary_encode()
     ids = coded.indices.to_numpy(zero_copy_only=False)
     return Encoded(ids=Ragged(ids, ragged.to_offsets(lengths)), tokens=coded.dictionary)
 
 
+_SPACE, _WORD, _OTHER = range(3)
+
+
+def _without_space(raw: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8]) -> pa.Buffer:
+    if (raw & 0x80).any():
+        return pa.py_buffer(raw[kinds != _SPACE])
+    spaces = bytes(np.flatnonzero(_kind_table()[:128] == _SPACE).tolist())
+    return pa.py_buffer(raw.tobytes().translate(None, spaces))
+
+
+def _kinds(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Whether each byte belongs to white space, a word or anything else, `(bytes,)`."""
+    ascii_kinds = np.frombuffer(raw.tobytes().translate(_kind_table()[:256].tobytes()), np.uint8)
+    if not (raw & 0x80).any():
+        return ascii_kinds
+    starts = (raw & 0xC0) != 0x80
+    points = np.frombuffer(raw.tobytes().decode().encode("utf-32-le"), dtype=np.uint32)
+    return np.repeat(_kind_table()[points], np.diff(np.append(np.flatnonzero(starts), len(raw))))
+
+
+@functools.cache
+def _kind_table() -> npt.NDArray[np.uint8]:
+    r"""The kind of every code point by Python's `\w` and `\s`, as NLTK's rule reads them."""
+    every = "".join(
+        chr(point) if not 0xD800 <= point < 0xE000 else "\ue000"
+        for point in range(sys.maxunicode + 1)
+    )
+    table = np.full(len(every), _OTHER, dtype=np.uint8)
+    for kind, pattern in ((_WORD, r"\w+"), (_SPACE, r"\s+")):
+        for match in re.finditer(pattern, every):
+            table[match.start() : match.end()] = kind
+    return table
+
+
+def _bytes(
+    content: pa.Array | pa.ChunkedArray, *, lowercase: bool
+) -> tuple[npt.NDArray[np.uint8], Ints]:
+    """UTF-8 of all records joined, and where each starts, `(R + 1,)` from 0."""
+    raw, offsets = ragged.string_bytes(content)
+    if lowercase:
+        if (raw & 0x80).any():
+            raw, offsets = ragged.string_bytes(_lower(content))
+        else:
+            raw = np.frombuffer(raw.tobytes().lower(), dtype=np.uint8)
+    return raw, offsets - offsets[0]
+
+
+def _lower(content: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return pl.Series(pl.from_arrow(content)).str.to_lowercase().to_arrow()
+
+
 def encode_characters(content: pa.Array | pa.ChunkedArray, *, lowercase: bool) -> Encoded:
     """Code points, each one a token; no normalisation beyond what ingest did."""
-    raw, offsets = ragged.string_bytes(_texts(content, lowercase=lowercase).to_arrow())
+    raw, offsets = _bytes(content, lowercase=lowercase)
     starts = (raw & 0xC0) != 0x80  # all but the continuation bytes of UTF-8
-    edges = np.concatenate([[0], np.cumsum(starts)])[offsets - offsets[0]].astype(np.int64)
+    edges = np.concatenate([[0], np.cumsum(starts)])[offsets].astype(np.int64)
     points = np.frombuffer(raw.tobytes().decode().encode("utf-32-le"), dtype=np.uint32)
     present = np.flatnonzero(np.bincount(points, minlength=1))
     table = np.zeros(int(present.max(initial=0)) + 1, dtype=np.int32)
@@ -108,14 +169,20 @@ def encode_kmers(
         ids = Ragged(base, offsets)
         ids = ids if stride == 1 else _every(ids, k=1, stride=stride)
         return Encoded(ids=ids, tokens=pa.array([chr(c) for c in LETTERS], pa.large_string()))
-    codes = _rolling(base, k=k, canonical=canonical)
-    ids = _every(Ragged(codes, offsets), k=k, stride=stride)
+    ids = _every(Ragged(_rolling(base, k=k, canonical=canonical), offsets), k=k, stride=stride)
     if k <= _FULL_TABLE_K:
-        small = ids.values.astype(token_type(4**k + 1).to_pandas_dtype())
-        return Encoded(ids=Ragged(small, ids.offsets), tokens=kmer_strings(np.arange(4**k + 1), k))
-    present, inverse = np.unique(ids.values, return_inverse=True)
-    ids = Ragged(inverse.astype(np.int32), ids.offsets)
-    return Encoded(ids=ids, tokens=kmer_strings(present, k))
+        return Encoded(ids=ids, tokens=_all_kmers(k))
+    occurs = np.zeros(4**k + 1, dtype=bool)
+    occurs[ids.values] = True
+    present = np.flatnonzero(occurs)
+    table = np.zeros(len(occurs), dtype=np.int32)
+    table[present] = np.arange(len(present))
+    return Encoded(ids=Ragged(table[ids.values], ids.offsets), tokens=kmer_strings(present, k))
+
+
+@functools.cache
+def _all_kmers(k: int) -> pa.Array:
+    return kmer_strings(np.arange(4**k + 1), k)
 
 
 def kmer_strings(codes: npt.NDArray[np.integer], k: int) -> pa.Array:
@@ -124,13 +191,13 @@ def kmer_strings(codes: npt.NDArray[np.integer], k: int) -> pa.Array:
     >>> kmer_strings(np.array([0, 6, 16]), 2).to_pylist()
     ['AA', 'CG', 'NN']
     """
-    powers = 4 ** np.arange(k - 1, -1, -1)
-    letters = np.frombuffer(LETTERS, dtype=np.uint8)[(codes[:, None] // powers) % 4]
+    bases = np.frombuffer(LETTERS, dtype=np.uint8)
+    letters = np.empty((len(codes), k), dtype=np.uint8)
+    for place in range(k):
+        letters[:, place] = bases[(codes >> (2 * (k - 1 - place))) & 3]
     letters[codes == 4**k] = ord("N")
     edges = np.arange(len(codes) + 1, dtype=np.int64) * k
-    return pa.LargeStringArray.from_buffers(
-        len(codes), pa.py_buffer(edges), pa.py_buffer(np.ascontiguousarray(letters))
-    )
+    return pa.LargeStringArray.from_buffers(len(codes), pa.py_buffer(edges), pa.py_buffer(letters))
 
 
 def reverse_complements(tokens: pa.Array) -> pa.Array:
@@ -148,11 +215,6 @@ def reverse_complements(tokens: pa.Array) -> pa.Array:
     )
 
 
-def _texts(content: pa.Array | pa.ChunkedArray, *, lowercase: bool) -> pl.Series:
-    series = pl.Series(pl.from_arrow(content))
-    return series.str.to_lowercase() if lowercase else series
-
-
 def _codes() -> bytes:
     table = bytearray([LETTERS.index(b"N")] * 256)
     for code, letter in enumerate(LETTERS):
@@ -160,29 +222,65 @@ def _codes() -> bytes:
     return bytes(table)
 
 
-def _rolling(base: npt.NDArray[np.int8], *, k: int, canonical: bool) -> npt.NDArray[np.int32]:
+def _rolling(
+    base: npt.NDArray[np.int8], *, k: int, canonical: bool
+) -> npt.NDArray[np.int16] | npt.NDArray[np.int32]:
     """The k-mer that starts at each letter of the flat array; the last k - 1 are void."""
-    width = max(len(base) - k + 1, 0)
-    codes = np.zeros(len(base), dtype=np.int32)
-    other = np.zeros(width, dtype=np.int32)
-    unknown = np.zeros(width, dtype=bool)
-    for place in range(k):
-        letter = base[place : place + width]
-        codes[:width] = codes[:width] * 4 + letter
-        unknown |= letter > 3
-        if canonical:
-            other += (3 - letter.astype(np.int32)) << (2 * place)
+    kind = token_type(4**k + 1).to_pandas_dtype()
+    codes = _joined((base & 3).astype(kind), k=k, forward=True)
     if canonical:
-        np.minimum(codes[:width], other, out=codes[:width])
-    codes[:width][unknown] = 4**k
+        np.minimum(codes, _joined((3 - base & 3).astype(kind), k=k, forward=False), out=codes)
+    unknown = np.flatnonzero(base > 3)
+    for place in range(k):
+        codes[np.maximum(unknown - place, 0)] = 4**k
+    if len(unknown) and unknown[0] < k - 1:
+        codes[: unknown[0] + 1] = 4**k
     return codes
+
+
+def _joined(letters: npt.NDArray[Any], *, k: int, forward: bool) -> npt.NDArray[Any]:
+    """Numbers in base 4 of the k letters from each place on, first (or last) letter highest.
+
+    Doubling: a word of 2n letters is two words of n, so k letters take about 2 log2 k passes.
+    """
+    power, width = letters, 1
+    result, done = None, 0
+    rest = k
+    while rest:
+        if rest & 1:
+            if result is None:
+                result, done = power.copy(), width
+            else:
+                result = _appended(result, power, done, width, forward=forward)
+                done += width
+        rest >>= 1
+        if rest:
+            power = _appended(power, power, width, width, forward=forward)
+            width *= 2
+    assert result is not None
+    return result
+
+
+def _appended(
+    head: npt.NDArray[Any], tail: npt.NDArray[Any], done: int, width: int, *, forward: bool
+) -> npt.NDArray[Any]:
+    """Words of `done` letters followed by words of `width`; void where the array ends."""
+    result = np.zeros_like(head)
+    end = max(len(head) - done, 0)
+    if forward:
+        result[:end] = (head[:end] << (2 * width)) | tail[done : done + end]
+    else:
+        result[:end] = head[:end] | (tail[done : done + end] << (2 * done))
+    return result
 
 
 def _every(rows: Ragged, *, k: int, stride: int) -> Ragged:
     lengths = np.maximum((rows.lengths - k) // stride + 1, 0)
     if stride == 1:
-        index = ragged.ranges(rows.offsets[:-1], lengths)
-    else:
-        place: Ints = ragged.ranges(np.zeros_like(lengths), lengths)
-        index = np.repeat(rows.offsets[:-1], lengths) + place * stride
+        keep = np.ones(len(rows.values), dtype=bool)
+        for back in range(1, k):
+            keep[np.maximum(rows.offsets[1:] - back, rows.offsets[:-1])[rows.lengths > 0]] = False
+        return Ragged(rows.values[keep], ragged.to_offsets(lengths))
+    place: Ints = ragged.ranges(np.zeros_like(lengths), lengths)
+    index = np.repeat(rows.offsets[:-1], lengths) + place * stride
     return Ragged(rows.values[index], ragged.to_offsets(lengths))

@@ -52,8 +52,8 @@ def count_chunk(chunk: Chunk, units: Ints, *, emptied: int, tokens: bool) -> Tot
     whole = np.where(chunk.views == _lowest_view(chunk), chunk.lengths, 0)
     unknown = np.zeros(len(chunk), dtype=np.int64)
     if tokens:
-        marks = np.concatenate([[0], np.cumsum(chunk.steps.values == OOV)])
-        unknown = marks[chunk.steps.offsets[1:]] - marks[chunk.steps.offsets[:-1]]
+        places = np.flatnonzero(chunk.steps.values == OOV)
+        unknown = np.diff(np.searchsorted(places, chunk.steps.offsets))
     return Totals(
         rows=_by_split(chunk, np.ones(len(chunk))),
         records=_by_split(chunk, first),
