@@ -24,7 +24,9 @@ from seqprep.ragged import Ragged
 from seqprep.schema import IGNORED_LABEL, Split
 from seqprep.snapshot import Facts
 
-SMALL_VOCABULARY = 64
+SMALL_VOCABULARY = 300
+"""Ids up to which order tells more than presence: bases, short k-mers, characters."""
+MOST_GRAMS = 2**17
 LENGTH_BINS = 20
 
 
@@ -194,7 +196,8 @@ class NaiveBayes:
 
     def __init__(self, classes: int, vocab_size: int) -> None:
         self.vocab_size, self.presence = vocab_size, vocab_size > SMALL_VOCABULARY
-        self.order = 1 if self.presence else (4 if vocab_size <= 32 else 3)
+        orders = [n for n in (1, 2, 3, 4) if vocab_size**n <= MOST_GRAMS]
+        self.order = 1 if self.presence else orders[-1]
         self.codes = vocab_size**self.order
         self.counts = np.zeros((classes, self.codes))
         self.rows = np.zeros(classes)

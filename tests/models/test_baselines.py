@@ -43,8 +43,8 @@ def test_naive_bayes_reads_words_by_presence(tmp_path: Path) -> None:
     """A rare word tells the class, however often the frequent ones occur."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 200)
-    rows = [[*rng.integers(2, 90, 20).tolist(), 95 + code] for code in label]
-    path = snapshot_of(tmp_path, {"tokens": rows, "label": label.tolist()}, vocab_size=100)
+    rows = [[*rng.integers(2, 390, 20).tolist(), 395 + code] for code in label]
+    path = snapshot_of(tmp_path, {"tokens": rows, "label": label.tolist()}, vocab_size=400)
     assert scores(path)["test"]["naive_bayes"]["accuracy"] > 0.9
 
 
