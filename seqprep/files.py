@@ -101,9 +101,15 @@ def glob_pattern(glob: str) -> re.Pattern[str]:
         out += re.escape(text[place : token.start()])
         place = token.end()
         fixed = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-        out += fixed.get(token[0]) or "[" + token[0][1:].replace("!", "^", 1)
+        out += fixed.get(token[0]) or _character_class(token[0][1:-1])
     out += re.escape(text[place:])
     return re.compile(rf"(?s:{out})\Z", re.IGNORECASE)
+
+
+def _character_class(inside: str) -> str:
+    negated = inside.startswith("!")
+    letters = inside[negated:].replace("\\", r"\\").replace("[", r"\[").replace("^", r"\^")
+    return f"[{'^' if negated else ''}{letters}]"
 
 
 def matches(path: str, globs: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Source files for tests of reading: literal files, and what the readers and the table make of them."""
+"""Source files for tests of reading: literal files, and what is made of them."""
 
 from __future__ import annotations
 

@@ -43,10 +43,11 @@ def list_corpus(source: Source) -> list[SourceFile]:
 def _load(name: str) -> Any:
     # Imported here: it takes a second that no other source should pay.
     import nltk.corpus
-    from nltk.corpus.reader import PlaintextCorpusReader
+    from nltk.corpus.reader import CorpusReader, PlaintextCorpusReader
+    from nltk.corpus.util import LazyCorpusLoader
 
     corpus = getattr(nltk.corpus, name, None) if name.isidentifier() else None
-    if corpus is None or not hasattr(corpus, "ensure_loaded"):
+    if not isinstance(corpus, LazyCorpusLoader | CorpusReader):
         raise SeqprepError(f"source.nltk: nltk.corpus has no corpus {name!r}")
     try:
         corpus.ensure_loaded()

@@ -22,7 +22,9 @@ from seqprep.expand import decode
 
 SNIFFED_LINES = 40
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-nan"})
-_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[+-]?(\d+(\.\d*|,\d+)?|[.,]\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE
+)
 _DECIMAL_COMMA = re.compile(rb"\d,\d")
 _ATTRIBUTE = re.compile(rb"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.*)", re.IGNORECASE)
 
@@ -215,12 +217,12 @@ def read_columns(
     if frame is None:
         raise explain(layout, numbers, allow_missing=False)
     values = frame.select(f"c{place}" for place in numbers).to_numpy()
-    finite = np.isfinite(values)
-    if not finite.all():
+    usable = np.abs(values) <= _LARGEST
+    if not usable.all():
         fault = _first_fault(layout, numbers, allow_missing=allow_missing)
         if fault is not None:
             raise fault
-        values = np.where(finite, values, np.nan)
+        values = np.where(usable, values, np.nan)
     return values, [frame[f"c{place}"].fill_null("").str.strip_chars() for place in texts]
 
 
