@@ -18,6 +18,8 @@ from seqprep.snapshot import replace_bytes
 
 UNITS = {"dna": "bases", "text": "characters", "eeg": "steps", "prices": "steps"}
 SCORES = ("accuracy", "macro_f1", "auroc", "auprc", "mcc", "sensitivity", "specificity")
+MAIN_SCORES = ("accuracy", "token_accuracy", "rmse")
+LOWER_IS_BETTER = ("rmse",)
 OTHER_SCORES = ("token_accuracy", "exact_match", "mae", "rmse", "r2")
 
 
@@ -104,33 +106,46 @@ def _page(
 
 def _summary(report: Json) -> str:
     test = report["metrics"].get("test", {})
-    if "accuracy" in test:
-        text = (
-            f"Test accuracy **{test['accuracy']:.3f}**, macro-F1 **{test['macro_f1']:.3f}** on "
-            f"{test['records']:,} records; always answering the most frequent class of the "
-            f"training rows gives {test['majority']:.3f}."
+    key = main_score(test)
+    if key is None:
+        return "No test score."
+    text = f"Test {key.replace('_', ' ')} **{test[key]:.3f}** on {test['records']:,} records"
+    if "macro_f1" in test:
+        text += f", macro-F1 **{test['macro_f1']:.3f}**"
+    if "majority" in test:
+        text += (
+            "; always answering the most frequent class of the training rows gives "
+            f"{test['majority']:.3f}"
         )
-        best = best_baseline(report)
-        if best is not None:
-            name, score = best
-            verdict = "beats" if test["accuracy"] > score else "does not beat"
-            text += f" The model {verdict} the best cheap baseline ({name}: {score:.3f})."
-        return text
-    shown = ", ".join(f"{key} {test[key]:.3f}" for key in OTHER_SCORES if key in test)
-    return f"Test: {shown}."
+    best = best_baseline(report)
+    if best is None:
+        return text + "."
+    name, score = best
+    better = test[key] < score if key in LOWER_IS_BETTER else test[key] > score
+    verdict = "beats" if better else "does not beat"
+    return f"{text}. The model {verdict} the best cheap baseline ({name}: {score:.3f})."
+
+
+def main_score(metrics: Json) -> str | None:
+    """The name of the one figure to show first."""
+    return next((key for key in MAIN_SCORES if metrics.get(key) is not None), None)
 
 
 def best_baseline(report: Json) -> tuple[str, float] | None:
-    """Name and test accuracy of the best baseline other than the majority."""
-    scores = {
-        name: metrics["accuracy"]
+    """Name and test score of the best baseline, other than the majority where there is another."""
+    key = main_score(report["metrics"].get("test", {}))
+    found = {
+        name: metrics[key]
         for name, metrics in report["baselines"].get("test", {}).items()
-        if name != "majority" and "accuracy" in metrics
+        if key is not None and metrics.get(key) is not None
     }
-    if not scores:
+    if len(found) > 1:
+        found.pop("majority", None)
+    if not found:
         return None
-    name = max(scores, key=lambda key: scores[key])
-    return name.replace("_", " "), scores[name]
+    pick = min if key in LOWER_IS_BETTER else max
+    name = pick(found, key=lambda name: found[name])
+    return name.replace("_", " "), found[name]
 
 
 def score_table(report: Json) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from flows.references import Json
-from flows.reports import best_baseline
+from flows.reports import best_baseline, main_score
 from models.bundle import Bundle
 from seqprep.errors import SeqprepError
 from seqprep.snapshot import Snapshot
@@ -161,11 +161,10 @@ def _print_models(console: Console, models: list[Json]) -> None:
     grid.title_justify = "left"
     for item in models:
         test = item["metrics"].get("test", {})
-        score, name = main_score(test)
         baseline = best_baseline(item)
         grid.add_row(
             item["name"],
-            f"{name} {score}",
+            shown_score(test),
             _number(test.get("majority")),
             "" if baseline is None else f"{baseline[0]} {baseline[1]:.3f}",
             f"{item['seconds']:,.0f}",
@@ -173,12 +172,10 @@ def _print_models(console: Console, models: list[Json]) -> None:
     console.print(grid)
 
 
-def main_score(metrics: Json) -> tuple[str, str]:
-    """The one figure to show first, and its name."""
-    for key in ("accuracy", "token_accuracy", "rmse"):
-        if metrics.get(key) is not None:
-            return f"{metrics[key]:.3f}", key.replace("_", " ")
-    return "", ""
+def shown_score(metrics: Json) -> str:
+    """Name and value of the one figure to show first."""
+    key = main_score(metrics)
+    return "" if key is None else f"{key.replace('_', ' ')} {metrics[key]:.3f}"
 
 
 def _number(value: float | None) -> str:
@@ -203,7 +200,6 @@ def run_table(done: list[Json]) -> None:
 
 def _run_facts(item: Json) -> dict[str, str]:
     test, seconds = item["metrics"]["test"], item["seconds"]
-    score, name = main_score(test)
     baseline = best_baseline(item)
     stages = {"sequences": "sequences", "examples": "examples", "train": "model"}
     reused = [shown for key, shown in stages.items() if item[key]["reused"]]
@@ -211,7 +207,7 @@ def _run_facts(item: Json) -> dict[str, str]:
         "sequences": f"{item['sequences']['rows']:,}",
         "examples": f"{item['examples']['rows']:,}",
         "padding, as trained": f"{item['train']['padding_share']:.1%}",
-        "test score": f"{name} {score}",
+        "test score": shown_score(test),
         "macro-F1": _number(test.get("macro_f1")),
         "majority": _number(test.get("majority")),
         "best cheap baseline": "" if baseline is None else f"{baseline[0]} {baseline[1]:.3f}",
