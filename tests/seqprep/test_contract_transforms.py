@@ -1,0 +1,266 @@
+"""What every entry of TRANSFORMS must do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from seqprep import ragged
+from seqprep.chain import Chain
+from seqprep.chunk import Chunk
+from seqprep.errors import ConfigError, NotBuiltError
+from seqprep.frequency import Frequency
+from seqprep.planned import PLANNED
+from seqprep.ragged import from_lists, to_lists
+from seqprep.recipe import Prepare, Tokens
+from seqprep.splits import TEST, TRAIN
+from seqprep.transforms import TRANSFORMS, build_steps, check_chain, name_of
+from seqprep.vocabulary import build_vocabulary, complement_ranks
+
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "remove_steps": [{"length": 3}, {"length": 3, "views": 2}],
+    "reverse_complement": [{"p": 0.5}, {"views": 1}],
+    "shift": [{"max": 2}, {"max": 2, "views": 2, "original": "drop"}],
+    "subsequences": [
+        {"pieces": 2, "piece": 2},
+        {"pieces": 2, "piece": 2, "overlap": "allow", "views": 2},
+    ],
+    "summarize": [{"drop_top": 1, "min_count": 2}, {"first_only": True}, {"max_vocab": 2}],
+    "truncate": [{"length": 3, "keep": "tail"}, {"length": 3, "keep": "random", "views": 2}],
+    "windows": [{"length": 3, "stride": 2}],
+}
+CASES = [(name, options) for name, every in OPTIONS.items() for options in every]
+FREQUENCY = Frequency(
+    tokens=pa.array(["AC", "GT", "AA", "CG"]),
+    counts=np.array([9, 5, 2, 1]),
+    records=None,
+    num_records=4,
+)
+ROWS = [[0, 1, 2, 3, 0, 1], [], [2], [0, 3, 3, 1, 2, 2, 1]]
+
+
+def chunk_of(rows: list[list[int]], *, split: int = TRAIN) -> Chunk:
+    """Rows whose per-step targets are a hundred times the number of the row plus the place."""
+    steps = from_lists(rows)
+    targets = from_lists([[100 * n + i for i in range(len(row))] for n, row in enumerate(rows)])
+    zeros = np.zeros(len(rows), np.int64)
+    return Chunk(
+        steps=steps,
+        targets=targets,
+        keys=ragged.row_keys(pa.array([f"r{n}" for n in range(len(rows))])),
+        rows=np.arange(len(rows)),
+        splits=np.full(len(rows), split, np.int8),
+        views=zeros,
+        windows=zeros,
+    )
+
+
+def run(name: str, options: dict[str, Any], chunk: Chunk, *, seed: int = 0) -> Chunk:
+    steps = build_steps(Prepare(steps=({name: options},)))
+    chain = Chain.of(steps, seed=seed)
+    return chain.run(
+        chunk,
+        (*chain.early, *chain.late),
+        vocabulary=build_vocabulary(FREQUENCY, steps),
+        complement=complement_ranks(FREQUENCY),
+    )
+
+
+def described(chunk: Chunk) -> list[tuple[Any, ...]]:
+    assert chunk.targets is not None
+    numbers = zip(chunk.rows.tolist(), chunk.views.tolist(), chunk.windows.tolist(), strict=True)
+    rows = zip(to_lists(chunk.steps), to_lists(chunk.targets), strict=True)
+    return [(*a, tuple(b), tuple(c)) for a, (b, c) in zip(numbers, rows, strict=True)]
+
+
+def test_every_transform_has_a_case() -> None:
+    """A technique would be added without taking part in the contract."""
+    assert OPTIONS.keys() == TRANSFORMS.keys()
+    assert not TRANSFORMS.keys() & PLANNED.keys()
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_schema_and_records_are_kept(name: str, options: dict[str, Any]) -> None:
+    """Keys, splits or targets would fall away, or a row lose its record."""
+    result = run(name, options, chunk_of(ROWS))
+    assert set(result.rows.tolist()) == set(range(len(ROWS)))
+    assert result.targets is not None
+    assert result.lengths.tolist() == result.targets.lengths.tolist()
+    assert result.keys.tolist() == chunk_of(ROWS).keys[result.rows].tolist()
+    assert result.steps.values.dtype == np.int64
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_records_are_never_mixed(name: str, options: dict[str, Any]) -> None:
+    """A step of one record would land in another; its target says where it came from."""
+    result = run(name, options, chunk_of(ROWS))
+    assert result.targets is not None
+    for row, targets in zip(result.rows.tolist(), to_lists(result.targets), strict=True):
+        assert all(target // 100 == row for target in targets)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_targets_follow_their_steps(name: str, options: dict[str, Any]) -> None:
+    """Labels would stay behind while steps move (mistake 5)."""
+    result = run(name, options, chunk_of(ROWS))
+    complement = complement_ranks(FREQUENCY)
+    assert result.targets is not None
+    for row, steps, targets in zip(
+        result.rows.tolist(), to_lists(result.steps), to_lists(result.targets), strict=True
+    ):
+        came_from = [ROWS[row][target % 100] for target in targets]
+        turned = [int(complement[value]) for value in came_from]
+        capped = [value if value < 2 else len(FREQUENCY) for value in came_from]
+        assert steps in (came_from, turned, capped)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_order_is_kept(name: str, options: dict[str, Any]) -> None:
+    """Rows would come out in another order, or steps of a row be shuffled."""
+    result = run(name, options, chunk_of(ROWS))
+    assert result.rows.tolist() == sorted(result.rows.tolist())
+    assert result.targets is not None
+    for targets in to_lists(result.targets):
+        forward = sorted(targets)
+        if options.get("overlap") == "allow":
+            forward = targets if targets[::2] == sorted(targets[::2]) else forward
+        assert targets in (forward, forward[::-1])
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_same_seed_gives_the_same_bytes(name: str, options: dict[str, Any]) -> None:
+    """A rerun would give other rows."""
+    first, second = (run(name, options, chunk_of(ROWS), seed=5) for _ in range(2))
+    assert first.steps.values.tobytes() == second.steps.values.tobytes()
+    assert described(first) == described(second)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_chunks_do_not_matter(name: str, options: dict[str, Any]) -> None:
+    """The size of chunks, or who works on them, would change the rows."""
+    whole = described(run(name, options, chunk_of(ROWS)))
+    chunk = chunk_of(ROWS)
+    parts = [described(run(name, options, chunk.take(np.array([n])))) for n in range(len(ROWS))]
+    assert whole == [row for part in parts for row in part]
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize("rows", [[[]], [[1]], [[], []]])
+def test_lengths_nought_and_one_pass(
+    name: str, options: dict[str, Any], rows: list[list[int]]
+) -> None:
+    """The shortest records would raise or vanish."""
+    result = run(name, options, chunk_of(rows))
+    assert set(result.rows.tolist()) == set(range(len(rows)))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [case for case in CASES if case[1].get("views")], ids=str
+)
+def test_only_training_rows_are_augmented(name: str, options: dict[str, Any]) -> None:
+    """Validation or test would be scored on views, or training lose its whole records."""
+    views = options["views"]
+    training = run(name, options, chunk_of(ROWS))
+    first = 1 if options.get("original") == "drop" else 0
+    assert training.views.tolist() == list(range(first, views + 1)) * len(ROWS)
+    held = run(name, options, chunk_of(ROWS, split=TEST))
+    assert to_lists(held.steps) == ROWS
+    assert not held.views.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [case for case in CASES if "value" in TRANSFORMS[case[0]].units], ids=str
+)
+def test_values_pass_where_they_are_allowed(name: str, options: dict[str, Any]) -> None:
+    """A step that takes values would break their channels apart."""
+    chunk = chunk_of(ROWS)
+    values = np.stack([chunk.steps.values, chunk.steps.values + 10], axis=1).astype(np.float32)
+    result = run(name, options, replace(chunk, steps=ragged.Ragged(values, chunk.steps.offsets)))
+    expected = run(name, options, chunk)
+    assert result.steps.values[:, 0].tolist() == expected.steps.values.tolist()
+    assert result.steps.values[:, 1].tolist() == (expected.steps.values + 10).tolist()
+
+
+@pytest.mark.parametrize("name", sorted(PLANNED))
+def test_what_is_planned_is_refused_by_name(name: str) -> None:
+    """A person would get a spelling hint for a technique that is only missing."""
+    with pytest.raises(NotBuiltError, match=f"the step {name} is not built yet"):
+        build_steps(Prepare(steps=({name: {}},)))
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ({"truncat": {"length": 3}}, "did you mean 'truncate'"),
+        ({"truncate": {"lenght": 3}}, "did you mean 'length'"),
+        ({"truncate": {}}, "missing option: 'length'"),
+        ({"truncate": {"length": 0}}, "whole number >= 1 step, got 0"),
+        ({"truncate": {"length": 3, "keep": "end"}}, "must be one of head, tail"),
+        ({"truncate": {"length": 3, "views": 2}}, "views need `keep: random`"),
+        ({"subsequences": {"piece": 3, "views": 2, "when": "train"}}, "remove `views`"),
+        ({"subsequences": {"piece": 3, "original": "drop"}}, "only with `views`"),
+        ({"windows": {"length": 3, "stride": 4}}, "stride must be <= length = 3"),
+        ({"summarize": {"max_share": 2}}, r"must be in \(0, 1\], got 2"),
+        ({"reverse_complement": {"p": 0}}, r"must be in \(0, 1\], got 0"),
+        ({"truncate": 5}, "needs its options"),
+    ],
+)
+def test_wrong_options_say_what_is_right(step: dict[str, Any], message: str) -> None:
+    """A mistake in a recipe would surface as a traceback, or hours later."""
+    with pytest.raises(ConfigError, match=message):
+        build_steps(Prepare(steps=(step,)))
+
+
+@pytest.mark.parametrize(
+    ("steps", "domain", "task", "message"),
+    [
+        ([{"summarize": {}}], "eeg", "classify", "tokens.unit is value"),
+        ([{"reverse_complement": {}}], "text", "classify", "works on kmer"),
+        ([{"reverse_complement": {}}], "dna", "translate", "belongs to the strand"),
+        ([{"windows": {"length": 3}}], "dna", "translate", "belongs to the whole record"),
+        (
+            [{"windows": {"length": 9}}, {"windows": {"length": 3}}],
+            "dna",
+            "classify",
+            "windows of windows",
+        ),
+        (
+            [{"shift": {"max": 1, "when": "train"}}, {"truncate": {"length": 3}}],
+            "dna",
+            "classify",
+            "must be the last of a chain",
+        ),
+        (
+            [{"shift": {"max": 1, "views": 2}}, {"subsequences": {"piece": 3, "views": 3}}],
+            "dna",
+            "classify",
+            "must be equal",
+        ),
+    ],
+)
+def test_impossible_chains_are_refused_with_the_reason(
+    steps: list[dict[str, Any]], domain: Any, task: Any, message: str
+) -> None:
+    """Work would start on a chain that cannot give a result."""
+    with pytest.raises(ConfigError, match=message):
+        check_chain(build_steps(Prepare(steps=tuple(steps))), domain, task, Tokens())
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+def test_a_step_knows_its_name(name: str) -> None:
+    """Snapshots would name another kernel than the step that was asked for."""
+    (step,) = build_steps(Prepare(steps=({name: OPTIONS[name][0]},)))
+    assert name_of(step) == name
+    assert name_of(step) == type(step).name  # type: ignore[attr-defined]
+
+
+def test_windows_know_their_record_and_place() -> None:
+    """A window would lose its record, its number, or the record's last steps."""
+    result = run("windows", {"length": 3, "stride": 2}, chunk_of([[0, 1, 2, 3, 0], [1]]))
+    assert to_lists(result.steps) == [[0, 1, 2], [2, 3, 0], [1]]
+    assert result.rows.tolist() == [0, 0, 1]
+    assert result.windows.tolist() == [0, 1, 0]

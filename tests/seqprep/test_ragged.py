@@ -1,0 +1,243 @@
+"""Every kernel on ragged rows does what a plain loop does."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqprep import kernels, ragged
+from seqprep.ragged import from_lists, to_lists
+
+ROWS = st.lists(st.lists(st.integers(0, 5), max_size=12), min_size=1, max_size=8)
+
+
+def keys_of(rows: list[Any]) -> ragged.Keys:
+    return ragged.row_keys(pa.array([f"r{number}" for number in range(len(rows))]))
+
+
+def viewed(rows: list[list[int]], step: dict[str, Any], *, seed: int = 0, view: int = 0) -> Any:
+    return to_lists(ragged.apply_view(from_lists(rows), step, keys_of(rows), seed=seed, view=view))
+
+
+@given(ROWS, st.integers(1, 9))
+def test_truncation_equals_the_slice(rows: list[list[int]], n: int) -> None:
+    """Truncation would keep the wrong end: the most recent part is the last n steps (mistake 7)."""
+    step = {"name": "truncate", "position": 0, "length": n}
+    assert viewed(rows, {**step, "keep": "head"}) == [row[:n] for row in rows]
+    assert viewed(rows, {**step, "keep": "tail"}) == [row[-n:] for row in rows]
+    middle = [row[max(len(row) - n, 0) // 2 :][:n] for row in rows]
+    assert viewed(rows, {**step, "keep": "middle"}) == middle
+    both = [
+        row if len(row) <= n else row[: (n + 1) // 2] + row[len(row) - n // 2 :] for row in rows
+    ]
+    assert viewed(rows, {**step, "keep": "head_tail"}) == both
+
+
+@given(ROWS, st.integers(1, 9), st.integers(0, 99))
+def test_random_truncation_is_a_contiguous_part(rows: list[list[int]], n: int, seed: int) -> None:
+    """A random crop would tear steps apart or have another length than asked for."""
+    numbered = [list(range(len(row))) for row in rows]
+    step = {"name": "truncate", "position": 0, "length": n, "keep": "random"}
+    for row, part in zip(numbered, viewed(numbered, step, seed=seed), strict=True):
+        assert len(part) == min(n, len(row))
+        assert part == list(range(part[0], part[0] + len(part))) if part else not row
+
+
+@given(ROWS, st.integers(1, 3), st.integers(1, 4), st.integers(0, 99))
+def test_forbidden_overlap_gives_disjoint_pieces(
+    rows: list[list[int]], pieces: int, piece: int, seed: int
+) -> None:
+    """Pieces would repeat steps although overlap is forbidden, or short records be filled up."""
+    numbered = [list(range(len(row))) for row in rows]
+    step = {
+        "name": "subsequences",
+        "position": 0,
+        "pieces": pieces,
+        "piece": piece,
+        "overlap": "forbid",
+    }
+    for row, part in zip(numbered, viewed(numbered, step, seed=seed), strict=True):
+        if len(row) <= pieces * piece:
+            assert part == row
+            continue
+        assert len(part) == pieces * piece
+        assert part == sorted(set(part))
+        starts = part[::piece]
+        assert part == [start + i for start in starts for i in range(piece)]
+
+
+@given(ROWS, st.integers(1, 3), st.integers(1, 4), st.integers(0, 99))
+def test_allowed_overlap_keeps_order_and_never_fills_up(
+    rows: list[list[int]], pieces: int, piece: int, seed: int
+) -> None:
+    """A record shorter than one piece would be repeated, or pieces stand out of order."""
+    numbered = [list(range(len(row))) for row in rows]
+    step = {
+        "name": "subsequences",
+        "position": 0,
+        "pieces": pieces,
+        "piece": piece,
+        "overlap": "allow",
+    }
+    for row, part in zip(numbered, viewed(numbered, step, seed=seed), strict=True):
+        if len(row) <= piece:
+            assert part == row
+            continue
+        starts = part[::piece]
+        assert starts == sorted(starts)
+        assert part == [start + i for start in starts for i in range(piece)]
+
+
+def test_every_disjoint_placement_is_as_likely() -> None:
+    """Sorting independent draws favours placements without neighbours; this must not."""
+    rows, pieces, piece, steps = 30_000, 2, 2, 7
+    keys = ragged.mix(np.arange(rows, dtype=np.uint64), 1)
+    starts, _ = kernels.piece_spans(
+        np.full(rows, steps), pieces=pieces, piece=piece, overlap="forbid", keys=keys
+    )
+    places = [(a, b) for a, b in combinations(range(steps - piece + 1), pieces) if b - a >= piece]
+    found = dict.fromkeys(places, 0)
+    for a, b in starts.tolist():
+        found[a, b] += 1
+    expected = rows / len(places)
+    chi_squared = sum((count - expected) ** 2 / expected for count in found.values())
+    assert chi_squared < 29.6, found  # 9 degrees of freedom, p = 0.0005
+
+
+@given(ROWS, st.integers(1, 9), st.integers(0, 99))
+def test_random_removal_keeps_the_order_and_the_exact_length(
+    rows: list[list[int]], n: int, seed: int
+) -> None:
+    """Removal would shuffle steps or miss the length that was asked for."""
+    numbered = [list(range(len(row))) for row in rows]
+    step = {"name": "remove_steps", "position": 0, "length": n}
+    for row, part in zip(numbered, viewed(numbered, step, seed=seed), strict=True):
+        assert len(part) == min(n, len(row))
+        assert part == sorted(set(part))
+
+
+@given(ROWS, st.integers(1, 9), st.integers(1, 3), st.integers(0, 99))
+def test_a_shift_takes_a_multiple_from_the_head_only(
+    rows: list[list[int]], most: int, stride: int, seed: int
+) -> None:
+    """A shift would cut the signal's end, everything, or the reading frame."""
+    numbered = [list(range(len(row))) for row in rows]
+    step = {"name": "shift", "position": 0, "max": most, "stride": stride}
+    for row, part in zip(numbered, viewed(numbered, step, seed=seed), strict=True):
+        dropped = len(row) - len(part)
+        assert part == row[dropped:]
+        assert 0 <= dropped <= most and dropped % stride == 0
+        assert part or not row
+
+
+@given(ROWS, st.integers(0, 99))
+def test_a_reverse_complement_turns_whole_rows(rows: list[list[int]], seed: int) -> None:
+    """A view of the other strand would complement without reversing, or part of a row."""
+    complement = [3, 2, 1, 0, 4, 5]
+    step = {"name": "reverse_complement", "position": 0, "p": 0.5, "complement": complement}
+    for row, part in zip(rows, viewed(rows, step, seed=seed), strict=True):
+        assert part in (row, [complement[value] for value in reversed(row)])
+
+
+STEPS: list[dict[str, Any]] = [
+    {"name": "truncate", "position": 2, "length": 4, "keep": "random"},
+    {"name": "subsequences", "position": 1, "pieces": 2, "piece": 2, "overlap": "forbid"},
+    {"name": "subsequences", "position": 1, "pieces": 2, "piece": 2, "overlap": "allow"},
+    {"name": "remove_steps", "position": 0, "length": 3},
+    {"name": "shift", "position": 0, "max": 3, "stride": 1},
+    {"name": "reverse_complement", "position": 0, "p": 0.5, "complement": list(range(6))},
+]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step["name"])
+@given(rows=ROWS, seed=st.integers(0, 9), view=st.integers(0, 9))
+def test_lengths_are_known_before_rows_are_touched(
+    step: dict[str, Any], rows: list[list[int]], seed: int, view: int
+) -> None:
+    """Batches are planned by lengths; a plan that differs from the rows would break them."""
+    lengths = np.array([len(row) for row in rows])
+    planned = ragged.view_lengths(lengths, step, keys_of(rows), seed=seed, view=view)
+    assert planned.tolist() == [len(row) for row in viewed(rows, step, seed=seed, view=view)]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step["name"])
+@given(rows=ROWS, seed=st.integers(0, 9))
+def test_a_row_does_not_depend_on_its_neighbours(
+    step: dict[str, Any], rows: list[list[int]], seed: int
+) -> None:
+    """A view would change with the order of rows, the chunk or the worker."""
+    keys = keys_of(rows)
+    together = to_lists(ragged.apply_view(from_lists(rows), step, keys, seed=seed, view=3))
+    for number, row in enumerate(rows):
+        alone = ragged.apply_view(
+            from_lists([row]), step, keys[number : number + 1], seed=seed, view=3
+        )
+        assert to_lists(alone) == [together[number]]
+
+
+def test_views_differ_and_repeat() -> None:
+    """All views would be equal (no augmentation), or a rerun would draw others."""
+    rows = [list(range(50)) for _ in range(4)]
+    step = {"name": "truncate", "position": 0, "length": 5, "keep": "random"}
+    views = [viewed(rows, step, view=view) for view in range(6)]
+    assert len({str(view) for view in views}) == 6
+    assert viewed(rows, step, view=3) == views[3]
+    assert viewed(rows, step, view=3, seed=1) != views[3]
+
+
+def test_a_view_for_each_row_equals_that_view_for_all() -> None:
+    """Stored views (a number a row) and drawn ones (one number) would not be the same."""
+    rows = [list(range(40)) for _ in range(3)]
+    step = {"name": "truncate", "position": 0, "length": 5, "keep": "random"}
+    mixed = ragged.apply_view(
+        from_lists(rows), step, keys_of(rows), seed=0, view=np.array([0, 2, 1])
+    )
+    singles = [viewed(rows, step, view=view) for view in (0, 1, 2)]
+    assert to_lists(mixed) == [singles[0][0], singles[2][1], singles[1][2]]
+
+
+@given(ROWS)
+def test_first_occurrences_equal_a_set(rows: list[list[int]]) -> None:
+    """`first_only` would keep a repeat, or lose a token that another row holds."""
+    table = from_lists(rows)
+    index, lengths = ragged.keep_index(table.offsets, ragged.first_occurrences(table))
+    kept = ragged.Ragged(table.values[index], ragged.to_offsets(lengths))
+    assert to_lists(kept) == [list(dict.fromkeys(row)) for row in rows]
+
+
+@given(ROWS)
+def test_empty_rows_get_one_step(rows: list[list[int]]) -> None:
+    """A record left without steps would vanish or shift its neighbours."""
+    filled = ragged.fill_empty(from_lists(rows), 9)
+    assert to_lists(filled) == [row or [9] for row in rows]
+
+
+@given(ROWS, st.data())
+def test_take_equals_a_list_of_rows(rows: list[list[int]], data: st.DataObject) -> None:
+    """Rows would be mixed when they are reordered or repeated."""
+    wanted = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=9))
+    taken = ragged.take(from_lists(rows), np.array(wanted, dtype=np.int64))
+    assert to_lists(taken) == [rows[number] for number in wanted]
+
+
+@given(st.lists(st.text(max_size=8), max_size=8))
+def test_keys_follow_from_the_string_alone(ids: list[str]) -> None:
+    """A record's draws would change with the chunk it is read in."""
+    together = ragged.row_keys(pa.array(ids, pa.string()))
+    alone = [int(ragged.row_keys(pa.array([id_]))[0]) for id_ in ids]
+    assert together.tolist() == alone
+    sliced = ragged.row_keys(pa.array(["x", *ids], pa.string()).slice(1))
+    assert sliced.tolist() == alone
+
+
+def test_padding_marks_nothing_by_value() -> None:
+    """A real step that is zero would be taken for padding (mistake 2); lengths are the mask."""
+    rows = from_lists([[0, 0, 3], [0]])
+    assert ragged.pad(rows).tolist() == [[0, 0, 3], [0, 0, 0]]
+    assert rows.lengths.tolist() == [3, 1]
