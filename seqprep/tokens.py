@@ -11,7 +11,6 @@ Legend: R rows, N tokens of all rows, V distinct tokens of the chunk.
 from __future__ import annotations
 
 import functools
-import re
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -94,32 +93,29 @@ _SPACE, _WORD, _OTHER = range(3)
 def _without_space(raw: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8]) -> pa.Buffer:
     if (raw & 0x80).any():
         return pa.py_buffer(raw[kinds != _SPACE])
-    spaces = bytes(np.flatnonzero(_kind_table()[:128] == _SPACE).tolist())
+    spaces = bytes(np.flatnonzero(_kind_table(128) == _SPACE).tolist())
     return pa.py_buffer(raw.tobytes().translate(None, spaces))
 
 
 def _kinds(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Whether each byte belongs to white space, a word or anything else, `(bytes,)`."""
-    ascii_kinds = np.frombuffer(raw.tobytes().translate(_kind_table()[:256].tobytes()), np.uint8)
+    ascii_kinds = np.frombuffer(raw.tobytes().translate(_kind_table(256).tobytes()), np.uint8)
     if not (raw & 0x80).any():
         return ascii_kinds
     starts = (raw & 0xC0) != 0x80
     points = np.frombuffer(raw.tobytes().decode().encode("utf-32-le"), dtype=np.uint32)
-    return np.repeat(_kind_table()[points], np.diff(np.append(np.flatnonzero(starts), len(raw))))
+    return np.repeat(
+        _kind_table(sys.maxunicode + 1)[points],
+        np.diff(np.append(np.flatnonzero(starts), len(raw))),
+    )
 
 
 @functools.cache
-def _kind_table() -> npt.NDArray[np.uint8]:
-    r"""The kind of every code point by Python's `\w` and `\s`, as NLTK's rule reads them."""
-    every = "".join(
-        chr(point) if not 0xD800 <= point < 0xE000 else "\ue000"
-        for point in range(sys.maxunicode + 1)
-    )
-    table = np.full(len(every), _OTHER, dtype=np.uint8)
-    for kind, pattern in ((_WORD, r"\w+"), (_SPACE, r"\s+")):
-        for match in re.finditer(pattern, every):
-            table[match.start() : match.end()] = kind
-    return table
+def _kind_table(points: int) -> npt.NDArray[np.uint8]:
+    r"""The kind of the first code points by Unicode's `\w` and `\s`, as NLTK reads them."""
+    letters = pl.Series([chr(p) if not 0xD800 <= p < 0xE000 else "\ue000" for p in range(points)])
+    word, space = (letters.str.contains(rf"^{kind}$").to_numpy() for kind in (r"\w", r"\s"))
+    return np.where(word, _WORD, np.where(space, _SPACE, _OTHER)).astype(np.uint8)
 
 
 def _bytes(

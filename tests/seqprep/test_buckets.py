@@ -1,0 +1,66 @@
+"""Bucket limits: as good as the best of all choices."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqprep.buckets import (
+    MAX_BINS,
+    best_limits,
+    bin_lengths,
+    bucket_of,
+    padded_steps,
+    padding_share,
+)
+
+LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=25)
+
+
+@given(LENGTHS, st.integers(1, 5))
+def test_no_choice_of_limits_pads_less(lengths: list[int], count: int) -> None:
+    """The boundaries would waste steps that another choice saves."""
+    rows = np.array(lengths)
+    limits = best_limits(*bin_lengths(rows), count=count)
+    assert len(limits) <= count
+    distinct = sorted(set(lengths))
+    best = min(
+        padded_steps(rows, (*inner, distinct[-1]))
+        for size in range(min(count, len(distinct)))
+        for inner in combinations(distinct[:-1], size)
+    )
+    assert padded_steps(rows, limits) == best
+
+
+@given(LENGTHS, st.integers(1, 5))
+def test_every_training_row_fits_its_bucket(lengths: list[int], count: int) -> None:
+    """A row would be longer than the limit that its batch is padded to."""
+    rows = np.array(lengths)
+    buckets = bucket_of(rows, best_limits(*bin_lengths(rows), count=count))
+    assert (rows <= buckets).all()
+
+
+def test_longer_rows_go_to_the_bucket_without_limit() -> None:
+    """A test record longer than all of training would be cut or dropped."""
+    assert bucket_of(np.array([10, 11]), (5, 10)).tolist() == [10, 0]
+    assert padded_steps(np.array([10, 11, 13]), (5, 10)) == 10 + 13 + 13
+
+
+def test_many_lengths_are_binned() -> None:
+    """A million distinct lengths would make the programme take hours."""
+    lengths = np.arange(1, 100_001)
+    edges, rows = bin_lengths(lengths)
+    assert len(edges) <= MAX_BINS
+    assert int(rows.sum()) == len(lengths)
+    assert edges[-1] == 100_000
+    limits = best_limits(edges[::40], np.add.reduceat(rows, np.arange(0, len(rows), 40)), count=4)
+    assert np.diff([0, *limits]).std() < 5_000  # equal parts of a uniform spread
+
+
+def test_shares_count_padding_only() -> None:
+    """The share would be of real steps, or negative for no rows."""
+    assert padding_share(np.array([2, 4]), 8) == 0.25
+    assert padding_share(np.array([], dtype=np.int64), 0) == 0.0

@@ -1,0 +1,45 @@
+"""Scaling of signals: fitted once, merged exactly, per channel."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqprep.ragged import Ragged
+from seqprep.scaling import Moments, Scaler, scale_records
+
+
+@given(st.integers(1, 60), st.integers(1, 59), st.integers(0, 9))
+def test_merged_moments_equal_those_of_all(steps: int, cut: int, seed: int) -> None:
+    """The scaler would depend on how the data were cut into chunks."""
+    values = np.random.default_rng(seed).normal(50, 3, (steps, 2)).astype(np.float32)
+    whole = Moments.of(values)
+    parts = Moments.of(values[:cut]).merge(Moments.of(values[cut:]))
+    assert parts.count == whole.count
+    np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-12)
+    np.testing.assert_allclose(parts.squares, whole.squares, rtol=1e-9, atol=1e-9)
+
+
+def test_channels_are_scaled_apart() -> None:
+    """A loud channel would drown a quiet one."""
+    values = np.array([[0, 1000], [2, 3000]], dtype=np.float32)
+    scaled = Scaler.of(Moments.of(values)).apply(Ragged(values, np.array([0, 2]))).values
+    assert scaled.tolist() == [[-1, -1], [1, 1]]
+    assert scaled.dtype == np.float32
+
+
+def test_a_channel_that_never_changes_stays_finite() -> None:
+    """A constant channel would become NaN."""
+    values = np.full((3, 1), 7, dtype=np.float32)
+    rows = Ragged(values, np.array([0, 3]))
+    assert Scaler.of(Moments.of(values)).apply(rows).values.tolist() == [[0], [0], [0]]
+    assert scale_records(rows).values.tolist() == [[0], [0], [0]]
+
+
+def test_amplitude_survives_unless_records_are_scaled() -> None:
+    """Per-record scaling destroys amplitude, which in EEG is information."""
+    rows = Ragged(np.array([[1], [-1], [9], [-9]], dtype=np.float32), np.array([0, 2, 2, 4]))
+    scaled = Scaler.of(Moments.of(rows.values)).apply(rows).values.ravel()
+    assert scaled[2] == 9 * scaled[0]
+    assert scale_records(rows).values.ravel().tolist() == [1, -1, 1, -1]
