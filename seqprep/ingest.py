@@ -368,7 +368,8 @@ def read_records(
 
 def _files_of(source: Source, paths: Sequence[Path]) -> list[SourceFile]:
     """The files to predict, named relative to the folder that holds all of them."""
-    folder = Path(os.path.commonpath([path.absolute().parent for path in paths]))
+    roots = [path.absolute() if path.is_dir() else path.absolute().parent for path in paths]
+    folder = Path(os.path.commonpath(roots))
     found: dict[str, SourceFile] = {}
     for path in paths:
         given = replace(source, path=str(path.absolute()), nltk=None, target=None, task="classify")

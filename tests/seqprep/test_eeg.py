@@ -50,7 +50,7 @@ def steps(tmp_path: Path, content: bytes | str, **keys: object) -> list[list[flo
         "\ufeffFz,Cz\n1.5,2\n-3,4e1\n",
         "\n\nFz,Cz\n1.5,2\n-3,4e1\n",
         "@RELATION x\n\n@ATTRIBUTE Fz NUMERIC\n@attribute 'Cz' real\n\n@DATA\n1.5,2\n-3,4e1",
-        "% note\n@relation x\n@attribute Fz real\n@attribute Cz real\n@data\n% c\n1.5,2\n%d\n-3,4e1",
+        "% n\n@relation x\n@attribute Fz real\n@attribute Cz real\n@data\n% c\n1.5,2\n%d\n-3,4e1",
     ],
 )
 def test_every_layout_gives_the_same_numbers(tmp_path: Path, content: str) -> None:

@@ -274,7 +274,7 @@ def test_tables_give_values_by_name_id_or_path(tmp_path: Path) -> None:
     assert reader.find(SourceFile(path="a.fa"), name="r1", id_="a.fa#0") == "A"
     assert reader.find(SourceFile(path="a.fa"), name="r2", id_="a.fa#1") == "B"
     assert reader.find(SourceFile(path="b.fa"), name="r3", id_="b.fa#0") == "C"
-    with pytest.raises(FieldError, match="'r9' is not in column 'id' of ids.tsv"):
+    with pytest.raises(FieldError, match=r"'r9' is not in column 'id' of ids\.tsv"):
         reader.find(SourceFile(path="c.fa"), name="r9", id_="c.fa#0")
 
 

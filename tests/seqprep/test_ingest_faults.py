@@ -1,0 +1,100 @@
+"""An ingest that dies at any write, rename or commit leaves the old version, or the new one, whole."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqprep.ingest import ingest
+from seqprep.recipe import Source
+from seqprep.table import Table
+from tests.conftest import ROOT
+from tests.sources import stored_rows, write_files
+
+HARNESS = """
+import os, sys
+from pathlib import Path
+import seqprep.table as table
+from seqprep.ingest import ingest
+from seqprep.recipe import Source
+root, count = Path(sys.argv[1]), int(sys.argv[2])
+seen, stop = 0, -1
+
+def watched(call):
+    def run(*args, **keys):
+        global seen
+        for after in (False, True):
+            result = call(*args, **keys) if after else None
+            if seen == stop:
+                os._exit(9)
+            seen += 1
+        return result
+    return run
+
+os.replace, os.fsync = watched(os.replace), watched(os.fsync)
+table.create_table_with_add_actions = watched(table.create_table_with_add_actions)
+write = table.DeltaTable.create_write_transaction
+table.DeltaTable.create_write_transaction = watched(write)
+source = Source(domain="text", path=str(root / "in"))
+for stop in range(count):
+    # A fork for each point: starting Python anew for each would take a second.
+    child = os.fork()
+    if child == 0:
+        ingest(source, dataset="d", store=root / f"store{stop}")
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+POINTS = 24
+"""More than there are: two for each fsync, rename and commit of the second ingest."""
+OLD = {"neg/a.txt": "bad", "neg/b.txt": "worse", "pos/a.txt": "good"}
+NEW = {"neg/b.txt": "dreadful", "pos/b.txt": "best"}
+
+
+def rows(store: Path) -> list[dict[str, Any]] | None:
+    """What a reader sees; None if there is no version yet."""
+    table = Table(store / "d" / "sequences")
+    if table.version() is None:
+        return None
+    table.verify()
+    return stored_rows(store, "d")
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first ingest", "second ingest"])
+def test_dying_anywhere_leaves_a_whole_version_and_a_rerun_mends_it(
+    tmp_path: Path, first: bool
+) -> None:
+    """Otherwise a power cut could leave half a dataset that looks like a whole one."""
+    source = Source(domain="text", path=str(tmp_path / "in"))
+    write_files(tmp_path / "in", OLD)
+    for point in range(POINTS) if not first else ():
+        if point == 0:
+            ingest(source, dataset="d", store=tmp_path / "store0")
+        else:
+            shutil.copytree(tmp_path / "store0", tmp_path / f"store{point}")
+    old = None if first else rows(tmp_path / "store0")
+    write_files(tmp_path / "in", NEW)
+    ingest(source, dataset="d", store=tmp_path / "whole")
+    new = rows(tmp_path / "whole")
+    done = subprocess.run(
+        [sys.executable, "-c", HARNESS, str(tmp_path), str(POINTS)],
+        check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    codes = [int(code) for code in done.stdout.split()]
+    assert codes.count(9) >= 10
+    assert codes == [9] * codes.count(9) + [0] * codes.count(0), done.stderr
+    found = []
+    for point in range(POINTS):
+        found.append(rows(tmp_path / f"store{point}"))
+        assert found[-1] in (old, new), f"point {point}"
+        ingest(source, dataset="d", store=tmp_path / f"store{point}")
+        assert rows(tmp_path / f"store{point}") == new, f"point {point}"
+    assert found[0] == old
+    assert found[-1] == new
