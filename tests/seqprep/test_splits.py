@@ -1,0 +1,205 @@
+"""Which split a record is in, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqprep import splits
+from seqprep.errors import ConfigError
+from seqprep.ragged import row_keys
+from seqprep.recipe import Split
+from seqprep.schema import SPLITS
+from seqprep.splits import LEFT_OUT, TEST, TRAIN, VALIDATION
+
+GOLDEN = [int(code) for code in "010000000000000000100022"]
+GROUPS = st.lists(st.text(max_size=6), min_size=1, max_size=20, unique=True)
+
+
+def table(groups: list[str], **columns: list[Any]) -> pa.Table:
+    ids = [f"a/f{n}.txt#0" for n in range(len(groups))]
+    every: dict[str, list[Any]] = {
+        "id": ids,
+        "name": [f"n{n}" for n in range(len(groups))],
+        "group": groups,
+        "source": [id_.partition("#")[0] for id_ in ids],
+        "header": [None] * len(groups),
+        "attributes": [None] * len(groups),
+        **columns,
+    }
+    return pa.table({key: pa.array(value, pa.string()) for key, value in every.items()})
+
+
+def assigned(split: Split, rows: pa.Table, base: Path = Path(".")) -> list[int]:
+    return splits.assign(split, rows, base=base).tolist()
+
+
+@given(GROUPS, GROUPS, st.integers(0, 3))
+def test_new_data_never_moves_a_group(old: list[str], new: list[str], seed: int) -> None:
+    """A record of yesterday's test would train tomorrow's model."""
+    split = Split(seed=seed)
+    before = dict(zip(old, assigned(split, table(old)), strict=True))
+    every = list(dict.fromkeys([*new, *old]))
+    after = dict(zip(every, assigned(split, table(every)), strict=True))
+    assert all(after[group] == place for group, place in before.items())
+
+
+def test_where_groups_fall_is_fixed_for_ever() -> None:
+    """A new version of this code would move every group; these places must not change."""
+    found = assigned(Split(), table([f"g{n}" for n in range(24)]))
+    assert found == GOLDEN
+
+
+def test_shares_are_about_right() -> None:
+    """A share would be taken of something else than groups."""
+    found = np.array(assigned(Split(), table([f"g{n}" for n in range(4000)])))
+    shares = [(found == code).mean() for code in (TRAIN, VALIDATION, TEST)]
+    np.testing.assert_allclose(shares, [0.8, 0.1, 0.1], atol=0.02)
+
+
+def test_records_of_a_group_stay_together() -> None:
+    """Windows of one subject would be on both sides of a split (mistake 9)."""
+    groups = [f"s{n % 5}" for n in range(50)]
+    for split in (Split(), Split(by="folds", count=3), Split(by="folds", of="group")):
+        codes = splits.assign(split, table(groups), base=Path("."))
+        assert splits.check_groups(codes, row_keys(pa.array(groups))) is None
+
+
+def test_path_values_come_from_the_pattern() -> None:
+    """`cv9..` would train although it is listed for testing."""
+    rows = table(["a", "b", "c"], source=["pos/cv1.txt", "pos/cv8.txt", "neg/cv9.txt"])
+    split = Split(by="path", pattern=r"cv(\d)", validation=("8",), test=("9",))
+    assert assigned(split, rows) == [TRAIN, VALIDATION, TEST]
+
+
+def test_path_values_without_pattern_are_folders_or_files() -> None:
+    """`test` would also take the folder `tests`, or miss the files under it."""
+    rows = table(["a", "b", "c", "d"], source=["test/a.txt", "tests/a.txt", "x.txt", "dev/y/z.txt"])
+    split = Split(by="path", validation=("dev",), test=("test", "x.txt"))
+    assert assigned(split, rows) == [TEST, TRAIN, TEST, VALIDATION]
+
+
+def test_columns_and_headers_decide() -> None:
+    """The dataset's own split would be ignored."""
+    attributes = [json.dumps({"a b": value}) for value in ("t", "d", "x")]
+    rows = table(["a", "b", "c"], attributes=attributes, header=["r chr1", "r chr2", "r chr3"])
+    by_column = Split(by="column", column="a b", train=("t",), validation=("d",), test=("e",))
+    assert assigned(by_column, rows) == [TRAIN, VALIDATION, LEFT_OUT]
+    by_header = Split(by="header", pattern="chr(.)", validation=("2",), test=("3",))
+    assert assigned(by_header, rows) == [TRAIN, VALIDATION, TEST]
+
+
+def test_a_table_finds_records_by_name_id_or_path(tmp_path: Path) -> None:
+    """A list of ids made for the dataset would match nothing."""
+    listed = "who;x\n".replace(";", ",") + "n0,train\na/f1.txt#0,dev\na/f2.txt,test\n"
+    (tmp_path / "splits.csv").write_text(listed)
+    split = Split(
+        by="table", table="splits.csv", key="who", column="x", validation=("dev",), test=("test",)
+    )
+    assert assigned(split, table(["a", "b", "c"]), tmp_path) == [TRAIN, VALIDATION, TEST]
+    with pytest.raises(ConfigError, match="no column 'z'; it has who, x"):
+        assigned(
+            Split(by="table", table="splits.csv", key="who", column="z", test=("t",)),
+            table(["a"]),
+            tmp_path,
+        )
+
+
+def test_a_missing_column_says_how_to_keep_it() -> None:
+    """All records would silently train."""
+    with pytest.raises(ConfigError, match=r"source.keep: \[fold\]"):
+        assigned(Split(by="column", column="fold", test=("1",)), table(["a", "b"]))
+
+
+def test_folds_test_every_group_once() -> None:
+    """A group would be tested twice, or never, over all folds."""
+    groups = [f"g{n}" for n in range(40)]
+    tested = [
+        {g for g, code in zip(groups, codes, strict=True) if code == TEST}
+        for codes in (
+            assigned(Split(by="folds", count=4, fold=fold), table(groups)) for fold in range(4)
+        )
+    ]
+    assert sorted(group for fold in tested for group in fold) == sorted(groups)
+
+
+def test_one_group_is_left_out_by_name() -> None:
+    """Leaving subject b out would leave out another, or a part."""
+    groups = ["b", "a", "c", "b"]
+    keys = row_keys(pa.array(groups))
+    split = Split(by="folds", of="group", fold=1, validation=0.0)
+    codes = splits.assign(split, table(groups), base=Path("."))
+    found = splits.leave_out(split, codes, keys, ["a", "b", "c"])
+    assert found.tolist() == [TEST, TRAIN, TRAIN, TEST]
+    with pytest.raises(
+        ConfigError, match=r"in 0..2: there are 3 groups \(a, b, c\), got 5"
+    ):
+        splits.leave_out(Split(by="folds", of="group", fold=5), codes, keys, ["a", "b", "c"])
+
+
+def test_validation_not_named_is_hashed_from_training_groups() -> None:
+    """Test rows would choose the epoch, or the choice change with the test list."""
+    groups = [f"g{n}" for n in range(400)]
+    sources = [f"{n % 10}.txt" for n in range(400)]
+    split = Split(by="path", pattern=r"(\d)", test=("9",))
+    codes = np.array(assigned(split, table(groups, source=sources)))
+    assert ((codes == TEST) == (np.arange(400) % 10 == 9)).all()
+    assert 15 < (codes == VALIDATION).sum() < 65
+
+
+@pytest.mark.parametrize(
+    ("split", "groups", "message"),
+    [
+        (Split(), ["a"], "there are 1 groups .*name a `source.group`"),
+        (Split(), ["a", "b", "c", "d"], "there are 4 groups .*by: folds, of: group, fold: 0"),
+        (Split(by="path", test=("x",)), ["a", "b"], "leaves test without rows|leaves validation"),
+    ],
+)
+def test_an_empty_split_is_refused_with_a_remedy(
+    split: Split, groups: list[str], message: str
+) -> None:
+    """A score over no rows would be reported, or a traceback shown."""
+    rows = table(groups)
+    codes = splits.assign(split, rows, base=Path("."))
+    with pytest.raises(ConfigError, match=message):
+        splits.check_filled(split, codes, row_keys(rows["group"]), task="classify")
+
+
+def test_the_share_that_is_advised_works() -> None:
+    """The remedy in the message would be refused in its turn."""
+    groups = ["a", "b", "c", "d"]
+    rows, keys = table(groups), row_keys(pa.array(groups))
+    split = Split(by="folds", of="group", fold=0, validation=0.01)
+    codes = splits.leave_out(split, splits.assign(split, rows, base=Path(".")), keys, groups)
+    with pytest.raises(ConfigError, match=r"validation: 0\.\d\d") as caught:
+        splits.check_filled(split, codes, keys, task="classify")
+    share = float(str(caught.value).partition("validation: ")[2][:4])
+    split = Split(by="folds", of="group", fold=0, validation=share)
+    codes = splits.leave_out(split, splits.assign(split, rows, base=Path(".")), keys, groups)
+    splits.check_filled(split, codes, keys, task="classify")
+
+
+@given(
+    st.lists(st.integers(0, 300), min_size=1, max_size=5),
+    st.sampled_from([(0.8, 0.1, 0.1), (0.5, 0.0, 0.5), (0.34, 0.33, 0.33)]),
+    st.integers(0, 20),
+)
+def test_time_cuts_in_order_with_gaps(
+    lengths: list[int], shares: tuple[float, float, float], gap: int
+) -> None:
+    """The future would train on what tests it, or a gap be missing."""
+    split = Split(by="time", gap=gap, **dict(zip(SPLITS, shares, strict=True)))
+    starts, sizes = splits.time_spans(np.array(lengths), split)
+    for row, length in enumerate(lengths):
+        spans = [(a, a + n) for a, n in zip(starts[row], sizes[row], strict=True) if n]
+        for (_, end), (start, _) in pairwise(spans):
+            assert start - end >= gap
+        assert all(0 <= start < end <= length for start, end in spans)
