@@ -28,6 +28,8 @@ SMALL_VOCABULARY = 300
 """Ids up to which order tells more than presence: bases, short k-mers, characters."""
 MOST_GRAMS = 2**17
 LENGTH_BINS = 20
+SLICE_STEPS = 2**22
+"""Steps counted at once; their grams take some hundred bytes each."""
 
 
 class Baseline(Protocol):
@@ -62,10 +64,9 @@ def score_all(
     found: dict[str, dict[str, metrics.Scores]] = {}
     for split in splits:
         if len(sources[split]):
-            held = list(sources[split].examples())
             found[split] = {
-                name: metrics.score(facts.task, _outputs(baseline, held))
-                for name, baseline in fitted.items()
+                name: metrics.score(facts.task, answered)
+                for name, answered in _outputs(fitted, sources[split]).items()
             }
     return found
 
@@ -88,11 +89,20 @@ def baselines_for(facts: Facts) -> dict[str, Baseline]:
     return found
 
 
-def _plain_rows(source: BatchSource) -> Iterator[Examples]:
-    """Training rows as they are: without augmented views."""
+def _slices(source: BatchSource) -> Iterator[Examples]:
+    """All rows in stored order, few enough at a time that grams of them fit the memory."""
     for examples in source.examples():
+        part = examples.inputs.offsets[:-1] // SLICE_STEPS
+        for rows in np.split(np.arange(len(examples)), np.flatnonzero(np.diff(part)) + 1):
+            if len(rows):
+                yield examples if len(rows) == len(examples) else _take(examples, rows)
+
+
+def _plain_rows(source: BatchSource) -> Iterator[Examples]:
+    """Training rows as they are, without augmented views if there is a plain one."""
+    for examples in _slices(source):
         plain = np.flatnonzero(examples.views == 0)
-        yield examples if len(plain) == len(examples) or not len(plain) else _take(examples, plain)
+        yield examples if len(plain) in (0, len(examples)) else _take(examples, plain)
 
 
 def _take(examples: Examples, rows: Array) -> Examples:
@@ -110,26 +120,32 @@ def _take(examples: Examples, rows: Array) -> Examples:
     )
 
 
-def _outputs(baseline: Baseline, held: Sequence[Examples]) -> outputs.Outputs:
-    """Pooled answers of a baseline beside the truth."""
-
-    def joined(parts: Sequence[Any]) -> Any:
-        if not isinstance(parts[0], Ragged):
-            return np.concatenate(parts)
-        lengths = np.concatenate([part.lengths for part in parts])
-        values = np.concatenate([part.values for part in parts])
-        return Ragged(values, ragged.to_offsets(lengths))
-
-    truth = [next(t for t in (e.labels, e.targets, e.target_tokens) if t is not None) for e in held]
-    return outputs.pool(
-        outputs.Outputs(
-            ids=pa.concat_arrays([examples.ids for examples in held]),
-            windows=np.ones(sum(len(examples) for examples in held), np.int32),
-            answers=joined([baseline.answers(examples) for examples in held]),
-            truth=joined(truth),
-            loss=None,
-        )
+def _outputs(fitted: dict[str, Baseline], source: BatchSource) -> dict[str, outputs.Outputs]:
+    """Pooled answers of every baseline beside the truth, in one reading of the rows."""
+    ids: list[pa.Array] = []
+    truth: list[Any] = []
+    answers: dict[str, list[Any]] = {name: [] for name in fitted}
+    for examples in _slices(source):
+        ids.append(examples.ids)
+        carried = (examples.labels, examples.targets, examples.target_tokens)
+        truth.append(next(item for item in carried if item is not None))
+        for name, baseline in fitted.items():
+            answers[name].append(baseline.answers(examples))
+    every = outputs.Outputs(
+        ids=pa.concat_arrays(ids),
+        windows=np.ones(len(source), np.int32),
+        answers=np.zeros(0),
+        truth=_joined(truth),
+        loss=None,
     )
+    return {
+        name: outputs.pool(replace(every, answers=_joined(parts)))
+        for name, parts in answers.items()
+    }
+
+
+def _joined(parts: list[Any]) -> Any:
+    return ragged.concat(parts) if isinstance(parts[0], Ragged) else np.concatenate(parts)
 
 
 def _labels(examples: Examples) -> Array:

@@ -18,6 +18,9 @@ from models.config import Conv, JobError, Model
 from models.shape import Shape, TensorBatch, step_mask
 from seqprep.schema import PAD
 
+EMBEDDING_SCALE = 0.1
+"""Standard deviation of fresh embeddings; 1, PyTorch's own, learns rare tokens by heart."""
+
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
     "gelu": functional.gelu,
@@ -42,6 +45,8 @@ class Front(nn.Module):
             features = shape.vocab_size if self.one_hot else config.embedding
             if not self.one_hot:
                 self.embedding = nn.Embedding(shape.vocab_size, features, padding_idx=PAD)
+                # small, so that rare tokens start near silence instead of as loud noise
+                self.embedding.weight.data.mul_(EMBEDDING_SCALE)
         elif self.one_hot:
             raise JobError("train.model.input: one_hot needs tokens; these sequences are values")
         self.dropout = nn.Dropout(config.input_dropout)
