@@ -160,6 +160,8 @@ class RecordBuilder:
         self._schema = sequences_schema(source.domain, source.task)
         self._content = CONTENT_COLUMN[source.domain]
         self._columns: dict[str, list[object]] = {name: [] for name in self._schema.names}
+        self._parts: list[pa.RecordBatch] = []
+        self._part_rows = 0
         self._rejections: list[Rejection] = []
         self._oddities: Counter[tuple[str, str]] = Counter()
         self._bytes = 0
@@ -169,7 +171,7 @@ class RecordBuilder:
         """Whether a batch should be taken now."""
         return (
             self._bytes >= BATCH_BYTES
-            or len(self._columns["id"]) >= BATCH_ROWS
+            or len(self._columns["id"]) + self._part_rows >= BATCH_ROWS
             or len(self._rejections) >= BATCH_ROWS
         )
 
@@ -279,15 +281,31 @@ class RecordBuilder:
                 raise _FieldRejectionError("no_group", str(error)) from error
         return label, group
 
+    def extend(self, rows: pa.RecordBatch) -> None:
+        """Add many accepted records at once, in the schema of `sequences`."""
+        self._close_part()
+        self._parts.append(rows)
+        self._part_rows += rows.num_rows
+        self._bytes += rows.nbytes
+
+    def _close_part(self) -> None:
+        if self._columns["id"]:
+            arrays = [
+                self._array(name, self._schema.field(name).type) for name in self._schema.names
+            ]
+            self._parts.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+            self._part_rows += len(self._columns["id"])
+            self._columns = {name: [] for name in self._schema.names}
+
     def take(self) -> Batch:
         """All that was collected, as one batch; the builder starts anew."""
-        arrays = [self._array(name, self._schema.field(name).type) for name in self._schema.names]
+        self._close_part()
         batch = Batch(
-            rows=pa.RecordBatch.from_arrays(arrays, schema=self._schema),
+            rows=pa.concat_batches(self._parts) if self._parts else _no_rows(self._schema),
             rejections=tuple(self._rejections),
             oddities=dict(self._oddities),
         )
-        self._columns = {name: [] for name in self._schema.names}
+        self._parts, self._part_rows = [], 0
         self._rejections, self._oddities, self._bytes = [], Counter(), 0
         return batch
 
@@ -298,6 +316,10 @@ class RecordBuilder:
         if name == self._content:
             return pa.array(column, pa.binary()).view(pa.string())
         return pa.array(column, kind)
+
+
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in schema.types], schema=schema)
 
 
 def list_array(rows: Sequence[object], kind: pa.DataType) -> pa.Array:

@@ -15,9 +15,20 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 from seqprep.domains.corpora import list_corpus
-from seqprep.domains.text_tables import TABLE_INCLUDE, Row, read_table
-from seqprep.errors import NotBuiltError
+from seqprep.domains.json_lines import read_json_lines
+from seqprep.domains.text_tables import (
+    DELIMITERS,
+    JSON_SUFFIXES,
+    TABLE_INCLUDE,
+    Columns,
+    Row,
+    read_csv,
+    read_parquet,
+)
+from seqprep.errors import InputError, NotBuiltError
 from seqprep.expand import Notice, decode, read_bytes
 from seqprep.files import SourceFile, list_files
 from seqprep.recipe import Source
@@ -37,14 +48,41 @@ def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
     builder = RecordBuilder(context)
     for file in files:
         rows = _document if context.source.text_column is None else read_table
-        number = -1
-        for number, row in enumerate(rows(file, context, builder.notice(file))):
-            _add(file, number, row, context, builder)
+        number = 0
+        for row in rows(file, context, builder.notice(file)):
+            if isinstance(row, pa.RecordBatch):
+                builder.extend(row)
+                number += row.num_rows
+            else:
+                _add(file, number, row, context, builder)
+                number += 1
             if builder.full:
                 yield builder.take()
-        if number < 0:
+        if number == 0:
             builder.reject(file, "empty", "the table holds no rows", record=None, line=None)
     yield builder.take()
+
+
+def read_table(
+    file: SourceFile, context: Context, notice: Notice
+) -> Iterator[Row | pa.RecordBatch]:
+    """The rows of a table, in order.
+
+    Raises:
+        InputError: if a column is missing, or the file is no table of its kind.
+    """
+    columns = Columns.of(context)
+    if file.suffix == ".parquet":
+        return read_parquet(file, columns)
+    if file.suffix in JSON_SUFFIXES:
+        return read_json_lines(file, columns, context, notice)
+    if file.suffix in DELIMITERS:
+        return read_csv(file, columns, context, notice)
+    raise InputError(
+        f"source.text_column needs a table, and {file.suffix or 'no suffix'!r} is none of "
+        f"{', '.join([*DELIMITERS, *JSON_SUFFIXES, '.parquet'])}",
+        file=file.path,
+    )
 
 
 def _document(file: SourceFile, context: Context, notice: Notice) -> Iterator[Row]:

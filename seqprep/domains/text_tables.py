@@ -1,7 +1,7 @@
-"""Tables with a column of documents: CSV, TSV, JSON lines and Parquet, read in bounded blocks.
+"""Tables with a column of documents: CSV, TSV and Parquet, read in bounded blocks.
 
-CSV and TSV have a header line unless every column is asked for by its position. Blank lines of JSON
-lines files are no records. Numbers and truth values become text as JSON writes them.
+CSV and TSV have a header line unless every column is asked for by its position. Numbers and truth
+values of Parquet columns become text as JSON writes them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqprep.errors import InputError
-from seqprep.expand import MAGIC, Notice, SourceStream, decode, stream_encoding
+from seqprep.expand import MAGIC, Notice, SourceStream, stream_encoding
 from seqprep.files import SourceFile
 from seqprep.records import Context
 
@@ -90,29 +90,12 @@ class Columns(NamedTuple):
         )
 
 
-def read_table(file: SourceFile, context: Context, notice: Notice) -> Iterator[Row]:
-    """The rows of a table, in order.
+def read_csv(file: SourceFile, columns: Columns, context: Context, notice: Notice) -> Iterator[Row]:
+    """The rows of a CSV or TSV file, in order.
 
     Raises:
-        InputError: if a column is missing, or the file is no table of its kind.
+        InputError: if a column is missing, a quote stays open, or the bytes are not text.
     """
-    columns = Columns.of(context)
-    if file.suffix == ".parquet":
-        return _read_parquet(file, columns)
-    if file.suffix in JSON_SUFFIXES:
-        return _read_json_lines(file, columns, context, notice)
-    if file.suffix in DELIMITERS:
-        return _read_csv(file, columns, context, notice)
-    raise InputError(
-        f"source.text_column needs a table, and {file.suffix or 'no suffix'!r} is none of "
-        f"{', '.join([*DELIMITERS, *JSON_SUFFIXES, '.parquet'])}",
-        file=file.path,
-    )
-
-
-def _read_csv(
-    file: SourceFile, columns: Columns, context: Context, notice: Notice
-) -> Iterator[Row]:
     cap = context.source.max_expanded_bytes
     encoding, fallback = stream_encoding(
         file, encoding=context.source.encoding, max_expanded_bytes=cap
@@ -187,53 +170,6 @@ def _places(
     return places
 
 
-def _read_json_lines(
-    file: SourceFile, columns: Columns, context: Context, notice: Notice
-) -> Iterator[Row]:
-    names = columns.all
-    if not all(isinstance(name, str) for name in names):
-        raise InputError(f"columns of JSON lines have names, got {names}", file=file.path)
-    source = context.source
-    stream = SourceStream(file, max_expanded_bytes=source.max_expanded_bytes)
-    with io.BufferedReader(stream, 2**20) as handle:
-        for line, data in enumerate(handle, start=1):
-            if line == 1:
-                data = data.removeprefix(b"\xef\xbb\xbf")
-            if data.isspace():
-                continue
-            yield _json_row(data, line, columns, source.encoding)
-        stream.tell_members(notice)
-
-
-def _json_row(data: bytes, line: int, columns: Columns, encoding: str) -> Row:
-    try:
-        text, fallback = decode(data, encoding=encoding)
-    except UnicodeError as error:
-        return Row(line=line, fault=("bad_encoding", f"the bytes are not {encoding}: {error}"))
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return Row(line=line, fault=("bad_json", str(error)))
-    if not isinstance(found, dict):
-        detail = f"the line holds a {type(found).__name__}, not an object"
-        return Row(line=line, fault=("bad_json", detail))
-    values: dict[str | int, str] = {}
-    for name in columns.all:
-        value = found.get(str(name))
-        values[name] = value if isinstance(value, str) else cell_text(value)
-        if not values[name].isascii() and _lone_surrogate(values[name]):
-            return Row(line=line, fault=("bad_json", f"{name!r} holds half a surrogate pair"))
-    return columns.row(values, line=line, fallback=fallback)
-
-
-def _lone_surrogate(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
 def cell_text(value: object) -> str:
     """What a cell that is no string says: nothing for null, else as JSON writes it.
 
@@ -243,7 +179,12 @@ def cell_text(value: object) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _read_parquet(file: SourceFile, columns: Columns) -> Iterator[Row]:
+def read_parquet(file: SourceFile, columns: Columns) -> Iterator[Row]:
+    """The rows of a Parquet file, in order.
+
+    Raises:
+        InputError: if it is none, or lacks a column.
+    """
     with file.open() as stream:
         if stream.read(2) == MAGIC:
             raise InputError("Parquet inside gzip is not read; expand it", file=file.path)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqprep.domains import json_lines
 from seqprep.errors import SeqprepError
 from seqprep.recipe import Field, Source, Target
 from tests.sources import read_source, write_files
@@ -136,6 +137,55 @@ def test_cells_come_back_as_they_were(rows: list[tuple[str, str]], suffix: str) 
         found, _ = read_source(text_source(Path(folder), text_column="t", label=Y))
     expected = [text.replace("\r\n", "\n").replace("\r", "\n") for text, _ in rows]
     assert [row["text"] for row in found] == expected
+
+
+LINE = st.one_of(
+    st.fixed_dictionaries(
+        {"t": st.one_of(st.text(max_size=6), st.none(), st.just("a\tb\n"), st.integers())},
+        optional={"y": st.one_of(st.sampled_from(["p", "q", ""]), st.integers(0, 2))},
+    ).map(json.dumps),
+    st.fixed_dictionaries({"t": st.just("plain"), "y": st.just("p")}).map(json.dumps),
+    st.sampled_from(["", "  ", "[1]", '{"t": "a"} {"t": "b"}', '{"t": "a", "t": "b", "y": "p"}']),
+    st.sampled_from(['{"t": "\\ud800", "y": "p"}', '{"t": "\\u0000", "y": "p"}', '{"t":', "nul"]),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(LINE, max_size=6), st.booleans(), st.sampled_from(["\n", "\r\n"]))
+def test_whole_blocks_give_what_single_lines_give(lines: list[str], final: bool, end: str) -> None:
+    """Otherwise the fast way would accept, count or number other records than the slow one."""
+    data = end.join(lines) + (end if final else "")
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        write_files(Path(folder), {"a.jsonl": data.encode("utf-8", "surrogatepass")})
+        source = text_source(Path(folder), text_column="t", label=Y)
+        fast, fast_seen = read_source(source)
+        patch.setattr(json_lines, "simple", lambda context: False)
+        slow, slow_seen = read_source(source)
+    assert fast == slow
+    assert fast_seen == slow_seen
+
+
+def test_plain_blocks_are_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the fast way could be lost without any other test noticing."""
+    write_files(tmp_path, {"a.jsonl": table_bytes("jsonl")})
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("read line by line")
+
+    monkeypatch.setattr(json_lines, "json_row", refuse)
+    rows, _ = read_source(text_source(tmp_path, text_column="t", label=Y))
+    assert [(row["text"], row["label"]) for row in rows] == ROWS
+
+
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_blocks_are_whole_lines(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a document across two blocks would be cut in two."""
+    monkeypatch.setattr(json_lines, "BLOCK_BYTES", size)
+    monkeypatch.setattr("seqprep.expand.BLOCK_BYTES", 11)
+    write_files(tmp_path, {"a.jsonl": table_bytes("jsonl") + b"\n" + table_bytes("jsonl")[:-1]})
+    rows, _ = read_source(text_source(tmp_path, text_column="t", label=Y))
+    assert [(row["text"], row["label"]) for row in rows] == ROWS * 2
+    assert [row["record"] for row in rows] == list(range(6))
 
 
 def test_columns_by_position_mean_no_header(tmp_path: Path) -> None:

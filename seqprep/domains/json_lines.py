@@ -1,0 +1,255 @@
+"""JSON lines: Arrow reads whole blocks where nothing is odd, Python line by line where it is.
+
+Both ways give the same rows; `read_block` says None where it is not sure. Blank lines are no
+records; numbers and truth values become text as JSON writes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+from seqprep.domains.text_tables import Columns, Row, cell_text
+from seqprep.errors import InputError
+from seqprep.expand import Notice, SourceStream, decode
+from seqprep.fields import FieldError, FieldReader
+from seqprep.files import SourceFile
+from seqprep.records import Context
+from seqprep.schema import sequences_schema
+
+BLOCK_BYTES = 4 * 2**20
+_ODD_BYTES = bytes({*range(32), 127} - set(b"\t\n"))
+_C1 = re.compile(rb"\xc2[\x80-\x9f]")
+MOST_LABELS = 10_000
+"""Labels that are looked at one by one; with more of them, so are the lines."""
+
+
+def read_json_lines(
+    file: SourceFile, columns: Columns, context: Context, notice: Notice
+) -> Iterator[Row | pa.RecordBatch]:
+    """The rows of a JSON lines file, in order, one by one or many at once.
+
+    Raises:
+        InputError: if columns were asked for by position, or the file cannot be expanded.
+    """
+    if not all(isinstance(name, str) for name in columns.all):
+        raise InputError(f"columns of JSON lines have names, got {columns.all}", file=file.path)
+    source = context.source
+    whole = simple(context)
+    record, line = 0, 1
+    with SourceStream(file, max_expanded_bytes=source.max_expanded_bytes) as stream:
+        for block in line_blocks(stream):
+            data = block.removeprefix(b"\xef\xbb\xbf") if line == 1 else block
+            rows = read_block(data, file, columns, context, first=record) if whole else None
+            if rows is not None:
+                yield rows
+                record += rows.num_rows
+            else:
+                for number, one in enumerate(data.split(b"\n"), start=line):
+                    if one and not one.isspace():
+                        yield json_row(one, number, columns, source.encoding)
+                        record += 1
+            line += data.count(b"\n")
+        stream.tell_members(notice)
+
+
+def line_blocks(stream: SourceStream) -> Iterator[bytes]:
+    """The content in blocks of whole lines; the last one may lack its line end."""
+    held: list[bytes] = []
+    size_bytes = 0
+    for block in stream.blocks():
+        size_bytes += len(block)
+        end = block.rfind(b"\n") + 1
+        if size_bytes < BLOCK_BYTES or not end:
+            held.append(block)
+            continue
+        yield b"".join([*held, block[:end]])
+        held, size_bytes = [block[end:]], len(block) - end
+    if size_bytes:
+        yield b"".join(held)
+
+
+def simple(context: Context) -> bool:
+    """Whether blocks can be read whole at all with these options."""
+    source = context.source
+    fields = [field for field in (context.label, context.group) if field is not None]
+    return (
+        source.encoding in ("auto", "utf-8")
+        and source.normalize == "none"
+        and source.task in ("classify", "translate")
+        and not source.keep
+        and all(field.per_file or field.column is not None for field in fields)
+    )
+
+
+def read_block(
+    block: bytes, file: SourceFile, columns: Columns, context: Context, *, first: int
+) -> pa.RecordBatch | None:
+    """The rows of a block, or None if a line of it must be looked at.
+
+    Args:
+        block: whole lines.
+        file: the source file.
+        columns: which columns are read.
+        context: as for a reader; `simple(context)` holds.
+        first: number of the first record.
+    """
+    found = _parse(block, columns)
+    if found is None:
+        return None
+    text = found.column(str(columns.text))
+    lengths = pc.utf8_length(text)
+    if pc.min(lengths).as_py() == 0 or pc.any(pc.utf8_is_space(text)).as_py() or _is_odd(text):
+        return None
+    ids = _joined(f"{file.path}#", pa.array(np.arange(first, first + len(text))))
+    cells = {key: found.column(str(column)) for key, column in columns.cells}
+    target = None if columns.target is None else found.column(str(columns.target))
+    if target is not None and pc.min(pc.utf8_length(target)).as_py() == 0:
+        return None
+    try:
+        label = _values(context.label, file, cells.get("label"), len(text))
+        group = (
+            ids
+            if context.group is None
+            else _values(context.group, file, cells.get("group"), len(text))
+        )
+    except FieldError:
+        return None
+    return _batch(
+        file,
+        context,
+        first=first,
+        text=text,
+        lengths=lengths,
+        ids=ids,
+        label=label,
+        group=group,
+        target=target,
+    )
+
+
+def _parse(block: bytes, columns: Columns) -> pa.RecordBatch | None:
+    """The columns as strings without nulls; None if anything else stands in them."""
+    schema = pa.schema([(str(name), pa.string()) for name in columns.all])
+    try:
+        block.decode()
+        table = pj.read_json(
+            pa.BufferReader(block),
+            read_options=pj.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            parse_options=pj.ParseOptions(
+                explicit_schema=schema, unexpected_field_behavior="ignore"
+            ),
+        )
+    except (UnicodeDecodeError, pa.ArrowException):
+        return None
+    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    if table.num_rows != lines or any(column.null_count for column in table.columns):
+        return None
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if len(batches) == 1 else None
+
+
+def _is_odd(text: pa.Array) -> bool:
+    """Whether there are control characters or carriage returns."""
+    data = _bytes_of(text)
+    if len(data.translate(None, _ODD_BYTES)) != len(data):
+        return True
+    return not data.isascii() and _C1.search(data) is not None
+
+
+def _bytes_of(text: pa.Array) -> bytes:
+    edges = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
+    return text.buffers()[2][int(edges[0]) : int(edges[-1])].to_pybytes()
+
+
+def _values(
+    reader: FieldReader | None, file: SourceFile, cells: pa.Array | None, count: int
+) -> pa.Array:
+    if reader is None:
+        return pa.nulls(count, pa.string())
+    if cells is None:
+        return pa.repeat(reader.find(file), count)
+    coded = cells.dictionary_encode()
+    if len(coded.dictionary) > MOST_LABELS:
+        raise FieldError("too many values")
+    found = [reader.find(file, cell=cell) for cell in coded.dictionary.to_pylist()]
+    return pa.array(found, pa.string()).take(coded.indices)
+
+
+def _joined(prefix: str, numbers: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(prefix, numbers.cast(pa.string()), "")
+
+
+def _batch(
+    file: SourceFile,
+    context: Context,
+    *,
+    first: int,
+    text: pa.Array,
+    lengths: pa.Array,
+    ids: pa.Array,
+    label: pa.Array,
+    group: pa.Array,
+    target: pa.Array | None,
+) -> pa.RecordBatch:
+    schema = sequences_schema(context.source.domain, context.source.task)
+    count = len(text)
+    columns = {
+        "id": ids,
+        "group": group,
+        "label": label,
+        "length": lengths.cast(pa.int32()),
+        "source": pa.repeat(file.path, count),
+        "record": pa.array(np.arange(first, first + count, dtype=np.int32)),
+        "content_hash": pa.array(_hashes(text), pa.binary()),
+        "text": text,
+    }
+    if target is not None:
+        columns["target_text"] = target
+    arrays = [columns.get(field.name, pa.nulls(count, field.type)) for field in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _hashes(text: pa.Array) -> list[bytes]:
+    edges = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
+    view, places = memoryview(text.buffers()[2]), edges.tolist()
+    sha256 = hashlib.sha256
+    return [sha256(view[start:stop]).digest() for start, stop in pairwise(places)]
+
+
+def json_row(data: bytes, line: int, columns: Columns, encoding: str) -> Row:
+    """The row on one line, or what is wrong with it."""
+    try:
+        text, fallback = decode(data, encoding=encoding)
+    except UnicodeError as error:
+        return Row(line=line, fault=("bad_encoding", f"the bytes are not {encoding}: {error}"))
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return Row(line=line, fault=("bad_json", str(error)))
+    if not isinstance(found, dict):
+        detail = f"the line holds a {type(found).__name__}, not an object"
+        return Row(line=line, fault=("bad_json", detail))
+    values: dict[str | int, str] = {}
+    for name in columns.all:
+        value = found.get(str(name))
+        values[name] = value if isinstance(value, str) else cell_text(value)
+        if not values[name].isascii() and _lone_surrogate(values[name]):
+            return Row(line=line, fault=("bad_json", f"{name!r} holds half a surrogate pair"))
+    return columns.row(values, line=line, fallback=fallback)
+
+
+def _lone_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
