@@ -9,18 +9,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from models import metrics, outputs
 from models.architectures.encoder_decoder import EncoderDecoder
 from models.config import JobError, Train
-from models.objectives import Objective
 from models.optimize import Clipped, clip, learning_rate, set_learning_rate
+from models.run import Hooks, Run, Stopped
 from models.shape import to_tensors
 from seqprep.batches import Batch, BatchSource, Plan
 from seqprep.errors import SeqprepError
@@ -35,86 +31,6 @@ _SELECTABLE: dict[Task, tuple[str, ...]] = {
     "regress_steps": ("loss", "rmse"),
     "translate": ("loss", "token_accuracy"),
 }
-
-
-class Stopped(Exception):  # noqa: N818
-    """The run was asked to stop, and its checkpoint is written."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Progress:
-    """Where a run stands; all of it goes into the checkpoint.
-
-    Args:
-        epoch: epochs done. batch: batches done of the next one. seen: batches in all.
-        updates: steps of the optimiser. skipped: batches that were not finite; bad_in_row: the
-            last ones of these.
-        best_score, best_epoch: of validation; waited: epochs since.
-        loss, weight: sums over the epoch so far. clipped: its clipped updates. epoch_seconds.
-        steps, computed: real and computed steps in all. seconds: of training and evaluation.
-        resumed: how often the run was taken up again.
-        history: one object an epoch.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    seen: int = 0
-    updates: int = 0
-    skipped: int = 0
-    bad_in_row: int = 0
-    best_score: float | None = None
-    best_epoch: int | None = None
-    waited: int = 0
-    loss: float = 0.0
-    weight: int = 0
-    clipped: int = 0
-    epoch_seconds: float = 0.0
-    steps: int = 0
-    computed: int = 0
-    train_seconds: float = 0.0
-    seconds: float = 0.0
-    resumed: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return asdict(self)
-
-
-@dataclass(kw_only=True, slots=True)
-class Run:
-    """A model in training.
-
-    Args:
-        model, optimizer: being changed. objective: with class weights and smoothing; plain: as
-            evaluation uses it. options: of the job. device: of the model.
-        majority: code of the most frequent training class, where there are classes.
-        progress: counters. best: weights of the best epoch, {} before it.
-    """
-
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    objective: Objective
-    plain: Objective
-    options: Train
-    device: torch.device
-    majority: int | None = None
-    progress: Progress = field(default_factory=Progress)
-    best: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Hooks:
-    """What the loop tells the outside.
-
-    Args:
-        log: takes an event's name and its fields. save: writes a checkpoint.
-        stopping: whether the run shall stop after this update.
-    """
-
-    log: Callable[[str, dict[str, Any]], None]
-    save: Callable[[], None]
-    stopping: Callable[[], bool]
 
 
 def check_selection(options: Train, task: Task) -> None:

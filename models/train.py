@@ -38,7 +38,7 @@ from models.config import JobError, Train, parse_bytes
 from models.device import choose_execution, prepare_torch, set_execution, set_precision
 from models.events import Events
 from models.job import Job, read_job, to_json
-from models.loop import Hooks, Progress, Run, Stopped, check_selection, fit, updates_total
+from models.loop import check_selection, fit, updates_total
 from models.objectives import (
     Moments,
     class_counts,
@@ -47,6 +47,7 @@ from models.objectives import (
     training_objective,
 )
 from models.optimize import build_optimizer
+from models.run import Hooks, Progress, Run, Stopped
 from models.shape import Shape, to_tensors
 from seqprep import __version__
 from seqprep.batches import BatchSettings, BatchSource
