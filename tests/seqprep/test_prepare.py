@@ -1,0 +1,481 @@
+"""From sequences to examples: what is stored, reused, and never leaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from seqprep import ragged
+from seqprep.errors import ConfigError, SeqprepError
+from seqprep.fitted import Fitted
+from seqprep.prepare import Prepared, apply_fitted, prepare
+from seqprep.recipe import Prepare, Split, Tokens
+from seqprep.schema import OOV
+from seqprep.snapshot import Snapshot, read_shard
+from seqprep.table import Table
+from tests.synthetic import documents, write_sequences
+
+RECIPE = Prepare(
+    steps=(
+        {"summarize": {"drop_top": 2, "min_count": 2}},
+        {"truncate": {"length": 20, "keep": "tail"}},
+        {"subsequences": {"pieces": 2, "piece": 4, "views": 2}},
+    ),
+    buckets=3,
+)
+BY_PATH = Split(by="path", pattern=r"f\d+([012])\.", validation=("1",), test=("2",))
+
+
+def prepared(store: Path, **changes: Any) -> Prepared:
+    options: dict[str, Any] = {
+        "dataset": "synthetic",
+        "store": store,
+        "domain": "text",
+        "task": "classify",
+        "split": Split(),
+        "recipe": RECIPE,
+        "workers": 1,
+        **changes,
+    }
+    return prepare(**options)
+
+
+def rows_of(done: Prepared, split: str | None = None) -> list[dict[str, Any]]:
+    """All rows in the order of the shards, with their split and bucket."""
+    snapshot = Snapshot.read(Path(done.snapshot))
+    snapshot.verify()
+    return [
+        {**row, "split": shard.split, "bucket": shard.bucket}
+        for shard in snapshot.shards
+        if split in (None, shard.split)
+        for row in read_shard(snapshot, shard).to_pylist()
+    ]
+
+
+def fitted_of(store: Path, done: Prepared) -> bytes:
+    table = Table(store / "synthetic" / f"examples-{done.recipe}")
+    return table.state.get(table.info(done.version).state["fitted"])
+
+
+def three_ways(rows: int) -> list[dict[str, Any]]:
+    """Documents whose file names end in 0, 1 or 2 for the three splits."""
+    return [
+        {**record, "source": f"f{n:04d}{n % 3}.txt"} for n, record in enumerate(documents(rows))
+    ]
+
+
+def test_every_record_is_stored_once_and_views_beside_it(tmp_path: Path) -> None:
+    """A record would be lost or doubled, or validation and test be augmented."""
+    write_sequences(tmp_path, documents(120))
+    done = prepared(tmp_path)
+    rows = rows_of(done)
+    assert len({(row["id"], row["view"], row["window"]) for row in rows}) == len(rows)
+    assert len({row["id"] for row in rows}) == 120
+    views: dict[str, set[int]] = {"train": {0, 1, 2}, "validation": {0}, "test": {0}}
+    for row in rows:
+        assert row["view"] in views[row["split"]]
+        assert row["length"] == len(row["tokens"]) <= 20
+        assert row["bucket"] == 0 or row["length"] <= row["bucket"]
+    assert done.rows == {split: sum(row["split"] == split for row in rows) for split in done.rows}
+
+
+def test_shards_hold_rows_in_a_seeded_random_order(tmp_path: Path) -> None:
+    """A shard would be sorted by class or source, so that batches see one class at a time."""
+    write_sequences(tmp_path, documents(200))
+    one_bucket = replace(RECIPE, steps=(), buckets=1)
+    first = [row["id"] for row in rows_of(prepared(tmp_path, recipe=one_bucket), "train")]
+    other = prepared(tmp_path, recipe=replace(one_bucket, seed=1))
+    second = [row["id"] for row in rows_of(other, "train")]
+    assert first != sorted(first)
+    assert sorted(first) == sorted(second) and first != second
+    labels = [int(id_[1:6]) % 2 for id_ in first]
+    changes = np.count_nonzero(np.diff(labels))
+    assert 0.3 < changes / len(labels) < 0.7
+
+
+def test_views_and_windows_of_a_record_follow_each_other(tmp_path: Path) -> None:
+    """Windows of one record would be out of order or in another shard."""
+    write_sequences(tmp_path, documents(60))
+    recipe = Prepare(steps=({"windows": {"length": 8, "stride": 4}},), buckets=2, shard_bytes=300)
+    done = prepared(tmp_path, recipe=recipe)
+    rows = rows_of(done)
+    snapshot = Snapshot.read(Path(done.snapshot))
+    assert len(snapshot.of("train")) > 3
+    places: dict[str, list[tuple[int, int]]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(row["id"], []).append((place, row["window"]))
+    for found in places.values():
+        assert [window for _, window in found] == list(range(len(found)))
+        assert found[-1][0] - found[0][0] == len(found) - 1
+    assert done.records["train"] < done.rows["train"]
+
+
+@pytest.mark.parametrize("limit", ["64MB", 1])
+def test_many_slots_give_the_rows_of_one(
+    tmp_path: Path, limit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory setting would change which rows there are or their order."""
+    write_sequences(tmp_path, documents(150))
+    whole = rows_of(prepared(tmp_path))
+    monkeypatch.setattr("seqprep.prepare._slots", lambda job, encoding: 7)
+    parts = rows_of(prepared(tmp_path, recipe=replace(RECIPE, memory="65MB", shard_bytes="64MB")))
+    assert [list(row.items())[:6] for row in parts] == [list(row.items())[:6] for row in whole]
+
+
+def test_workers_clock_and_hash_seed_change_nothing(tmp_path: Path) -> None:
+    """The same input would give other bytes on another machine or with more workers (S4)."""
+    write_sequences(tmp_path / "one", documents(80))
+    digests = set()
+    for number, workers in enumerate((1, 2, 3)):
+        store = tmp_path / f"copy{number}"
+        write_sequences(store, documents(80))
+        code = (
+            "import sys; from pathlib import Path; from tests.seqprep.test_prepare import prepared;"
+            "from seqprep.snapshot import Snapshot;"
+            f"done = prepared(Path(sys.argv[1]), workers={workers});"
+            "print(Snapshot.read(Path(done.snapshot)).sha256)"
+        )
+        environment = {
+            **os.environ,
+            "PYTHONHASHSEED": str(number),
+            "TZ": "Asia/Tokyo",
+            "LC_ALL": "C",
+        }
+        result = subprocess.run(
+            [sys.executable, "-c", code, str(store)],
+            env=environment,
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digests.add(result.stdout.split()[-1])
+    assert len(digests) == 1
+
+
+def test_done_work_is_reused_and_other_options_replace_it(tmp_path: Path) -> None:
+    """Every run would prepare again, or a changed option give the old rows."""
+    write_sequences(tmp_path, documents(90))
+    first = prepared(tmp_path)
+    again = prepared(tmp_path, workers=2)
+    assert again.reused and again.version == first.version and not first.reused
+    assert replace(again, reused=False, seconds=0.0) == replace(first, seconds=0.0)
+    other = prepared(tmp_path, recipe=replace(RECIPE, buckets=2))
+    assert not other.reused and other.version == first.version + 1
+    assert {row["bucket"] for row in rows_of(other)} <= {*other.buckets, 0}
+    Snapshot.read(Path(first.snapshot)).verify()  # the older version is still whole
+
+
+def test_a_lost_snapshot_is_written_again(tmp_path: Path) -> None:
+    """A crash between the commit and the snapshot would need a person (S8)."""
+    write_sequences(tmp_path, documents(90))
+    first = prepared(tmp_path)
+    before = Path(first.snapshot).read_bytes()
+    Path(first.snapshot).unlink()
+    assert prepared(tmp_path).reused
+    assert Path(first.snapshot).read_bytes() == before
+
+
+def test_nothing_is_left_in_the_datasets_folder(tmp_path: Path) -> None:
+    """Spilled chunks would fill the disk."""
+    write_sequences(tmp_path, documents(90))
+    prepared(tmp_path)
+    names = {path.name for path in (tmp_path / "synthetic").iterdir()}
+    assert names == {"sequences", "examples-default", "snapshots", "state"}
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_fitted_state_ignores_all_but_training_rows(tmp_path: Path) -> None:
+    """Words, ranks, limits or labels would be learnt from test rows (mistake 8)."""
+    honest = three_ways(120)
+    garbage = [
+        record if n % 3 == 0 else {**record, "text": f"zebra {n} " * (n % 90 + 1)}
+        for n, record in enumerate(honest)
+    ]
+    states = []
+    for number, records in enumerate((honest, garbage)):
+        store = tmp_path / str(number)
+        write_sequences(store, records)
+        done = prepared(store, split=BY_PATH)
+        states.append((fitted_of(store, done), [r["tokens"] for r in rows_of(done, "train")]))
+    assert states[0] == states[1]
+    assert b"zebra" not in states[1][0]
+
+
+def test_the_scaler_ignores_all_but_training_rows(tmp_path: Path) -> None:
+    """The mean and deviation of test recordings would leak into training."""
+    rng = np.random.default_rng(0)
+    signals = [
+        {
+            "values": rng.normal(5, 2, 2 * (20 + n)).astype(np.float32).tolist(),
+            "label": "ab"[n // 3 % 2],
+            "source": f"f{n:04d}{n % 3}.txt",
+        }
+        for n in range(60)
+    ]
+    loud = [
+        signal if n % 3 == 0 else {**signal, "values": [1e3 * v for v in signal["values"]]}
+        for n, signal in enumerate(signals)
+    ]
+    states = []
+    for number, records in enumerate((signals, loud)):
+        store = tmp_path / str(number)
+        write_sequences(store, records, domain="eeg", channels=["left", "right"])
+        done = prepared(store, domain="eeg", split=BY_PATH, recipe=Prepare())
+        states.append(fitted_of(store, done))
+        steps = np.concatenate([np.reshape(r["values"], (-1, 2)) for r in rows_of(done, "train")])
+        np.testing.assert_allclose(steps.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(steps.std(axis=0), 1, atol=1e-5)
+    assert states[0] == states[1]
+
+
+def test_copies_are_never_in_two_splits(tmp_path: Path) -> None:
+    """The test would hold records that training has seen."""
+    records = three_ways(90)
+    for n in range(0, 30):
+        records[n + 1]["text"], records[n + 1]["label"] = records[0]["text"], records[0]["label"]
+    for keep in ("one", "keep"):
+        write_sequences(tmp_path / keep, records)
+        recipe = replace(RECIPE, duplicates=keep)
+        done = prepared(tmp_path / keep, split=BY_PATH, recipe=recipe)
+        copies = {f"f{n:04d}{n % 3}.txt#0": n for n in range(31)}
+        found = [row for row in rows_of(done) if row["id"] in copies and row["view"] == 0]
+        assert {row["split"] for row in found} == {"train"}
+        assert len(found) == (1 if keep == "one" else 11)
+        assert done.duplicates == 31 - len(found)
+
+
+def test_copies_with_other_labels_are_rejected_and_counted(tmp_path: Path) -> None:
+    """One record would teach two classes."""
+    records = three_ways(60)
+    records[3]["text"] = records[0]["text"]
+    write_sequences(tmp_path, records)
+    done = prepared(tmp_path, split=BY_PATH)
+    assert done.conflicting == 2
+    assert not {"f00000.txt#0", "f00030.txt#0"} & {row["id"] for row in rows_of(done)}
+
+
+def test_labels_that_training_lacks_are_left_out_and_counted(tmp_path: Path) -> None:
+    """A class would get a code that no training row has."""
+    records = three_ways(90)
+    records[2]["label"] = records[5]["label"] = "never trained"
+    write_sequences(tmp_path, records)
+    done = prepared(tmp_path, split=BY_PATH)
+    assert done.unknown_labels == 2
+    assert done.left_out["unknown_label"] == {"test": 2}
+    assert Snapshot.read(Path(done.snapshot)).facts.labels == ("neg", "pos")
+    assert done.labels["test"].keys() == {"neg", "pos"}
+
+
+@pytest.mark.parametrize(
+    ("records", "split", "message"),
+    [
+        ([{**r, "label": "only"} for r in documents(60)], Split(), "have 1 label.* \\(only\\)"),
+        (documents(60, groups=2), Split(), "leaves .* without rows: there are 2 groups"),
+        (documents(9), Split(by="path", test=("nowhere",)), "leaves .* without rows"),
+        (
+            [{**r, "group": f"g{n // 2}"} for n, r in enumerate(three_ways(60))],
+            BY_PATH,
+            "group 'g[0-9]+' would be in test and|group 'g[0-9]+' would be in train and",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_before_work(
+    tmp_path: Path, records: list[dict[str, Any]], split: Split, message: str
+) -> None:
+    """A person would wait for a result that means nothing."""
+    write_sequences(tmp_path, records)
+    with pytest.raises(ConfigError, match=message):
+        prepared(tmp_path, split=split)
+    assert not (tmp_path / "synthetic" / "examples-default").exists()
+
+
+def test_no_sequences_says_what_to_do(tmp_path: Path) -> None:
+    """A traceback would be shown."""
+    with pytest.raises(SeqprepError, match="ingest the source first"):
+        prepared(tmp_path)
+
+
+def test_emptied_records_become_one_unknown_step(tmp_path: Path) -> None:
+    """A record without steps would be dropped, from the test too."""
+    records = three_ways(90)
+    records[1]["text"], records[2]["text"], records[3]["text"] = " ", "qqq rrr", ""
+    write_sequences(tmp_path, records)
+    recipe = Prepare(steps=({"summarize": {"min_count": 2}},))
+    done = prepared(tmp_path, split=BY_PATH, recipe=recipe)
+    assert done.emptied == 3
+    rows = {row["id"]: row for row in rows_of(done)}
+    for number in (1, 2, 3):
+        row = rows[f"f{number:04d}{number % 3}.txt#0"]
+        assert row["tokens"] == [OOV] and row["length"] == 1
+
+
+def test_removed_and_unknown_tokens_are_told_apart(tmp_path: Path) -> None:
+    """Without a minimum, a word that training lacks must show as OOV, not vanish (mistake 3)."""
+    records = three_ways(90)
+    records[2]["text"] = "w0 unheard w1"
+    write_sequences(tmp_path, records)
+    for steps, length in (((), 3), (({"summarize": {"min_count": 1}},), 2)):
+        done = prepared(tmp_path, split=BY_PATH, recipe=Prepare(steps=steps))
+        row = next(row for row in rows_of(done) if row["id"] == "f00022.txt#0")
+        assert row["length"] == length
+        assert (OOV in row["tokens"]) == (length == 3)
+    assert done.removed_share == 0.0
+
+
+def test_padding_is_reported_against_one_bucket(tmp_path: Path) -> None:
+    """The gain of bucketing would be claimed, not measured."""
+    write_sequences(tmp_path, documents(150))
+    done = prepared(tmp_path, recipe=Prepare(buckets=6))
+    lengths = np.array([row["length"] for row in rows_of(done, "train")])
+    limits = np.array([row["bucket"] for row in rows_of(done, "train")])
+    assert done.padding_share == pytest.approx(1 - lengths.sum() / limits.sum())
+    longest = lengths.max() * len(lengths)
+    assert done.padding_share_unbucketed == pytest.approx(1 - lengths.sum() / longest)
+    assert done.padding_share < done.padding_share_unbucketed / 2
+
+
+def test_on_the_fly_views_are_those_that_would_be_stored(tmp_path: Path) -> None:
+    """Drawing a view in an epoch would be another technique than storing it."""
+    write_sequences(tmp_path, documents(80))
+    piece = {"pieces": 2, "piece": 3}
+    stored = prepared(
+        tmp_path, recipe=Prepare(steps=({"subsequences": {**piece, "views": 2}},), buckets=1)
+    )
+    drawn = prepared(
+        tmp_path,
+        recipe=Prepare(
+            recipe="fly", steps=({"subsequences": {**piece, "when": "train"}},), buckets=1
+        ),
+    )
+    (step,) = Snapshot.read(Path(drawn.snapshot)).facts.on_the_fly
+    whole = {row["id"]: row for row in rows_of(drawn, "train")}
+    for row in rows_of(stored, "train"):
+        if row["view"]:
+            base = whole[row["id"]]
+            keys = np.array([base["key"]], dtype=np.int64).view(np.uint64)
+            view = ragged.apply_view(
+                ragged.from_lists([base["tokens"]]), step, keys, seed=0, view=row["view"]
+            )
+            assert view.values.tolist() == row["tokens"]
+
+
+def test_the_other_strand_is_a_view_of_dna(tmp_path: Path) -> None:
+    """The reverse complement of a 3-mer chain would hold other k-mers than that strand has."""
+    rng = np.random.default_rng(1)
+    records = [
+        {"bases": "".join(rng.choice(list("ACGT"), 40)), "label": "ab"[n % 2]} for n in range(60)
+    ]
+    write_sequences(tmp_path, records, domain="dna")
+    recipe = Prepare(tokens=Tokens(k=3), steps=({"reverse_complement": {"views": 1}},), buckets=1)
+    done = prepared(tmp_path, domain="dna", recipe=recipe)
+    fitted = Fitted.from_bytes(fitted_of(tmp_path, done))
+    names = ("", "?", *fitted.vocabulary)
+    for row in rows_of(done, "train"):
+        bases = records[int(row["id"][1:6])]["bases"]
+        if row["view"]:
+            bases = bases[::-1].translate(str.maketrans("ACGT", "TGCA"))
+        expected = [bases[i : i + 3] for i in range(38)]
+        assert [names[token] for token in row["tokens"]] == expected
+
+
+def test_prediction_encodes_as_training_did(tmp_path: Path) -> None:
+    """A bundle would see other tokens than its model was trained on."""
+    records = documents(100)
+    table = write_sequences(tmp_path, records)
+    done = prepared(tmp_path)
+    fitted = Fitted.from_bytes(fitted_of(tmp_path, done))
+    assert Fitted.from_bytes(fitted.to_bytes()).to_bytes() == fitted.to_bytes()
+    read = pa.concat_tables([table.read_group(*group) for group in table.row_groups()])
+    applied = apply_fitted(read, domain="text", task="classify", recipe=RECIPE, fitted=fitted)
+    stored = {row["id"]: row for row in rows_of(done) if row["view"] == 0}
+    assert applied["id"].to_pylist() == read["id"].to_pylist()
+    for row in applied.to_pylist():
+        assert row == {key: stored[row["id"]][key] for key in row}
+
+
+def test_prediction_never_drops_a_record(tmp_path: Path) -> None:
+    """An empty or strange record would have no prediction."""
+    table = write_sequences(tmp_path, documents(100))
+    done = prepared(tmp_path)
+    fitted = Fitted.from_bytes(fitted_of(tmp_path, done))
+    first = table.read_group(*next(iter(table.row_groups())))
+    texts = ["", " ", "zzz", "great awful", *first["text"].to_pylist()[4:]]
+    place = first.schema.get_field_index("text")
+    records = first.set_column(place, "text", pa.array(texts)).drop_columns(["label"])
+    applied = apply_fitted(records, domain="text", task="classify", recipe=RECIPE, fitted=fitted)
+    assert applied["id"].to_pylist() == records["id"].to_pylist()
+    assert applied["tokens"].to_pylist()[:3] == [[OOV]] * 3
+    assert applied["label"].null_count == len(records)
+    views = apply_fitted(
+        records, domain="text", task="classify", recipe=RECIPE, fitted=fitted, views=3
+    )
+    assert views["view"].to_pylist() == [1, 2, 3] * len(records)
+    with pytest.raises(ConfigError, match=r"predict.views = 3, but no step"):
+        apply_fitted(
+            records, domain="text", task="classify", recipe=Prepare(), fitted=fitted, views=3
+        )
+
+
+def test_a_recording_is_cut_by_time(tmp_path: Path) -> None:
+    """A single labelled recording could not be split, or steps would be on both sides."""
+    steps = 200
+    record = {
+        "values": np.arange(2 * steps, dtype=np.float32).tolist(),
+        "targets": (np.arange(steps) // 3 % 2).tolist(),
+        "length": steps,
+    }
+    write_sequences(
+        tmp_path,
+        [record],
+        domain="eeg",
+        task="label_steps",
+        channels=["a", "b"],
+        target_classes=["closed", "open"],
+    )
+    done = prepared(
+        tmp_path,
+        domain="eeg",
+        task="label_steps",
+        split=Split(by="time", train=0.6, validation=0.2, test=0.2, gap=5),
+        recipe=Prepare(scale="none", steps=({"windows": {"length": 30}},)),
+    )
+    assert Snapshot.read(Path(done.snapshot)).facts.labels == ("closed", "open")
+    for row in rows_of(done):
+        first = np.array(row["values"]).reshape(-1, 2)[:, 0] / 2
+        start = {"train": 0, "validation": 125, "test": 165}[row["split"]] + 30 * row["window"]
+        assert first.tolist() == list(range(start, start + row["length"]))
+        assert row["targets"] == (first // 3 % 2).tolist()
+
+
+def test_target_text_gets_its_own_vocabulary(tmp_path: Path) -> None:
+    """Target ids would collide with the reserved ones, or be learnt from test rows."""
+    rng = np.random.default_rng(0)
+    records = [
+        {
+            "bases": "".join(rng.choice(list("ACGT"), 12)),
+            "target_text": "".join(rng.choice(list("MKL"), 4)) + ("W" if n % 3 == 2 else ""),
+            "source": f"f{n:04d}{n % 3}.txt",
+        }
+        for n in range(60)
+    ]
+    write_sequences(tmp_path, records, domain="dna", task="translate")
+    done = prepared(tmp_path, domain="dna", task="translate", split=BY_PATH, recipe=Prepare())
+    facts = Snapshot.read(Path(done.snapshot)).facts
+    fitted = json.loads(fitted_of(tmp_path, done))
+    assert facts.target_vocab_size == 4 + 3
+    assert sorted(fitted["target_vocabulary"]) == ["K", "L", "M"]
+    names = {number + 4: letter for number, letter in enumerate(fitted["target_vocabulary"])}
+    for row in rows_of(done):
+        text = records[int(row["id"][1:5])]["target_text"]
+        assert "".join(names.get(token, "W") for token in row["target_tokens"]) == text
+        assert (OOV in row["target_tokens"]) == ("W" in text)

@@ -1,0 +1,138 @@
+"""A prepare that dies at any write, rename or commit leaves the old version whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from seqprep.snapshot import Snapshot
+from seqprep.spill import SpillFolder, collect_spills
+from seqprep.table import Table
+from tests.seqprep.test_prepare import RECIPE, prepared, rows_of
+from tests.synthetic import documents, write_sequences
+
+ROOT = Path(__file__).parents[2]
+# Patches the calls that make things lasting from outside, and dies at the n-th of them.
+DIES = """
+import os, sys
+from pathlib import Path
+import seqprep.prepare, seqprep.table
+left = int(sys.argv[2])
+def dying(function):
+    def call(*args, **kwargs):
+        global left
+        left -= 1
+        if left < 0:
+            os._exit(9)
+        result = function(*args, **kwargs)
+        left -= 1
+        if left < 0:
+            os._exit(9)
+        return result
+    return call
+os.replace, os.fsync = dying(os.replace), dying(os.fsync)
+table = seqprep.table
+table.create_table_with_add_actions = dying(table.create_table_with_add_actions)
+table.DeltaTable.create_write_transaction = dying(table.DeltaTable.create_write_transaction)
+from dataclasses import replace
+from tests.seqprep.test_prepare import RECIPE, prepared
+prepared(Path(sys.argv[1]), recipe=replace(RECIPE, buckets=2))
+"""
+
+
+def run_and_die(store: Path, point: int) -> int:
+    """Prepare a second version and die at one point; the exit status."""
+    return subprocess.run(
+        [sys.executable, "-c", DIES, str(store), str(point)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=120,
+    ).returncode
+
+
+def check_points(tmp_path: Path, points: range) -> list[int]:
+    write_sequences(tmp_path, documents(40))
+    first = prepared(tmp_path)
+    before = rows_of(first)
+    wanted = rows_of(prepared(fresh(tmp_path), recipe=replace(RECIPE, buckets=2)))
+    table = Table(tmp_path / "synthetic" / "examples-default")
+    codes = []
+    for point in points:
+        store = tmp_path / f"at{point}"
+        copy_store(tmp_path, store)
+        codes.append(run_and_die(store, point))
+        table = Table(store / "synthetic" / "examples-default")
+        table.verify(first.version)
+        copied = replace(first, snapshot=first.snapshot.replace(str(tmp_path), str(store)))
+        assert rows_of(copied) == before
+        again = prepared(store, recipe=replace(RECIPE, buckets=2))
+        assert rows_of(again) == wanted
+        assert again.version == first.version + 1
+        assert not list((store / "synthetic").glob(".spill*"))
+    return codes
+
+
+def fresh(store: Path) -> Path:
+    write_sequences(store / "fresh", documents(40))
+    return store / "fresh"
+
+
+def copy_store(store: Path, target: Path) -> None:
+    target.mkdir()
+    subprocess.run(["cp", "-r", str(store / "synthetic"), str(target)], check=True)
+
+
+def test_dying_at_some_points_leaves_the_old_version(tmp_path: Path) -> None:
+    """A crash would leave half a version visible, or a rerun give other rows."""
+    codes = check_points(tmp_path, range(0, 60, 13))
+    assert 9 in codes
+
+
+@pytest.mark.slow
+def test_dying_at_every_point_leaves_the_old_version(tmp_path: Path) -> None:
+    """The one moment that is not safe would be met in the end."""
+    codes = check_points(tmp_path, range(0, 70))
+    assert codes[0] == 9 and codes[-1] == 0
+
+
+def test_spills_of_dead_runs_are_collected_and_those_of_live_ones_kept(tmp_path: Path) -> None:
+    """The disk would fill, or a second run destroy the first one's work."""
+    dead = tmp_path / ".spill-dead"
+    dead.mkdir()
+    (dead / "lock").touch()
+    with SpillFolder(tmp_path) as live:
+        assert not dead.exists()
+        assert collect_spills(tmp_path) == 0
+        assert live.path.is_dir()
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_prepares_at_once_give_one_version(tmp_path: Path) -> None:
+    """Rows would be doubled, or one run fail with a traceback."""
+    write_sequences(tmp_path, documents(60))
+    code = (
+        "import sys; from pathlib import Path; from tests.seqprep.test_prepare import prepared;"
+        "print(prepared(Path(sys.argv[1])).version)"
+    )
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    outputs = [run.communicate(timeout=120) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], outputs
+    done = prepared(tmp_path)
+    assert done.reused and done.version == 0
+    assert sum(view["view"] == 0 for view in rows_of(done)) == 60
+    Snapshot.read(Path(done.snapshot)).verify()
