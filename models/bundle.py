@@ -67,8 +67,8 @@ class Bundle:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """Content of every JSON member that prediction reads, by name."""
-        return {"fitted.json": self.fitted, "pipeline.json": _dump(self.pipeline)}
+        """Content of every file of the bundle, by name, as `write` writes it."""
+        return self._members()
 
     def write(self, folder: Path) -> None:
         """Put the bundle at `folder`, whole or not at all; a bundle there is replaced."""
