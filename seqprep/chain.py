@@ -13,6 +13,7 @@ from seqprep.ragged import Ints
 from seqprep.schema import IGNORED_LABEL, SPLITS
 from seqprep.splits import TRAIN
 from seqprep.transforms import name_of, split_chain
+from seqprep.transforms.windows import Windows
 from seqprep.vocabulary import Vocabulary
 
 
@@ -92,6 +93,12 @@ class Chain:
         return replace(
             result, views=ragged.ranges(np.where(training, first, 0).astype(np.int64), counts)
         )
+
+    @property
+    def window_stride(self) -> int:
+        """Steps from one window of a record to the next; 0 where rows are not windows."""
+        steps = (step for _, step in (*self.early, *self.late))
+        return next((step.hop for step in steps if isinstance(step, Windows)), 0)
 
     def steps_on_the_fly(self, complement: Ints | None) -> tuple[dict[str, object], ...]:
         """What batches need to know of the steps that run when they are made."""

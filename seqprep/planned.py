@@ -77,6 +77,40 @@ class Sax(_Planned):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BlockMeans(_Planned):
+    """Means of blocks of steps (P11): T steps become T / block.
+
+    Args:
+        block: steps a mean. targets: of the last step, the mean or the majority.
+    """
+
+    name: ClassVar[str] = "block_means"
+    block: int
+    targets: Literal["last", "mean", "majority"] = "last"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneHot(_Planned):
+    """Tokens as vectors with a single one (P10)."""
+
+    name: ClassVar[str] = "one_hot"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spectrum(_Planned):
+    """The magnitude of each frequency in each window as features (P17).
+
+    Args:
+        window_s: seconds a window. stride_s: to the next. max_hz: highest frequency that stays.
+    """
+
+    name: ClassVar[str] = "spectrum"
+    window_s: float
+    stride_s: float
+    max_hz: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Project(_Planned):
     """Random projection of windows (P11): T steps become T / stride.
 
@@ -174,13 +208,16 @@ class BandPower(_Planned):
 PLANNED: dict[str, type[_Planned]] = {
     "band_power": BandPower,
     "bandpass": Bandpass,
+    "block_means": BlockMeans,
     "differences": Differences,
     "hash": Hash,
     "idf": Idf,
     "notch": Notch,
+    "one_hot": OneHot,
     "paa": Paa,
     "project": Project,
     "resample": Resample,
     "sax": Sax,
+    "spectrum": Spectrum,
     "usefulness": Usefulness,
 }

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from seqprep.first_pass import Encoding, Job, first_pass
 from seqprep.fitted import Fitted
 from seqprep.parallel import Progress, default_workers
 from seqprep.prepared import Prepared, report
+from seqprep.published import known_facts, snapshot_path, write_snapshot
 from seqprep.recipe import (
     Domain,
     Prepare,
@@ -36,17 +36,17 @@ from seqprep.recipe import (
 )
 from seqprep.roster import Roster, read_roster
 from seqprep.scaling import Scaler
-from seqprep.schema import NUM_RESERVED_TARGET, Task
+from seqprep.schema import Task
 from seqprep.second_pass import Finisher, second_pass, slot_schema
 from seqprep.shards import Slots, write_shards
-from seqprep.snapshot import Facts, Shard, Snapshot
+from seqprep.snapshot import Snapshot
 from seqprep.spill import SpillFolder
 from seqprep.splits import TRAIN
-from seqprep.table import CommitInfo, StagedFile, Table, collect_stale
+from seqprep.table import CommitInfo, Table, collect_stale
 from seqprep.totals import Totals
 from seqprep.transforms import build_steps, check_chain, name_of
 from seqprep.transforms.summarize import Summarize
-from seqprep.vocabulary import build_vocabulary, complement_ids
+from seqprep.vocabulary import build_vocabulary
 
 __all__ = ["Prepared", "apply_fitted", "prepare", "write_snapshot"]
 VERSION = 1
@@ -185,7 +185,7 @@ def _make(
         fingerprint=mark,
         counts=report(job, roster, encoding, totals, finisher, limits=fitted.limits, dataset=name),
         params={
-            "facts": _facts(job, fitted, finisher, name=name),
+            "facts": known_facts(job, fitted, finisher, name=name),
             "recipe": as_json(job.recipe),
             "split": as_json(job.split),
             "sequences_version": job.version,
@@ -255,65 +255,9 @@ def _limits(job: Job, totals: Totals) -> tuple[int, ...]:
     return best_limits(edges, rows, count=job.recipe.buckets)
 
 
-def _facts(job: Job, fitted: Fitted, finisher: Finisher, *, name: str) -> dict[str, Any]:
-    """What the snapshot says of the data beside versions and hashes."""
-    vocabulary = finisher.vocabulary
-    targets = len(fitted.target_vocabulary)
-    complement = None
-    if vocabulary is not None and finisher.complement is not None:
-        complement = complement_ids(vocabulary)
-    return {
-        "dataset": name,
-        "recipe": job.recipe.recipe,
-        "task": job.task,
-        "domain": job.domain,
-        "vocab_size": None if vocabulary is None else vocabulary.size,
-        "channels": fitted.channels if vocabulary is None else (),
-        "rate_hz": fitted.rate_hz,
-        "labels": fitted.labels,
-        "target_names": fitted.target_names if job.task == "regress_steps" else (),
-        "target_vocab_size": NUM_RESERVED_TARGET + targets if job.task == "translate" else None,
-        "on_the_fly": job.chain.steps_on_the_fly(complement),
-        "sequences_version": job.version,
-        "seed": job.recipe.seed,
-    }
-
-
-def write_snapshot(examples: Table, version: int, *, recipe: str) -> Path:
-    """Write the snapshot file of a version, from what its commit says."""
-    info = examples.info(version)
-    facts = Facts(
-        **{
-            **{key: _tuples(value) for key, value in info.params["facts"].items()},
-            "examples_version": version,
-            "fitted_sha256": info.state["fitted"].partition(".")[0],
-            "padding_share": info.counts["padding_share"],
-        }
-    )
-    shards = tuple(_shard(file) for file in examples.files(version))
-    path = examples.path.parent / "snapshots" / f"{recipe}-v{version}.json"
-    Snapshot(root=examples.path.absolute(), facts=facts, shards=shards).write(path)
-    return path
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _shard(file: StagedFile) -> Shard:
-    return Shard(
-        path=file.path,
-        sha256=file.sha256,
-        size_bytes=file.size_bytes,
-        rows=file.rows,
-        split=file.partition["split"],  # type: ignore[arg-type]
-        bucket=int(file.partition["bucket"]),
-    )
-
-
 def _reuse(examples: Table, version: int, *, recipe: str, began: float) -> Prepared:
     """The newest version as it is; its snapshot is written again where it is gone."""
-    path = examples.path.parent / "snapshots" / f"{recipe}-v{version}.json"
+    path = snapshot_path(examples, version, recipe=recipe)
     try:
         Snapshot.read(path)
     except CorruptError:

@@ -81,7 +81,7 @@ def read_roster(
         groups.append(row_keys(rows["group"]))
         if leave_one_out:
             names.update(rows["group"].unique().to_pylist())
-        parts.append(rows.select(["label", "length", "source", "record", "content_hash"]))
+        parts.append(_compact(rows, task))
     if not parts:
         raise ConfigError(f"{table.path}: there are no sequences; ingest some first")
     placed, group_keys = np.concatenate(codes), np.concatenate(groups)
@@ -132,7 +132,7 @@ def _settle(
     outside = int((placed == splits.LEFT_OUT).sum())
     labels, found = _label_numbers(records["label"], task)
     resolved = resolve_duplicates(
-        _numbers(records["content_hash"]),
+        _numbers(records["content_hash"])[0],
         np.where(placed == splits.LEFT_OUT, len(SPLITS), placed),
         labels,
         _storage_order(records),
@@ -170,10 +170,8 @@ def _label_numbers(
     """A number for each record's label, and the labels by number where they are names."""
     if task == "regress":
         return column.to_numpy().astype(np.float64), []
-    coded = column.combine_chunks().cast(pa.string()).dictionary_encode(null_encoding="encode")
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.combine_chunks()
-    return coded.indices.to_numpy(zero_copy_only=False), coded.dictionary.to_pylist()
+    numbers, names = _numbers(column)
+    return numbers, names.to_pylist()
 
 
 def _class_codes(
@@ -210,21 +208,34 @@ def _label_counts(
     }
 
 
-def _numbers(column: pa.ChunkedArray) -> Ints:
-    coded = column.combine_chunks().dictionary_encode()
+def _compact(rows: pa.Table, task: Task) -> pa.Table:
+    """The columns that are kept of every record; repeated strings as numbers."""
+    columns = {name: rows[name] for name in ("length", "record", "content_hash")}
+    for name in ("source", "label"):
+        repeated = not (name == "label" and task == "regress")
+        columns[name] = rows[name].dictionary_encode() if repeated else rows[name]
+    return pa.table(columns)
+
+
+def _numbers(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """A number for each value, `(R,)`, and the values by number; null is a value."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    coded = column.unify_dictionaries().combine_chunks()
     if isinstance(coded, pa.ChunkedArray):
-        coded = coded.combine_chunks()
-    return coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        coded = coded.chunk(0) if coded.num_chunks else pa.array([], column.type)
+    names = coded.dictionary
+    numbers = pc.fill_null(coded.indices, len(names))
+    if coded.null_count:
+        names = pa.concat_arrays([names, pa.nulls(1, names.type)])
+    return numbers.to_numpy(zero_copy_only=False).astype(np.int64), names
 
 
 def _storage_order(records: pa.Table) -> Ints:
     """The place of each record by (path, record number), `(R,)`."""
-    coded = records["source"].combine_chunks().dictionary_encode()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.combine_chunks()
-    ranks = pc.rank(coded.dictionary.cast(pa.large_binary()), tiebreaker="first").to_numpy()
-    source = ranks[coded.indices.to_numpy(zero_copy_only=False)]
-    order = np.lexsort((records["record"].to_numpy(), source))
+    numbers, names = _numbers(records["source"])
+    ranks = pc.rank(names.cast(pa.large_binary()), tiebreaker="first").to_numpy()
+    order = np.lexsort((records["record"].to_numpy(), ranks[numbers]))
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     return place

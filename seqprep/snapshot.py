@@ -54,6 +54,7 @@ class Facts:
         labels: class names in code order, for classify and label_steps.
         target_names: channels of per-step targets. target_vocab_size: ids of target tokens.
         on_the_fly: random steps applied to training rows when batches are made.
+        window_stride: steps from one window of a record to the next; 0 where rows are not windows.
         sequences_version, examples_version: Delta versions. fitted_sha256: of the fitted state.
         padding_share: of every row padded to its bucket's limit.
     """
@@ -69,6 +70,7 @@ class Facts:
     target_names: tuple[str, ...] = ()
     target_vocab_size: int | None = None
     on_the_fly: tuple[dict[str, Any], ...] = ()
+    window_stride: int = 0
     sequences_version: int = 0
     examples_version: int = 0
     fitted_sha256: str = ""

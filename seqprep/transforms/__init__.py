@@ -112,13 +112,19 @@ def check_chain(steps: Sequence[Transform], domain: Domain, task: Task, tokens: 
                 f"{where} follows a step with `when: train`; steps that run when batches are made "
                 "must be the last of a chain: move it before them"
             )
-    _check_windows(steps)
+    _check_windows(steps, task=task)
 
 
-def _check_windows(steps: Sequence[Transform]) -> None:
+def _check_windows(steps: Sequence[Transform], *, task: Task) -> None:
     places = [index for index, step in enumerate(steps) if step.kind == "cuts"]
     if len(places) > 1:
         raise ConfigError(
             f"steps[{places[1]}] (windows): windows of windows have no order in the record; "
             "keep one of the two"
+        )
+    if places and places[0] != len(steps) - 1 and task in ("label_steps", "regress_steps"):
+        raise ConfigError(
+            f"steps[{places[0] + 1}] ({name_of(steps[places[0] + 1])}) follows windows; the "
+            f"answers for each step (task: {task}) could not be put back in their place: move "
+            "windows to the end"
         )

@@ -1,0 +1,79 @@
+"""The snapshot file of a version of `examples`: what its commit says, as training reads it.
+
+It can be written again from the table at any time, so a crash after the commit loses nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seqprep.first_pass import Job
+from seqprep.fitted import Fitted
+from seqprep.schema import NUM_RESERVED_TARGET
+from seqprep.second_pass import Finisher
+from seqprep.snapshot import Facts, Shard, Snapshot
+from seqprep.table import StagedFile, Table
+from seqprep.vocabulary import complement_ids
+
+
+def snapshot_path(examples: Table, version: int, *, recipe: str) -> Path:
+    """Where the snapshot of a version lies."""
+    return examples.path.parent / "snapshots" / f"{recipe}-v{version}.json"
+
+
+def known_facts(job: Job, fitted: Fitted, finisher: Finisher, *, name: str) -> dict[str, Any]:
+    """What the snapshot says of the data beside versions and hashes."""
+    vocabulary = finisher.vocabulary
+    targets = len(fitted.target_vocabulary)
+    complement = None
+    if vocabulary is not None and finisher.complement is not None:
+        complement = complement_ids(vocabulary)
+    return {
+        "dataset": name,
+        "recipe": job.recipe.recipe,
+        "task": job.task,
+        "domain": job.domain,
+        "vocab_size": None if vocabulary is None else vocabulary.size,
+        "channels": fitted.channels if vocabulary is None else (),
+        "rate_hz": fitted.rate_hz,
+        "labels": fitted.labels,
+        "target_names": fitted.target_names if job.task == "regress_steps" else (),
+        "target_vocab_size": NUM_RESERVED_TARGET + targets if job.task == "translate" else None,
+        "on_the_fly": job.chain.steps_on_the_fly(complement),
+        "window_stride": job.chain.window_stride,
+        "sequences_version": job.version,
+        "seed": job.recipe.seed,
+    }
+
+
+def write_snapshot(examples: Table, version: int, *, recipe: str) -> Path:
+    """Write the snapshot file of a version, from what its commit says."""
+    info = examples.info(version)
+    facts = Facts(
+        **{
+            **{key: _tuples(value) for key, value in info.params["facts"].items()},
+            "examples_version": version,
+            "fitted_sha256": info.state["fitted"].partition(".")[0],
+            "padding_share": info.counts["padding_share"],
+        }
+    )
+    shards = tuple(_shard(file) for file in examples.files(version))
+    path = snapshot_path(examples, version, recipe=recipe)
+    Snapshot(root=examples.path.absolute(), facts=facts, shards=shards).write(path)
+    return path
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _shard(file: StagedFile) -> Shard:
+    return Shard(
+        path=file.path,
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
+        rows=file.rows,
+        split=file.partition["split"],  # type: ignore[arg-type]
+        bucket=int(file.partition["bucket"]),
+    )
