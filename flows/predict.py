@@ -9,29 +9,37 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from models.bundle import Bundle
-from models.predict import predict_examples
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from seqprep.fitted import Fitted
-from seqprep.ingest import read_records
-from seqprep.prepare import apply_fitted
 
 from flows.pipeline_file import build
 from flows.progress import stage
 from flows.references import Json
+from models.bundle import Bundle
+from models.predict import ANSWER_TYPES, predict_examples
 from seqprep.errors import Rejection, SeqprepError
+from seqprep.fitted import Fitted
+from seqprep.ingest import read_records
+from seqprep.prepare import apply_fitted
+from seqprep.schema import Task
 
-SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string()),
-        pa.field("source", pa.string()),
-        pa.field("prediction", pa.string()),
-        pa.field("probabilities", pa.list_(pa.float32())),
-        pa.field("windows", pa.int32()),
-        pa.field("error", pa.string()),
-    ]
-)
+
+def predictions_schema(task: Task) -> pa.Schema:
+    """Columns of a file of predictions: one row an input record, `error` null where all went well.
+
+    Args:
+        task: decides the type of `prediction`: a label or text, a number, or one for each step.
+    """
+    return pa.schema(
+        [
+            pa.field("id", pa.string()),
+            pa.field("source", pa.string()),
+            pa.field("prediction", ANSWER_TYPES[task]),
+            pa.field("probabilities", pa.list_(pa.float32())),
+            pa.field("windows", pa.int32()),
+            pa.field("error", pa.string()),
+        ]
+    )
 
 
 @task(name="predict files", cache_policy=NO_CACHE)
@@ -40,6 +48,7 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
     model = Bundle.read(Path(bundle))
     spec = build(json.loads(model.files["pipeline.json"]))
     fitted = Fitted.from_bytes(model.files["fitted.json"])
+    schema = predictions_schema(spec.source.task)
     paths = [Path(path).absolute() for path in inputs]
     for path in paths:
         if not path.exists():
@@ -52,7 +61,7 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
         with (
             stage(f"{spec.dataset}: predict") as progress,
             pq.ParquetWriter(
-                staged, SCHEMA, compression="zstd", write_page_checksum=True
+                staged, schema, compression="zstd", write_page_checksum=True
             ) as writer,
         ):
             for records, rejections in read_records(spec.source, paths, base=Path("/")):
@@ -65,8 +74,8 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
                         fitted=fitted,
                         views=spec.predict.views,
                     )
-                    writer.write_table(_rows(part, predict_examples(model, examples)))
-                writer.write_table(_errors(rejections))
+                    writer.write_table(_rows(part, predict_examples(model, examples), schema))
+                writer.write_table(_errors(rejections, schema))
                 rows += records.num_rows
                 errors += len(rejections)
                 progress("records", rows + errors, rows + errors)
@@ -81,7 +90,7 @@ def _slices(records: pa.Table, size: int = 2048) -> Iterator[pa.Table]:
         yield records.slice(start, size)
 
 
-def _rows(records: pa.Table, predictions: pa.Table) -> pa.Table:
+def _rows(records: pa.Table, predictions: pa.Table, schema: pa.Schema) -> pa.Table:
     """Predictions in the order of the records, with where each record came from."""
     place = {id_: row for row, id_ in enumerate(predictions["id"].to_pylist())}
     order = pa.array([place[id_] for id_ in records["id"].to_pylist()], pa.int64())
@@ -90,15 +99,15 @@ def _rows(records: pa.Table, predictions: pa.Table) -> pa.Table:
     columns = {
         "id": records["id"],
         "source": records["source"],
-        "prediction": found["prediction"].cast(pa.string()),
+        "prediction": found["prediction"],
         "probabilities": found["probabilities"] if "probabilities" in found.column_names else empty,
         "windows": found["windows"],
         "error": empty,
     }
-    return pa.table(columns).cast(SCHEMA)
+    return pa.table(columns).cast(schema)
 
 
-def _errors(rejections: Sequence[Rejection]) -> pa.Table:
+def _errors(rejections: Sequence[Rejection], schema: pa.Schema) -> pa.Table:
     """A row for each record that could not be used."""
     return pa.Table.from_pylist(
         [
@@ -110,7 +119,7 @@ def _errors(rejections: Sequence[Rejection]) -> pa.Table:
             }
             for item in rejections
         ],
-        schema=SCHEMA,
+        schema=schema,
     )
 
 

@@ -130,6 +130,7 @@ def _outputs(fitted: dict[str, Baseline], source: BatchSource) -> dict[str, outp
         answers=np.zeros(0),
         truth=_joined(truth),
         loss=None,
+        first_steps=source.first_steps,
     )
     return {
         name: outputs.pool(replace(every, answers=_joined(parts)))

@@ -35,6 +35,7 @@ class Outputs:
 
     Args:
         ids: of each row. windows: how many examples were pooled into it.
+        first_steps: `(N,)` the step of its record at which each row begins; None: all at the first.
         answers: `(N, C)` probabilities, `(N, 1)` values, or Steps of probabilities, values or ids.
         truth: `(N,)` labels, or Steps; None where the rows carry none.
         loss: mean over rows, real steps or symbols; None without truth.
@@ -45,6 +46,7 @@ class Outputs:
     answers: Array | Steps
     truth: Array | Steps | None
     loss: float | None
+    first_steps: Array | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -93,6 +95,7 @@ def run(
     return Outputs(
         ids=pa.concat_arrays(ids).take(pa.array(order)),
         windows=np.ones(len(order), np.int32),
+        first_steps=source.first_steps,
         answers=_join(answers, order),
         truth=_join([truth for truth in truths if truth is not None], order) if has_truth else None,
         loss=total / count if has_truth else None,
@@ -139,30 +142,56 @@ def _join(parts: list[Any], order: Array) -> Array | Steps:
 
 
 def pool(outputs: Outputs) -> Outputs:
-    """One row a record: the mean of its examples' answers.
+    """One row a record: the mean of its examples' answers, step by step where windows overlap.
 
     Raises:
-        ValueError: if answers of steps or symbols come in several examples a record.
+        ValueError: if several examples of a record answer for the same steps but are not windows.
     """
     encoded = outputs.ids.dictionary_encode()
     code = encoded.indices.to_numpy()
     records = len(encoded.dictionary)
     if records == len(outputs):
         return outputs
-    if isinstance(outputs.answers, Ragged):
-        raise ValueError(
-            f"{len(outputs)} examples of {records} records: answers for each step cannot be pooled "
-            "over windows or views yet; prepare without them"
-        )
-    sums = np.zeros((records, outputs.answers.shape[1]))
-    np.add.at(sums, code, outputs.answers)
     windows = np.bincount(code, minlength=records)
     first = np.unique(code, return_index=True)[1]
-    assert not isinstance(outputs.truth, Ragged)
+    answers: Array | Steps
+    truth: Array | Steps | None
+    if isinstance(outputs.answers, Ragged):
+        answers, truth = _pool_steps(outputs, code, records)
+    else:
+        sums = np.zeros((records, outputs.answers.shape[1]))
+        np.add.at(sums, code, outputs.answers)
+        answers = sums / windows[:, None]
+        assert not isinstance(outputs.truth, Ragged)
+        truth = None if outputs.truth is None else outputs.truth[first]
     return Outputs(
         ids=encoded.dictionary,
         windows=windows.astype(np.int32),
-        answers=sums / windows[:, None],
-        truth=None if outputs.truth is None else outputs.truth[first],
+        answers=answers,
+        truth=truth,
         loss=outputs.loss,
     )
+
+
+def _pool_steps(outputs: Outputs, code: Array, records: int) -> tuple[Steps, Steps | None]:
+    """Answers and truths of whole records from those of their windows."""
+    assert isinstance(outputs.answers, Ragged)
+    sizes = outputs.answers.lengths
+    if outputs.first_steps is None or not outputs.first_steps.any():
+        raise ValueError(
+            f"{len(outputs)} examples of {records} records: answers for each step can be pooled "
+            "over windows, not over views: they cannot be pooled; predict without views"
+        )
+    lengths = np.zeros(records, np.int64)
+    np.maximum.at(lengths, code, outputs.first_steps + sizes)
+    offsets = ragged.to_offsets(lengths)
+    place = ragged.ranges(offsets[code] + outputs.first_steps, sizes)
+    sums = np.zeros((int(offsets[-1]), *outputs.answers.values.shape[1:]))
+    np.add.at(sums, place, outputs.answers.values)
+    counts = np.bincount(place, minlength=len(sums)).reshape(-1, *[1] * (sums.ndim - 1))
+    answers = Ragged(sums / np.maximum(counts, 1), offsets)
+    if not isinstance(outputs.truth, Ragged):
+        return answers, None
+    truth = np.zeros((len(sums), *outputs.truth.values.shape[1:]), outputs.truth.values.dtype)
+    truth[place] = outputs.truth.values
+    return answers, Ragged(truth, offsets)

@@ -74,6 +74,7 @@ class BatchSource:
         self._lengths = np.zeros(0, np.int64)
         self._keys: Keys = np.zeros(0, np.uint64)
         self._views = np.zeros(0, np.int64)
+        self._windows_of = np.zeros(0, np.int64)
         self._starts = np.zeros(1, np.int64)
 
     @classmethod
@@ -109,7 +110,8 @@ class BatchSource:
         column = {name: table[name].to_numpy() for name in ("length", "key", "view", "window")}
         self._lengths = column["length"].astype(np.int64)
         keys = column["key"].astype(np.int64).view(np.uint64)
-        self._keys = ragged.draw_keys(keys, column["window"].astype(np.int64))
+        self._windows_of = column["window"].astype(np.int64)
+        self._keys = ragged.draw_keys(keys, self._windows_of)
         self._views = column["view"].astype(np.int64) << _VIEW_BITS
 
     def _drawn(self, rows: Ints | slice, epoch: int) -> dict[str, Any]:
@@ -127,6 +129,11 @@ class BatchSource:
     def lengths(self) -> Ints:
         """Stored steps of each row, `(R,)`."""
         return self._lengths
+
+    @property
+    def first_steps(self) -> Ints:
+        """The step of its record at which each row begins, `(R,)`."""
+        return self._windows_of * self.facts.window_stride
 
     def plan(self, epoch: int) -> Plan:
         """The batches of a training epoch, every row once."""

@@ -123,8 +123,8 @@ def _check_windows(steps: Sequence[Transform], *, task: Task) -> None:
             "keep one of the two"
         )
     if places and places[0] != len(steps) - 1 and task in ("label_steps", "regress_steps"):
+        after = steps[places[0] + 1]
         raise ConfigError(
-            f"steps[{places[0] + 1}] ({name_of(steps[places[0] + 1])}) follows windows; the "
-            f"answers for each step (task: {task}) could not be put back in their place: move "
-            "windows to the end"
+            f"steps[{places[0] + 1}] ({name_of(after)}) follows windows, so answers for each step "
+            f"(task: {task}) could not be put back in their place: move windows to the end"
         )

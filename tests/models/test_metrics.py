@@ -22,7 +22,7 @@ from models.metrics import (
     translate_scores,
 )
 from models.outputs import Outputs, pool
-from seqprep.ragged import from_lists
+from seqprep.ragged import Ragged, from_lists, to_lists
 from tests.synthetic import task_snapshot
 
 
@@ -90,8 +90,25 @@ def test_steps_without_a_label_do_not_count() -> None:
     assert found["steps"] == 1 and found["accuracy"] == 1
 
 
-def test_steps_of_several_windows_are_refused() -> None:
-    """Pooling overlapping steps without their places would mix up the record."""
+def test_answers_for_steps_are_averaged_where_windows_overlap() -> None:
+    """Windows put back at the wrong step would score the wrong labels."""
+    outputs = Outputs(
+        ids=pa.array(["a", "b", "a"]),
+        windows=np.ones(3, np.int32),
+        answers=Ragged(np.array([[1.0], [2.0], [9.0], [4.0], [3.0]]), np.array([0, 2, 3, 5])),
+        truth=from_lists([[5, 6], [7], [6, 8]]),
+        loss=None,
+        first_steps=np.array([0, 0, 1]),
+    )
+    found = pool(outputs)
+    assert isinstance(found.answers, Ragged) and isinstance(found.truth, Ragged)
+    assert found.answers.values.ravel().tolist() == [1.0, 3.0, 3.0, 9.0]
+    assert to_lists(found.truth) == [[5, 6, 8], [7]]
+    assert found.windows.tolist() == [2, 1]
+
+
+def test_steps_of_several_views_are_refused() -> None:
+    """Pooling views step by step would mix up the record."""
     outputs = Outputs(
         ids=pa.array(["a", "a"]),
         windows=np.ones(2, np.int32),
