@@ -7,37 +7,27 @@ reason. Use `read_records` for the same cleaning without a table, for prediction
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from seqprep.domains import DOMAINS
 from seqprep.errors import Rejection, SeqprepError
-from seqprep.fields import table_digests
-from seqprep.files import SourceFile, hash_files, source_root
-from seqprep.recipe import Source, as_json, check_name, fingerprint
+from seqprep.files import SourceFile, hash_files
+from seqprep.ingest_commit import commit_chunks
+from seqprep.ingest_plan import Plan, make_plan
+from seqprep.recipe import Source, check_name
 from seqprep.records import Context, SourceFacts
-from seqprep.schema import sequences_schema
 from seqprep.source_chunks import (
-    ChunkResult,
-    FileCounts,
     Progress,
     cut_chunks,
     run_chunks,
-    total,
 )
-from seqprep.table import CommitInfo, StagedFile, StagedWriter, Table, collect_stale
-
-SHOWN_REJECTIONS = 3
-"""How many rejections an error quotes."""
+from seqprep.table import Table, collect_stale
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,218 +92,37 @@ def ingest(
     check_name(dataset, key="dataset")
     table = Table(store / dataset / "sequences")
     files = hash_files(DOMAINS[source.domain].list_files(source, base))
-    plan = _plan(source, base, table, files, prune=prune)
+    plan = make_plan(source, base, table, files, prune=prune)
     version = plan.version
     reused = version is not None and table.info(version).fingerprint == plan.fingerprint
     if not reused:
-        collect_stale(table.path)
-        chunks = cut_chunks(
-            plan.fresh, root=table.path, context=plan.context, first=plan.next_chunk
-        )
-        results = list(run_chunks(chunks, workers=workers, progress=progress))
-        version = _commit(table, plan, results, base=base)
+        try:
+            version = _read_and_commit(table, plan, base, workers=workers, progress=progress)
+        except OSError as error:
+            raise SeqprepError(_cannot_write(table, plan, error)) from error
     assert version is not None
     return _report(table, version, plan, dataset=dataset, reused=reused, started=started)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Plan:
-    """What is to be done.
-
-    Args:
-        version: the newest one, that this builds upon; None where nothing was committed.
-        fingerprint: of the version to be made. options: of the options alone.
-        fresh: files to read. missing: paths that are known but gone.
-        kept: counts of files whose rows stay. gone: paths whose stored rows go.
-        context: for the readers. rejections: lines of the kept files.
-        next_chunk: the first free number. afresh: whether nothing stored stays.
-    """
-
-    version: int | None
-    fingerprint: str
-    options: str
-    fresh: tuple[SourceFile, ...]
-    missing: tuple[str, ...]
-    kept: Mapping[str, FileCounts]
-    gone: frozenset[str]
-    context: Context
-    rejections: bytes
-    next_chunk: int
-    afresh: bool
+def _read_and_commit(
+    table: Table, plan: Plan, base: Path, *, workers: int | None, progress: Progress | None
+) -> int:
+    collect_stale(table.path)
+    chunks = cut_chunks(plan.fresh, root=table.path, context=plan.context, first=plan.next_chunk)
+    results = list(run_chunks(chunks, workers=workers, progress=progress))
+    return commit_chunks(table, plan, results, base=base)
 
 
-def _plan(
-    source: Source, base: Path, table: Table, files: Sequence[SourceFile], *, prune: bool
-) -> _Plan:
-    options = options_fingerprint(source, base)
-    version = table.version()
-    info = None if version is None else table.info(version)
-    afresh = info is None or info.params.get("options") != options
-    known = {} if info is None or afresh else _known_counts(table, info)
-    present = {file.path: file for file in files}
-    missing = tuple(sorted(known.keys() - present.keys()))
-    fresh = tuple(
-        file
-        for file in files
-        if file.path not in known or known[file.path].identity != file.identity
+def _cannot_write(table: Table, plan: Plan, error: OSError) -> str:
+    need = sum(file.size_bytes for file in plan.fresh) / 2**20
+    return (
+        f"{table.path}: ingest failed: {error}; at most about {need:.0f} MB are needed there: free "
+        "space, allow writing, or choose another store. Nothing was changed"
     )
-    gone = {file.path for file in fresh} | (set(missing) if prune else set())
-    kept = {path: count for path, count in known.items() if path not in gone}
-    identities = [*(file.identity for file in fresh), *(count.identity for count in kept.values())]
-    facts = None if info is None or afresh else _known_facts(info)
-    context = Context.of(source, base, facts=facts)
-    mark = fingerprint(options, sorted(identities))
-    if fresh and not (info is not None and info.fingerprint == mark):
-        found = DOMAINS[source.domain].probe(fresh, context, facts)
-        context = replace(context, facts=found)
-    return _Plan(
-        version=version,
-        fingerprint=mark,
-        options=options,
-        fresh=fresh,
-        missing=missing,
-        kept=kept,
-        gone=frozenset(gone & known.keys()),
-        context=context,
-        rejections=b"" if info is None or afresh else _kept_rejections(table, info, kept),
-        next_chunk=0 if info is None or afresh else int(info.params["next_chunk"]),
-        afresh=afresh,
-    )
-
-
-def options_fingerprint(source: Source, base: Path) -> str:
-    """A digest of all that decides a file's rows beside its path and bytes."""
-    options = {key: value for key, value in as_json(source).items() if key != "path"}
-    return fingerprint(options, DOMAINS[source.domain].version, table_digests(source, base))
-
-
-def _known_counts(table: Table, info: CommitInfo) -> dict[str, FileCounts]:
-    entries = json.loads(table.state.get(info.state["sources"]))
-    return {entry["path"]: FileCounts(**entry) for entry in entries}
-
-
-def _known_facts(info: CommitInfo) -> SourceFacts:
-    given = info.params
-    return SourceFacts(
-        channels=tuple(given["channels"]),
-        rate_hz=given["rate_hz"],
-        target_names=tuple(given["target_names"]),
-        target_classes=tuple(given["target_classes"]),
-    )
-
-
-def _kept_rejections(table: Table, info: CommitInfo, kept: Mapping[str, FileCounts]) -> bytes:
-    lines = table.state.get(info.state["rejections"]).splitlines(keepends=True)
-    return b"".join(line for line in lines if json.loads(line)["source"] in kept)
-
-
-def _commit(table: Table, plan: _Plan, results: Sequence[ChunkResult], *, base: Path) -> int:
-    source = plan.context.source
-    rejections = plan.rejections + b"".join(result.rejections for result in results)
-    rewritten = _rewrite(table, plan)
-    counts = [_moved(count, rewritten) for count in plan.kept.values()]
-    counts += [count for result in results for count in result.counts]
-    counts.sort(key=lambda count: count.path)
-    rows = sum(count.rows for count in counts)
-    if rows == 0:
-        raise SeqprepError(_nothing_usable(source, base, counts, rejections))
-    sources = json.dumps([asdict(count) for count in counts], sort_keys=True).encode()
-    info = CommitInfo(
-        kind="sequences",
-        fingerprint=plan.fingerprint,
-        counts=_counts(counts),
-        params=_params(plan, len(results)),
-        state={
-            "sources": table.state.put(sources, "json"),
-            "rejections": table.state.put(rejections, "jsonl"),
-        },
-    )
-    staged = [result.staged for result in results if result.staged is not None]
-    return table.commit(
-        schema=sequences_schema(source.domain, source.task),
-        files=[*(file for file in rewritten.values() if file is not None), *staged],
-        remove="all" if plan.afresh else list(rewritten),
-        info=info,
-        base=plan.version,
-    )
-
-
-def _counts(counts: Sequence[FileCounts]) -> dict[str, Any]:
-    rejections = total(counts, "rejected")
-    return {
-        "rows": sum(count.rows for count in counts),
-        "rejected": sum(rejections.values()),
-        "files": len(counts),
-        "labels": total(counts, "labels"),
-        "rejections": rejections,
-        "oddities": total(counts, "oddities"),
-    }
-
-
-def _params(plan: _Plan, chunks: int) -> dict[str, Any]:
-    source, facts = plan.context.source, plan.context.facts
-    return {
-        "domain": source.domain,
-        "task": source.task,
-        "options": plan.options,
-        "source": {key: value for key, value in as_json(source).items() if key != "path"},
-        "next_chunk": plan.next_chunk + chunks,
-        "missing_files": list(plan.missing),
-        **as_json(facts),
-    }
-
-
-def _rewrite(table: Table, plan: _Plan) -> dict[str, StagedFile | None]:
-    """Parquet files that lose rows -> what takes their place (None where no row is left)."""
-    if plan.afresh or not plan.gone or plan.version is None:
-        return {}
-    gone = pa.array(sorted(plan.gone), pa.string())
-    groups = Counter(file.path for file, _ in table.row_groups(plan.version))
-    placed: dict[str, StagedFile | None] = {}
-    for file in table.files(plan.version):
-        if not plan.gone & set(file.sources):
-            continue
-        left = [path for path in file.sources if path not in plan.gone]
-        placed[file.path] = _without(table, file, groups[file.path], gone, left) if left else None
-    return placed
-
-
-def _without(
-    table: Table, file: StagedFile, groups: int, gone: pa.Array, left: Sequence[str]
-) -> StagedFile:
-    """The file's rows without those of the sources that are gone."""
-    name = file.path.rsplit("-", 1)[0]
-    first = table.read_group(file, 0)
-    with StagedWriter(table.path, name, first.schema, sources=left) as writer:
-        for group in range(groups):
-            rows = table.read_group(file, group)
-            writer.write(rows.filter(pc.invert(pc.is_in(rows.column("source"), value_set=gone))))
-    return writer.staged
-
-
-def _moved(count: FileCounts, rewritten: Mapping[str, StagedFile | None]) -> FileCounts:
-    file = rewritten.get(count.stored)
-    return count if file is None else replace(count, stored=file.path)
-
-
-def _nothing_usable(
-    source: Source, base: Path, counts: Sequence[FileCounts], rejections: bytes
-) -> str:
-    where = source.nltk or source_root(source, base)
-    names = ", ".join(repr(count.path) for count in counts[:SHOWN_REJECTIONS])
-    message = f"no usable record in {where}: read {len(counts)} files such as {names}"
-    lines = [json.loads(line) for line in rejections.splitlines()[:SHOWN_REJECTIONS]]
-    shown = [
-        f"{line['source']}"
-        + (f", line {line['line']}" if line["line"] else "")
-        + f": {line['detail']} [{line['reason']}]"
-        for line in lines
-    ]
-    return "; ".join([message, *shown])
 
 
 def _report(
-    table: Table, version: int, plan: _Plan, *, dataset: str, reused: bool, started: float
+    table: Table, version: int, plan: Plan, *, dataset: str, reused: bool, started: float
 ) -> Ingested:
     info = table.info(version)
     counts = info.counts

@@ -25,7 +25,8 @@ from seqprep.domains.fasta_lines import FastaStream, record_lines
 from seqprep.errors import NotBuiltError, Rejection
 from seqprep.files import SourceFile, list_files
 from seqprep.recipe import Source
-from seqprep.records import Batch, Context, Reader, RecordBuilder, no_facts
+from seqprep.record_builder import RecordBuilder
+from seqprep.records import Batch, Context, Reader, no_facts
 
 INCLUDE = ("*.fa", "*.fasta", "*.fna", "*.ffn", "*.frn", "*.fas", "*.seq")
 GAPS = b"-.*"

@@ -20,12 +20,14 @@ import polars as pl
 
 from seqprep.domains.signal_checks import check_times, find_oddities, interpolate
 from seqprep.domains.signal_columns import Picked, pick_columns
-from seqprep.domains.signal_tables import Layout, SignalError, find_layout, read_columns
+from seqprep.domains.signal_layout import Layout, SignalError, find_layout
+from seqprep.domains.signal_tables import read_columns
 from seqprep.errors import ConfigError, NotBuiltError
 from seqprep.expand import Notice, read_bytes
 from seqprep.files import SourceFile, list_files
 from seqprep.recipe import Source
-from seqprep.records import Batch, Context, Reader, RecordBuilder, SourceFacts
+from seqprep.record_builder import RecordBuilder
+from seqprep.records import Batch, Context, Reader, SourceFacts
 from seqprep.schema import IGNORED_LABEL
 
 INCLUDE = ("*.csv", "*.tsv", "*.tab", "*.txt", "*.dat", "*.asc", "*.arff")

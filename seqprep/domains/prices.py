@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from seqprep.files import SourceFile
 from seqprep.recipe import Generator, Source, fingerprint
-from seqprep.records import Batch, Context, Reader, RecordBuilder, SourceFacts
+from seqprep.record_builder import RecordBuilder
+from seqprep.records import Batch, Context, Reader, SourceFacts
 
 PERIODS = (500, 90)
 """Steps of one turn of each sinusoid."""

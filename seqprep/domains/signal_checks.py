@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from seqprep.domains.signal_tables import SignalError
+from seqprep.domains.signal_layout import SignalError
 from seqprep.recipe import Oddity, Source
 
 Floats = npt.NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from seqprep.domains.signal_tables import Layout, SignalError
+from seqprep.domains.signal_layout import Layout, SignalError
 from seqprep.errors import InputError
 from seqprep.files import SourceFile
 from seqprep.recipe import Source

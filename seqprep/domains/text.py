@@ -32,7 +32,8 @@ from seqprep.errors import InputError, NotBuiltError
 from seqprep.expand import Notice, decode, read_bytes
 from seqprep.files import SourceFile, list_files
 from seqprep.recipe import Source
-from seqprep.records import Batch, Context, Reader, RecordBuilder, no_facts
+from seqprep.record_builder import RecordBuilder
+from seqprep.records import Batch, Context, Reader, no_facts
 
 INCLUDE = ("*.txt", "*.text", "*.md")
 _CONTROL_BYTES = bytes({*range(32), 127} - set(b"\t\n\r"))

@@ -1,4 +1,4 @@
-"""Bad input gives an error or a counted rejection that names file, line and reason; never silence."""
+"""Bad input gives an error or a counted rejection that names file, line and reason."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seqprep import records
+from seqprep import record_builder
 from seqprep.domains import DOMAINS
 from seqprep.errors import REASONS
 from seqprep.files import hash_files
@@ -96,7 +96,7 @@ def test_smaller_batches_hold_the_same_rows(
 ) -> None:
     """Otherwise a memory setting would change the data."""
     _, whole = sample(domain, tmp_path)
-    monkeypatch.setattr(records, "BATCH_BYTES", 1)
+    monkeypatch.setattr(record_builder, "BATCH_BYTES", 1)
     _, cut = sample(domain, tmp_path)
     assert len(cut) > len(whole)
     assert rows_of(cut) == rows_of(whole)

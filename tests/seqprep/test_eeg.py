@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqprep.domains import signal_checks as checks
-from seqprep.domains.signal_tables import SignalError, find_layout, read_columns
+from seqprep.domains.signal_layout import SignalError, find_layout
+from seqprep.domains.signal_tables import read_columns
 from seqprep.errors import ConfigError
 from seqprep.recipe import Field, Source, Target
 from tests.sources import Seen, read_source, write_files

@@ -1,4 +1,4 @@
-"""An ingest that dies at any write, rename or commit leaves the old version, or the new one, whole."""
+"""An ingest that dies at any write, rename or commit leaves a whole version, old or new."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ for stop in range(count):
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-POINTS = 24
+POINTS = 20
 """More than there are: two for each fsync, rename and commit of the second ingest."""
 OLD = {"neg/a.txt": "bad", "neg/b.txt": "worse", "pos/a.txt": "good"}
 NEW = {"neg/b.txt": "dreadful", "pos/b.txt": "best"}
@@ -98,3 +98,60 @@ def test_dying_anywhere_leaves_a_whole_version_and_a_rerun_mends_it(
         assert rows(tmp_path / f"store{point}") == new, f"point {point}"
     assert found[0] == old
     assert found[-1] == new
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from seqprep.errors import SeqprepError
+from seqprep.ingest import ingest
+from seqprep.recipe import Source
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
+try:
+    ingest(Source(domain="text", path=sys.argv[1]), dataset="d", store=Path(sys.argv[2]))
+except SeqprepError as error:
+    print(error)
+    sys.exit(2)
+"""
+
+
+@pytest.mark.parametrize("limit_bytes", [0, 100, 4_000])
+def test_a_full_disk_is_named_and_the_old_version_stays(tmp_path: Path, limit_bytes: int) -> None:
+    """Otherwise a disk that fills up would leave half a table, or a traceback."""
+    store = tmp_path / "store"
+    write_files(tmp_path / "in", OLD)
+    ingest(Source(domain="text", path=str(tmp_path / "in")), dataset="d", store=store)
+    old = rows(store)
+    write_files(
+        tmp_path / "in", {f"pos/{number}.txt": f"film {number} " * 9 for number in range(99)}
+    )
+    command = [sys.executable, "-c", FULL, str(tmp_path / "in"), str(store), str(limit_bytes)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert str(store / "d" / "sequences") in done.stdout
+    assert rows(store) == old
+
+
+ONE = """
+import sys
+from pathlib import Path
+from seqprep.ingest import ingest
+from seqprep.recipe import Source
+print(ingest(Source(domain="text", path=sys.argv[1]), dataset="d", store=Path(sys.argv[2])).rows)
+"""
+
+
+def test_ingests_at_once_land_or_join(tmp_path: Path) -> None:
+    """Otherwise a schedule and a person at the same time would double the rows."""
+    write_files(tmp_path / "in", {f"pos/{number}.txt": f"text {number}" for number in range(50)})
+    command = [sys.executable, "-c", ONE, str(tmp_path / "in"), str(tmp_path / "store")]
+    running = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for process in running:
+        out, error = process.communicate(timeout=120)
+        assert (process.returncode, out.strip()) == (0, b"50"), error.decode()
+    assert Table(tmp_path / "store" / "d" / "sequences").version() == 0
+    assert len(rows(tmp_path / "store") or []) == 50

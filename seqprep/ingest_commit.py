@@ -1,0 +1,148 @@
+"""The commit of an ingest: new files in, those that lose rows rewritten, all in one step."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqprep.errors import SeqprepError
+from seqprep.files import source_root
+from seqprep.ingest_plan import Plan
+from seqprep.recipe import Source, as_json
+from seqprep.schema import sequences_schema
+from seqprep.source_chunks import (
+    ChunkResult,
+    FileCounts,
+    total,
+)
+from seqprep.table import CommitInfo, StagedFile, StagedWriter, Table
+
+SHOWN_REJECTIONS = 3
+"""How many rejections an error quotes."""
+
+
+def commit_chunks(table: Table, plan: Plan, results: Sequence[ChunkResult], *, base: Path) -> int:
+    """Make what was read the newest version, beside the rows that stay.
+
+    Args:
+        table: of the dataset.
+        plan: what was to be done.
+        results: of the chunks, in order.
+        base: the folder that `source.path` is relative to, for messages.
+
+    Returns:
+        The new version.
+
+    Raises:
+        SeqprepError: if no record is left.
+        ConflictError: if another run committed something else meanwhile.
+    """
+    source = plan.context.source
+    rejections = plan.rejections + b"".join(result.rejections for result in results)
+    rewritten = _rewrite(table, plan)
+    counts = [_moved(count, rewritten) for count in plan.kept.values()]
+    counts += [count for result in results for count in result.counts]
+    counts.sort(key=lambda count: count.path)
+    rows = sum(count.rows for count in counts)
+    if rows == 0:
+        raise SeqprepError(_nothing_usable(source, base, counts, rejections))
+    sources = json.dumps([asdict(count) for count in counts], sort_keys=True).encode()
+    info = CommitInfo(
+        kind="sequences",
+        fingerprint=plan.fingerprint,
+        counts=_counts(counts),
+        params=_params(plan, len(results)),
+        state={
+            "sources": table.state.put(sources, "json"),
+            "rejections": table.state.put(rejections, "jsonl"),
+        },
+    )
+    staged = [result.staged for result in results if result.staged is not None]
+    return table.commit(
+        schema=sequences_schema(source.domain, source.task),
+        files=[*(file for file in rewritten.values() if file is not None), *staged],
+        remove="all" if plan.afresh else list(rewritten),
+        info=info,
+        base=plan.version,
+    )
+
+
+def _counts(counts: Sequence[FileCounts]) -> dict[str, Any]:
+    rejections = total(counts, "rejected")
+    return {
+        "rows": sum(count.rows for count in counts),
+        "rejected": sum(rejections.values()),
+        "files": len(counts),
+        "labels": total(counts, "labels"),
+        "rejections": rejections,
+        "oddities": total(counts, "oddities"),
+    }
+
+
+def _params(plan: Plan, chunks: int) -> dict[str, Any]:
+    source, facts = plan.context.source, plan.context.facts
+    return {
+        "domain": source.domain,
+        "task": source.task,
+        "options": plan.options,
+        "source": {key: value for key, value in as_json(source).items() if key != "path"},
+        "next_chunk": plan.next_chunk + chunks,
+        "missing_files": list(plan.missing),
+        **as_json(facts),
+    }
+
+
+def _rewrite(table: Table, plan: Plan) -> dict[str, StagedFile | None]:
+    """Parquet files that lose rows -> what takes their place (None where no row is left)."""
+    if plan.afresh or not plan.gone or plan.version is None:
+        return {}
+    gone = pa.array(sorted(plan.gone), pa.string())
+    groups = Counter(file.path for file, _ in table.row_groups(plan.version))
+    placed: dict[str, StagedFile | None] = {}
+    for file in table.files(plan.version):
+        if not plan.gone & set(file.sources):
+            continue
+        left = [path for path in file.sources if path not in plan.gone]
+        placed[file.path] = _without(table, file, groups[file.path], gone, left) if left else None
+    return placed
+
+
+def _without(
+    table: Table, file: StagedFile, groups: int, gone: pa.Array, left: Sequence[str]
+) -> StagedFile:
+    """The file's rows without those of the sources that are gone."""
+    name = file.path.rsplit("-", 1)[0]
+    first = table.read_group(file, 0)
+    with StagedWriter(table.path, name, first.schema, sources=left) as writer:
+        for group in range(groups):
+            rows = table.read_group(file, group)
+            writer.write(rows.filter(pc.invert(pc.is_in(rows.column("source"), value_set=gone))))
+    return writer.staged
+
+
+def _moved(count: FileCounts, rewritten: Mapping[str, StagedFile | None]) -> FileCounts:
+    file = rewritten.get(count.stored)
+    return count if file is None else replace(count, stored=file.path)
+
+
+def _nothing_usable(
+    source: Source, base: Path, counts: Sequence[FileCounts], rejections: bytes
+) -> str:
+    where = source.nltk or source_root(source, base)
+    names = ", ".join(repr(count.path) for count in counts[:SHOWN_REJECTIONS])
+    message = f"no usable record in {where}: read {len(counts)} files such as {names}"
+    lines = [json.loads(line) for line in rejections.splitlines()[:SHOWN_REJECTIONS]]
+    shown = [
+        f"{line['source']}"
+        + (f", line {line['line']}" if line["line"] else "")
+        + f": {line['detail']} [{line['reason']}]"
+        for line in lines
+    ]
+    return "; ".join([message, *shown])

@@ -1,0 +1,231 @@
+"""Collects cleaned records, and gives them as batches in the schema of `sequences`.
+
+Batches are cut by the size of their content, so that memory is bounded by a batch (or by one
+record, where that is larger). Labels and groups are found here, in one way for all domains.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from seqprep.errors import Rejection
+from seqprep.expand import Notice
+from seqprep.fields import FieldError
+from seqprep.files import SourceFile
+from seqprep.records import ODDITIES, Batch, Context
+from seqprep.schema import CONTENT_COLUMN, sequences_schema
+
+BATCH_BYTES = 16 * 2**20
+"""Content of one batch, unless a single record is larger."""
+BATCH_ROWS = 2**17
+
+
+class RecordBuilder:
+    """Collects rows, rejections and oddities, and gives them as batches.
+
+    Args:
+        context: domain, task and fields.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        source = context.source
+        self._schema = sequences_schema(source.domain, source.task)
+        self._content = CONTENT_COLUMN[source.domain]
+        self._columns: dict[str, list[object]] = {name: [] for name in self._schema.names}
+        self._parts: list[pa.RecordBatch] = []
+        self._part_rows = 0
+        self._rejections: list[Rejection] = []
+        self._oddities: Counter[tuple[str, str]] = Counter()
+        self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether a batch should be taken now."""
+        return (
+            self._bytes >= BATCH_BYTES
+            or len(self._columns["id"]) + self._part_rows >= BATCH_ROWS
+            or len(self._rejections) >= BATCH_ROWS
+        )
+
+    def reject(
+        self, file: SourceFile, reason: str, detail: str, *, record: int | None, line: int | None
+    ) -> None:
+        """Count a record that cannot be used."""
+        self._rejections.append(
+            Rejection(source=file.path, record=record, line=line, reason=reason, detail=detail)
+        )
+
+    def count(self, file: SourceFile, oddity: str, number: int = 1) -> None:
+        """Count an oddity."""
+        assert oddity in ODDITIES, oddity
+        if number:
+            self._oddities[file.path, oddity] += number
+
+    def notice(self, file: SourceFile) -> Notice:
+        """A function that counts an oddity of this file, once for each call."""
+        return lambda oddity: self.count(file, oddity)
+
+    def add(
+        self,
+        file: SourceFile,
+        *,
+        record: int,
+        content: object,
+        size_bytes: int,
+        length: int,
+        content_hash: bytes,
+        name: str | None = None,
+        header: str | None = None,
+        line: int | None = None,
+        cells: Mapping[str, str] | None = None,
+        attributes: Mapping[str, str] | None = None,
+        target: object = None,
+    ) -> bool:
+        """Add one cleaned record; it is rejected if its label or group cannot be found.
+
+        Args:
+            file: its source file.
+            record: its number there, from 0.
+            content: bytes of text or bases, or an array of values.
+            size_bytes: of the content.
+            length: in bases, characters or steps.
+            content_hash: SHA-256.
+            name: first word of a FASTA header.
+            header: all of it.
+            line: where the record starts, if known.
+            cells: `label` and `group` from columns.
+            attributes: columns to keep.
+            target: steps or text.
+
+        Returns:
+            Whether it was accepted.
+        """
+        id_ = f"{file.path}#{record}"
+        try:
+            found = self._fields(file, id_=id_, name=name, header=header, cells=cells or {})
+        except _FieldRejectionError as error:
+            self.reject(file, error.reason, error.detail, record=record, line=line)
+            return False
+        row: dict[str, object] = {
+            "id": id_,
+            "name": name,
+            "group": found[1],
+            "label": found[0],
+            "length": length,
+            "source": file.path,
+            "record": record,
+            "header": header,
+            "attributes": json.dumps(attributes, sort_keys=True) if attributes else None,
+            "content_hash": content_hash,
+            self._content: content,
+            "targets": target,
+            "target_text": target,
+        }
+        for key, column in self._columns.items():
+            column.append(row[key])
+        self._bytes += size_bytes
+        return True
+
+    def _fields(
+        self,
+        file: SourceFile,
+        *,
+        id_: str,
+        name: str | None,
+        header: str | None,
+        cells: Mapping[str, str],
+    ) -> tuple[str | float | None, str]:
+        place = {"header": header or "", "name": name or "", "id_": id_}
+        context = self._context
+        label: str | float | None = None
+        group = id_
+        if context.label is not None:
+            try:
+                label = context.label.find(file, cell=cells.get("label", ""), **place)
+            except FieldError as error:
+                raise _FieldRejectionError("no_label", str(error)) from error
+            if context.source.task == "regress":
+                label = parse_label(label)
+        if context.group is not None:
+            try:
+                group = context.group.find(file, cell=cells.get("group", ""), **place)
+            except FieldError as error:
+                raise _FieldRejectionError("no_group", str(error)) from error
+        return label, group
+
+    def extend(self, rows: pa.RecordBatch) -> None:
+        """Add many accepted records at once, in the schema of `sequences`."""
+        self._close_part()
+        self._parts.append(rows)
+        self._part_rows += rows.num_rows
+        self._bytes += rows.nbytes
+
+    def _close_part(self) -> None:
+        if self._columns["id"]:
+            arrays = [
+                self._array(name, self._schema.field(name).type) for name in self._schema.names
+            ]
+            self._parts.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+            self._part_rows += len(self._columns["id"])
+            self._columns = {name: [] for name in self._schema.names}
+
+    def take(self) -> Batch:
+        """All that was collected, as one batch; the builder starts anew."""
+        self._close_part()
+        batch = Batch(
+            rows=pa.concat_batches(self._parts) if self._parts else _no_rows(self._schema),
+            rejections=tuple(self._rejections),
+            oddities=dict(self._oddities),
+        )
+        self._parts, self._part_rows = [], 0
+        self._rejections, self._oddities, self._bytes = [], Counter(), 0
+        return batch
+
+    def _array(self, name: str, kind: pa.DataType) -> pa.Array:
+        column = self._columns[name]
+        if pa.types.is_list(kind):
+            return list_array(column, kind)
+        if name == self._content:
+            return pa.array(column, pa.binary()).view(pa.string())
+        return pa.array(column, kind)
+
+
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in schema.types], schema=schema)
+
+
+def list_array(rows: Sequence[object], kind: pa.DataType) -> pa.Array:
+    """A list column from one array a row, `(n,)` each, or None."""
+    arrays = [np.zeros(0) if row is None else np.asarray(row) for row in rows]
+    dtype = kind.value_type.to_pandas_dtype()
+    flat = np.concatenate(arrays) if arrays else np.zeros(0)
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in arrays])]).astype(np.int32)
+    missing = np.array([row is None for row in rows], dtype=bool)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets),
+        pa.array(flat.astype(dtype, copy=False)),
+        mask=pa.array(missing) if missing.any() else None,
+    )
+
+
+class _FieldRejectionError(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
+def parse_label(text: str) -> float:
+    """The number that is a record's label for `task: regress`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value - value != 0:
+        raise _FieldRejectionError("bad_target", f"label {text[:80]!r} is not a finite number")
+    return value
