@@ -49,6 +49,8 @@ from seqprep.transforms.summarize import Summarize
 from seqprep.vocabulary import build_vocabulary
 
 __all__ = ["Prepared", "apply_fitted", "prepare", "write_snapshot"]
+MAX_SLOTS = 500
+"""Files that may be open at a time. Past it slots grow beyond their eighth of the memory."""
 VERSION = 1
 """Part of every fingerprint: raised when the same options give other rows."""
 
@@ -245,7 +247,7 @@ def _slots(job: Job, encoding: Encoding) -> int:
     memory = parse_bytes(job.recipe.memory, key="prepare.memory")
     late_views = any(step.views for _, step in job.chain.late)
     growth = 1 + job.chain.views if late_views else 1
-    return int(max(1, -(-encoding.size_bytes * growth // (memory // 8))))
+    return min(MAX_SLOTS, max(1, -(-encoding.size_bytes * growth // (memory // 8))))
 
 
 def _limits(job: Job, totals: Totals) -> tuple[int, ...]:

@@ -229,6 +229,12 @@ def test_wrong_options_say_what_is_right(step: dict[str, Any], message: str) -> 
             "windows of windows",
         ),
         (
+            [{"windows": {"length": 9}}, {"truncate": {"length": 3}}],
+            "eeg",
+            "label_steps",
+            "could not be put back",
+        ),
+        (
             [{"shift": {"max": 1, "when": "train"}}, {"truncate": {"length": 3}}],
             "dna",
             "classify",

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,26 @@ def test_copies_are_never_in_two_splits(tmp_path: Path) -> None:
         assert {row["split"] for row in found} == {"train"}
         assert len(found) == (1 if keep == "one" else 11)
         assert done.duplicates == 31 - len(found)
+
+
+@pytest.mark.parametrize("domain", ["text", "dna", "eeg"])
+def test_chunks_of_which_nothing_stays_are_passed_over(tmp_path: Path, domain: Any) -> None:
+    """A row group whose records are all copies would raise."""
+    rng = np.random.default_rng(0)
+    content = {"text": "text", "dna": "bases", "eeg": "values"}[domain]
+    make: dict[str, Callable[[], Any]] = {
+        "text": lambda: " ".join(rng.choice(list("abcde"), 9)),
+        "dna": lambda: "".join(rng.choice(list("ACGT"), 30)),
+        "eeg": lambda: rng.normal(size=8).tolist(),
+    }
+    records = [{**r, content: make[domain](), "source": r["source"]} for r in three_ways(30)]
+    records[3][content], records[3]["label"] = records[0][content], records[0]["label"]
+    params = {"channels": ["a"]} if domain == "eeg" else {}
+    write_sequences(tmp_path, records, domain=domain, chunk_rows=1, **params)
+    recipe = Prepare(steps=({"windows": {"length": 5}},))
+    done = prepared(tmp_path, domain=domain, split=BY_PATH, recipe=recipe)
+    assert done.duplicates == 1
+    assert len({row["id"] for row in rows_of(done)}) == 29
 
 
 def test_copies_with_other_labels_are_rejected_and_counted(tmp_path: Path) -> None:

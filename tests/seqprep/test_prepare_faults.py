@@ -97,7 +97,7 @@ def test_dying_at_some_points_leaves_the_old_version(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_dying_at_every_point_leaves_the_old_version(tmp_path: Path) -> None:
     """The one moment that is not safe would be met in the end."""
-    codes = check_points(tmp_path, range(0, 70))
+    codes = check_points(tmp_path, range(0, 50))
     assert codes[0] == 9 and codes[-1] == 0
 
 
