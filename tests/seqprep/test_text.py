@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import tempfile
+import zipfile
 from pathlib import Path
 
 import polars as pl
@@ -271,12 +272,29 @@ def test_a_corpus_of_nltk_is_read_by_name(tmp_path: Path, monkeypatch: pytest.Mo
     ]
 
 
+def test_a_corpus_still_in_its_zip_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise what NLTK's downloader leaves zipped would have to be unpacked by hand."""
+    nltk = pytest.importorskip("nltk")
+    (tmp_path / "corpora").mkdir()
+    with zipfile.ZipFile(tmp_path / "corpora" / "gutenberg.zip", "w") as archive:
+        archive.writestr("gutenberg/", "")
+        archive.writestr("gutenberg/austen.txt", "Emma")
+        archive.writestr("gutenberg/README", "note")
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    rows, _ = read_source(Source(domain="text", nltk="gutenberg", label=Field(from_="file")))
+    assert [(row["id"], row["label"], row["text"]) for row in rows] == [
+        ("austen.txt#0", "austen", "Emma")
+    ]
+
+
 def test_a_corpus_that_is_not_there_is_named_and_not_downloaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a run without network would hang or print a page of NLTK's advice."""
     corpus(tmp_path, monkeypatch)
-    with pytest.raises(SeqprepError, match=r"'gutenberg' is not in NLTK_DATA"):
-        read_source(Source(domain="text", nltk="gutenberg", label=NO_LABEL))
+    with pytest.raises(SeqprepError, match=r"'inaugural' is not in NLTK_DATA"):
+        read_source(Source(domain="text", nltk="inaugural", label=NO_LABEL))
     with pytest.raises(SeqprepError, match="no corpus 'no_such'"):
         read_source(Source(domain="text", nltk="no_such", label=NO_LABEL))
