@@ -203,7 +203,7 @@ def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
 def list_array(rows: Sequence[object], kind: pa.DataType) -> pa.Array:
     """A list column from one array a row, `(n,)` each, or None."""
     arrays = [np.zeros(0) if row is None else np.asarray(row) for row in rows]
-    dtype = kind.value_type.to_pandas_dtype()
+    dtype = np.float32 if pa.types.is_floating(kind.value_type) else np.int32
     flat = np.concatenate(arrays) if arrays else np.zeros(0)
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in arrays])]).astype(np.int32)
     missing = np.array([row is None for row in rows], dtype=bool)

@@ -108,6 +108,16 @@ def test_changed_options_replace_everything_in_one_commit(tmp_path: Path) -> Non
     assert texts(tmp_path, 0)["pos/e.txt#0"] == "e\u0301"
 
 
+def test_options_that_change_no_row_make_a_version_of_the_same_rows(tmp_path: Path) -> None:
+    """Otherwise files that keep their name would be taken out, or the commit be refused."""
+    write_files(tmp_path / "in", FILES)
+    run(tmp_path)
+    done = run(tmp_path, text_source(tmp_path, max_expanded_bytes=10**9))
+    assert (done.version, done.rows, done.reused) == (1, 4, False)
+    assert texts(tmp_path) == texts(tmp_path, 0)
+    assert run(tmp_path).version == 2
+
+
 def test_a_changed_label_table_is_noticed(tmp_path: Path) -> None:
     """Otherwise corrected labels would never arrive."""
     label = Field(from_="table", table="y.csv", key="id", column="y")
