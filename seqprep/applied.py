@@ -22,7 +22,7 @@ from seqprep.recipe import Domain, Prepare, resolve_tokens
 from seqprep.schema import CONTENT_COLUMN, Task
 from seqprep.second_pass import Finisher, example_table, target_table
 from seqprep.spill import list_rows
-from seqprep.splits import TEST
+from seqprep.splits import TEST, TRAIN
 from seqprep.tokens import encode
 from seqprep.transforms import build_steps, check_chain, is_random
 
@@ -59,6 +59,8 @@ def apply_fitted(
         )
     tokens = resolve_tokens(domain, recipe.tokens)
     chain = Chain.of(steps, seed=recipe.seed)
+    if views:
+        chain = replace(chain, views=views, drop_original=True)
     finisher = Finisher.of(chain, fitted, task=task, scale=recipe.scale, max_vocab=tokens.max_vocab)
     content = records[CONTENT_COLUMN[domain]]
     if fitted.frequency is None:
@@ -67,9 +69,12 @@ def apply_fitted(
         encoded = encode(content, tokens)
         ranks = fitted.frequency.ranks(encoded.tokens)
         rows = Ragged(ranks.astype(np.int32)[encoded.ids.values], encoded.ids.offsets)
-    chunk = _started(records, rows, task=task, fitted=fitted)
-    chunk = chain.run(_with_views(chunk, views), chain.early)
+    # Views are made where training made them: a step before them draws once for all views.
+    split = TRAIN if views else TEST
+    chunk = _started(records, rows, split=split, task=task, fitted=fitted)
+    chunk = chain.run(chunk, chain.early)
     chunk, _ = finisher.finish(chunk, ranks=None, on_the_fly=views > 0)
+    chunk = chunk.take(np.lexsort((chunk.windows, chunk.views, chunk.rows)))
     chunk = finisher.step_labels(chunk)
     target = _targets(records, recipe, fitted) if task == "translate" else None
     table = example_table(
@@ -83,20 +88,13 @@ def apply_fitted(
     return table.select(finisher.schema.names)
 
 
-def _started(records: pa.Table, rows: Ragged, *, task: Task, fitted: Fitted) -> Chunk:
-    codes = np.full(len(records), TEST, dtype=np.int8)
+def _started(records: pa.Table, rows: Ragged, *, split: int, task: Task, fitted: Fitted) -> Chunk:
+    codes = np.full(len(records), split, dtype=np.int8)
     width = max(len(fitted.target_names), 1) if task == "regress_steps" else None
     column = "targets" if "targets" in records.column_names else None
     if column and records[column].null_count:
         records = records.drop_columns([column])
     return start_chunk(records, rows, codes, task=task, target_width=width)
-
-
-def _with_views(chunk: Chunk, views: int) -> Chunk:
-    if not views:
-        return chunk
-    every = chunk.take(np.repeat(np.arange(len(chunk)), views))
-    return replace(every, views=np.tile(np.arange(1, views + 1), len(chunk)))
 
 
 def _labels(records: pa.Table, task: Task, fitted: Fitted) -> pa.Array | None:

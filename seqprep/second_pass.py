@@ -78,21 +78,17 @@ class Finisher:
             ranks: `(V,)` the rank of each local id; None for values and where ids are ranks.
             on_the_fly: run the steps that training runs when batches are made, too.
         """
-        last = self.chain.on_the_fly if on_the_fly else ()
         if self.vocabulary is None:
-            return self._finish_values(self.chain.run(chunk, self.chain.late), last)
-        late = (*self.chain.late, *last)
+            return self._finish_values(self.chain.run(chunk, self.chain.late), on_the_fly)
         table = self.vocabulary.ids.astype(np.int32)
         values = chunk.steps.values
-        if late:
+        if self.chain.late or on_the_fly:
             if ranks is not None:
                 values = np.take(ranks.astype(np.int32), values)
-            chunk = self.chain.run(
-                replace(chunk, steps=Ragged(values, chunk.steps.offsets)),
-                late,
-                vocabulary=self.vocabulary,
-                complement=self.complement,
-            )
+            chunk = replace(chunk, steps=Ragged(values, chunk.steps.offsets))
+            chunk = self._run(chunk, self.chain.late)
+            if on_the_fly:
+                chunk = self._run(self.chain.expand(chunk), self.chain.on_the_fly)
             values = chunk.steps.values
         elif ranks is not None:
             table = table[ranks]  # two look-ups in one
@@ -100,14 +96,16 @@ class Finisher:
         ids = Ragged(np.take(small, values), chunk.steps.offsets)
         return fill_empty(replace(chunk, steps=ids), step=OOV)
 
-    def _finish_values(
-        self, chunk: Chunk, last: Sequence[tuple[int, Transform]]
-    ) -> tuple[Chunk, int]:
+    def _run(self, chunk: Chunk, steps: Sequence[tuple[int, Transform]]) -> Chunk:
+        return self.chain.run(chunk, steps, vocabulary=self.vocabulary, complement=self.complement)
+
+    def _finish_values(self, chunk: Chunk, on_the_fly: bool) -> tuple[Chunk, int]:
         if self.scale == "channel" and self.fitted.scaler is not None:
             chunk = replace(chunk, steps=self.fitted.scaler.apply(chunk.steps))
         elif self.scale == "record":
             chunk = replace(chunk, steps=scale_records(chunk.steps))
-        chunk = self.chain.run(chunk, last)
+        if on_the_fly:
+            chunk = self.chain.run(self.chain.expand(chunk), self.chain.on_the_fly)
         ignored = IGNORED_LABEL if self.task == "label_steps" else 0.0
         return fill_empty(chunk, step=0, ignored=ignored)
 
