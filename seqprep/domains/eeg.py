@@ -1,9 +1,9 @@
 """EEG and other signals: a file is one recording, a row is a step, a column is a channel.
 
 The first file that can be read says which channels there are; files with others are rejected. The
-time column, in seconds, is checked and left out of the values. Labels of steps become codes by the sorted
-names of all that occur (`target_classes`); which of them training knows is decided when splits are.
-A recording is held whole in memory while it is read.
+time column, in seconds, is checked and left out of the values. Labels of steps become codes by the
+sorted names of all that occur (`target_classes`); which of them training knows is decided when
+splits are. A recording is held whole in memory while it is read.
 Use it for wide tables; the long form (a row a sample and channel) is refused by `source.form`.
 """
 
