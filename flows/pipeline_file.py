@@ -18,19 +18,12 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from models.config import Backpropagation, Conv, Front, JobError, Model, Optimizer, Train
+from seqprep.checks import check_name
 from seqprep.errors import ConfigError, NotBuiltError
+from seqprep.fingerprint import as_json
 from seqprep.planned import PLANNED
-from seqprep.recipe import (
-    Field,
-    Generator,
-    Prepare,
-    Source,
-    Split,
-    Target,
-    Tokens,
-    as_json,
-    check_name,
-)
+from seqprep.recipe import Prepare, Split, Tokens
+from seqprep.source import Field, Generator, Source, Target
 from seqprep.transforms import TRANSFORMS, build_steps, check_chain
 
 PATH_KEYS = ("source.path", "split.table")

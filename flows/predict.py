@@ -20,6 +20,7 @@ from models.predict import ANSWER_TYPES, predict_examples
 from seqprep.errors import Rejection, SeqprepError
 from seqprep.fitted import Fitted
 from seqprep.ingest import read_records
+from seqprep.ingestion.records import SourceFacts
 from seqprep.prepare import apply_fitted
 from seqprep.schema import Task
 
@@ -64,7 +65,10 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
                 staged, schema, compression="zstd", write_page_checksum=True
             ) as writer,
         ):
-            for records, rejections in read_records(spec.source, paths, base=Path("/")):
+            facts = SourceFacts(channels=fitted.channels, rate_hz=fitted.rate_hz)
+            for records, rejections in read_records(
+                spec.source, paths, base=Path("/"), facts=facts
+            ):
                 for part in _slices(records):
                     examples = apply_fitted(
                         part,

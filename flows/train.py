@@ -22,7 +22,7 @@ from flows.reports import read_events, write_report
 from models.bundle import BundleError, check
 from seqprep import __version__
 from seqprep.errors import SeqprepError
-from seqprep.recipe import fingerprint
+from seqprep.fingerprint import fingerprint
 from seqprep.snapshot import Snapshot, replace_bytes
 from seqprep.table import Table
 

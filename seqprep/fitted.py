@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from seqprep.errors import CorruptError
 from seqprep.frequency import Frequency
-from seqprep.scaling import Scaler
+from seqprep.preparation.scaling import Scaler
 
 FORMAT = 1
 

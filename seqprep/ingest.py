@@ -15,19 +15,21 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from seqprep.checks import check_name
 from seqprep.domains import DOMAINS
 from seqprep.errors import Rejection, SeqprepError
-from seqprep.files import SourceFile, hash_files
-from seqprep.ingest_commit import commit_chunks
-from seqprep.ingest_plan import Plan, make_plan
-from seqprep.recipe import Source, check_name
-from seqprep.records import Context, SourceFacts
-from seqprep.source_chunks import (
+from seqprep.ingestion.commit import commit_chunks
+from seqprep.ingestion.files import SourceFile, hash_files
+from seqprep.ingestion.plan import Plan, make_plan
+from seqprep.ingestion.records import Context, SourceFacts
+from seqprep.ingestion.source_chunks import (
     Progress,
     cut_chunks,
     run_chunks,
 )
-from seqprep.table import Table, collect_stale
+from seqprep.source import Source
+from seqprep.staging import collect_stale
+from seqprep.table import Table
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

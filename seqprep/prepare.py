@@ -14,36 +14,31 @@ from pathlib import Path
 
 import numpy as np
 
-from seqprep.applied import apply_fitted
 from seqprep.buckets import best_limits, bin_lengths
-from seqprep.chain import Chain
-from seqprep.chunk import Transform
+from seqprep.checks import check_name, parse_bytes
 from seqprep.errors import ConfigError, CorruptError, SeqprepError
-from seqprep.first_pass import Encoding, Job, first_pass
+from seqprep.fingerprint import as_json, fingerprint
 from seqprep.fitted import Fitted
 from seqprep.parallel import Progress, default_workers
-from seqprep.prepared import Prepared, report
-from seqprep.published import known_facts, snapshot_path, write_snapshot
-from seqprep.recipe import (
-    Domain,
-    Prepare,
-    Split,
-    as_json,
-    check_name,
-    fingerprint,
-    parse_bytes,
-    resolve_tokens,
-)
-from seqprep.roster import Roster, read_roster
-from seqprep.scaling import Scaler
+from seqprep.preparation.applied import apply_fitted
+from seqprep.preparation.chain import Chain
+from seqprep.preparation.chunk import Transform
+from seqprep.preparation.first_pass import Encoding, Job, first_pass
+from seqprep.preparation.prepared import Prepared, report
+from seqprep.preparation.published import known_facts, snapshot_path, write_snapshot
+from seqprep.preparation.roster import Roster, read_roster
+from seqprep.preparation.scaling import Scaler
+from seqprep.preparation.second_pass import Finisher, second_pass, slot_schema
+from seqprep.preparation.shards import Slots, write_shards
+from seqprep.preparation.spill import SpillFolder
+from seqprep.preparation.totals import Totals
+from seqprep.recipe import Prepare, Split, resolve_tokens
 from seqprep.schema import Task
-from seqprep.second_pass import Finisher, second_pass, slot_schema
-from seqprep.shards import Slots, write_shards
 from seqprep.snapshot import Snapshot
-from seqprep.spill import SpillFolder
+from seqprep.source import Domain
 from seqprep.splits import TRAIN
-from seqprep.table import CommitInfo, Table, collect_stale
-from seqprep.totals import Totals
+from seqprep.staging import collect_stale
+from seqprep.table import CommitInfo, Table
 from seqprep.transforms import build_steps, check_chain, name_of
 from seqprep.transforms.summarize import Summarize
 from seqprep.vocabulary import build_vocabulary

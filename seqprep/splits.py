@@ -17,8 +17,8 @@ import polars as pl
 import pyarrow as pa
 
 from seqprep import ragged
-from seqprep.chunk import Chunk
 from seqprep.errors import ConfigError
+from seqprep.preparation.chunk import Chunk
 from seqprep.ragged import Ints, Keys, row_keys
 from seqprep.recipe import Split
 from seqprep.schema import SPLITS, Task

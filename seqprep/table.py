@@ -1,10 +1,7 @@
 """A Delta table whose files are staged by workers and made visible by one commit.
 
-A version is immutable. Staged files carry their SHA-256 in their name, so a published file is never
-overwritten with other bytes and a rerun of the same work writes the same names. What a crash leaves
-behind is not listed in any commit and thus invisible. Beside the Delta log each commit names a
-manifest (size, rows and SHA-256 of every file of that version) and the fitted state it was made
-with.
+A version is immutable. Beside the Delta log each commit names a manifest (size, rows and SHA-256 of
+every file of that version) and the fitted state it was made with.
 
 Use it for both tables of a dataset. Not for appending single rows: one commit is one piece of work.
 Source: the Delta transaction protocol, https://github.com/delta-io/delta/blob/master/PROTOCOL.md
@@ -12,15 +9,12 @@ Source: the Delta transaction protocol, https://github.com/delta-io/delta/blob/m
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,37 +29,15 @@ from deltalake.transaction import (
 
 from seqprep import __version__
 from seqprep.errors import CorruptError, SeqprepError
-from seqprep.snapshot import check_file, file_sha256, replace_bytes
+from seqprep.snapshot import check_file
+from seqprep.staging import StagedFile
+from seqprep.state import StateDir
 
 METADATA_KEY = "seqprep"
-STALE_S = 24 * 3600
-"""Temporary files older than this many seconds belong to runs that died."""
 
 
 class ConflictError(SeqprepError):
     """Another run committed to the table in the meantime."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StagedFile:
-    """One Parquet file, written and hashed, visible only once it is committed.
-
-    Args:
-        path: relative to the table's root, partition folders included, with forward slashes.
-        size_bytes, rows, sha256: of the file.
-        partition: values of the partition columns.
-        min_length, max_length: of the column `length`, for pruning; 0 where there are no rows.
-        sources: the source files whose records it holds, in order.
-    """
-
-    path: str
-    size_bytes: int
-    rows: int
-    sha256: str
-    partition: Mapping[str, str] = field(default_factory=dict)
-    min_length: int = 0
-    max_length: int = 0
-    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,146 +57,6 @@ class CommitInfo:
     params: dict[str, Any] = field(default_factory=dict)
     state: dict[str, str] = field(default_factory=dict)
     code_version: str = __version__
-
-
-class StateDir:
-    """Content-addressed files beside the tables: fitted state, manifests, rejections."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def put(self, data: bytes, suffix: str) -> str:
-        """Store `data` once; return its name, `<sha256>.<suffix>`."""
-        name = f"{hashlib.sha256(data).hexdigest()}.{suffix}"
-        target = self.path / name
-        if not (target.is_file() and target.stat().st_size == len(data)):
-            replace_bytes(target, data)
-        return name
-
-    def get(self, name: str) -> bytes:
-        """The bytes stored under `name`.
-
-        Raises:
-            CorruptError: naming the file, if it is missing or altered.
-        """
-        path = self.path / name
-        if not path.is_file():
-            raise CorruptError(f"{path}: the file is missing; run the stage that made it again")
-        data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != name.split(".")[0]:
-            raise CorruptError(f"{path}: the bytes are not those that were committed")
-        return data
-
-
-class StagedWriter:
-    """Write one Parquet file that appears whole, under a name made of its hash, or not at all.
-
-    Args:
-        root: of the table.
-        name: first part of the file's name, from a chunk or shard number.
-        schema: of the rows.
-        partition: values of the partition columns; they become folders and are not in the file.
-        sources: the source files whose records it will hold.
-    """
-
-    def __init__(
-        self,
-        root: Path,
-        name: str,
-        schema: pa.Schema,
-        *,
-        partition: Mapping[str, str] | None = None,
-        sources: Sequence[str] = (),
-    ) -> None:
-        self._root, self._name, self._schema = root, name, schema
-        self._partition = dict(partition or {})
-        self._folder = root.joinpath(*(f"{key}={value}" for key, value in self._partition.items()))
-        self._temporary = self._folder / f".{name}.{os.getpid()}.tmp"
-        self._rows, self._min, self._max = 0, 2**31 - 1, 0
-        self.sources = list(sources)
-        self._staged: StagedFile | None = None
-
-    @property
-    def staged(self) -> StagedFile:
-        """What was written; only after the writer has closed."""
-        assert self._staged is not None, "the writer is still open"
-        return self._staged
-
-    @property
-    def rows(self) -> int:
-        """Rows written so far."""
-        return self._rows
-
-    def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._writer = pq.ParquetWriter(
-            self._temporary, self._schema, **parquet_options(self._schema)
-        )
-        return self
-
-    def write(self, data: pa.RecordBatch | pa.Table) -> None:
-        """Write rows as one row group."""
-        table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
-        if table.num_rows == 0:
-            return
-        lengths = table.column("length").to_numpy()
-        self._min = min(self._min, int(lengths.min()))
-        self._max = max(self._max, int(lengths.max()))
-        self._rows += table.num_rows
-        self._writer.write_table(table.cast(self._schema), row_group_size=table.num_rows)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            self._writer.close()
-        finally:
-            if kind is not None:
-                self._temporary.unlink(missing_ok=True)
-        if kind is None:
-            self._publish()
-
-    def _publish(self) -> None:
-        with self._temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        digest = file_sha256(self._temporary)
-        size_bytes = self._temporary.stat().st_size
-        target = self._folder / f"{self._name}-{digest[:16]}.parquet"
-        os.replace(self._temporary, target)
-        self._staged = StagedFile(
-            path=target.relative_to(self._root).as_posix(),
-            size_bytes=size_bytes,
-            rows=self._rows,
-            sha256=digest,
-            partition=self._partition,
-            min_length=self._min if self._rows else 0,
-            max_length=self._max,
-            sources=tuple(self.sources),
-        )
-
-
-def parquet_options(schema: pa.Schema) -> dict[str, Any]:
-    """The one way Parquet is written here: page checksums, zstd, floats split into byte streams."""
-    floats, words = [], []
-    for item in schema:
-        leaf = item.type.value_type if pa.types.is_list(item.type) else item.type
-        path = f"{item.name}.list.element" if pa.types.is_list(item.type) else item.name
-        if pa.types.is_floating(leaf):
-            floats.append(path)
-        elif pa.types.is_int8(leaf) or item.name in ("label", "source", "group", "header"):
-            words.append(path)
-    return {
-        "compression": "zstd",
-        "compression_level": 1,
-        "use_dictionary": words,
-        "use_byte_stream_split": floats or False,
-        "write_page_checksum": True,
-        "data_page_size": 2**20,
-        "write_statistics": ["length"],
-    }
 
 
 class Table:
@@ -448,17 +280,6 @@ class Table:
             return None
         except DeltaError as error:
             raise SeqprepError(f"{self.path}: version {version} cannot be read: {error}") from error
-
-
-def collect_stale(folder: Path, *, now_s: float | None = None) -> int:
-    """Delete temporary files under `folder` that a run left when it died; return how many."""
-    limit_s = (time.time() if now_s is None else now_s) - STALE_S
-    count = 0
-    for path in folder.rglob(".*.tmp"):
-        if path.is_file() and path.stat().st_mtime < limit_s:
-            path.unlink(missing_ok=True)
-            count += 1
-    return count
 
 
 def _add(file: StagedFile) -> AddAction:

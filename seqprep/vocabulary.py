@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqprep.chunk import Transform
 from seqprep.frequency import Frequency
+from seqprep.preparation.chunk import Transform
 from seqprep.ragged import Ints
 from seqprep.schema import NUM_RESERVED, OOV
 from seqprep.tokens import reverse_complements

@@ -9,8 +9,8 @@ from typing import Any
 
 from seqprep.domains import DOMAINS
 from seqprep.errors import Rejection
-from seqprep.recipe import Source
-from seqprep.records import Context, SourceFacts
+from seqprep.ingestion.records import Context, SourceFacts
+from seqprep.source import Source
 from seqprep.table import Table
 
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from Bio.Seq import Seq
 
+from seqprep.fingerprint import fingerprint
 from seqprep.ragged import row_keys
-from seqprep.recipe import fingerprint
 from seqprep.schema import (
     CONTENT_COLUMN,
     SPLITS,
@@ -22,7 +22,8 @@ from seqprep.schema import (
     sequences_schema,
 )
 from seqprep.snapshot import Facts, Shard, Snapshot, file_sha256
-from seqprep.table import CommitInfo, StagedWriter, Table
+from seqprep.staging import StagedWriter
+from seqprep.table import CommitInfo, Table
 
 VOCAB = 8
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seqprep.domains import dna, eeg, prices, text
-from seqprep.records import Reader
+from seqprep.ingestion.records import Reader
 
 DOMAINS: dict[str, Reader] = {
     "dna": dna.READER,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from seqprep.errors import NotBuiltError, SeqprepError
-from seqprep.files import SourceFile, matches
-from seqprep.recipe import Source
+from seqprep.ingestion.files import SourceFile, matches
+from seqprep.source import Source
 
 
 def list_corpus(source: Source) -> list[SourceFile]:

@@ -23,10 +23,10 @@ from Bio.SeqIO.FastaIO import SimpleFastaParser
 
 from seqprep.domains.fasta_lines import FastaStream, record_lines
 from seqprep.errors import NotBuiltError, Rejection
-from seqprep.files import SourceFile, list_files
-from seqprep.recipe import Source
-from seqprep.record_builder import RecordBuilder
-from seqprep.records import Batch, Context, Reader, no_facts
+from seqprep.ingestion.files import SourceFile, list_files
+from seqprep.ingestion.record_builder import RecordBuilder
+from seqprep.ingestion.records import Batch, Context, Reader, no_facts
+from seqprep.source import Source
 
 INCLUDE = ("*.fa", "*.fasta", "*.fna", "*.ffn", "*.frn", "*.fas", "*.seq")
 GAPS = b"-.*"

@@ -23,12 +23,12 @@ from seqprep.domains.signal_columns import Picked, pick_columns
 from seqprep.domains.signal_layout import Layout, SignalError, find_layout
 from seqprep.domains.signal_tables import read_columns
 from seqprep.errors import ConfigError, NotBuiltError
-from seqprep.expand import Notice, read_bytes
-from seqprep.files import SourceFile, list_files
-from seqprep.recipe import Source
-from seqprep.record_builder import RecordBuilder
-from seqprep.records import Batch, Context, Reader, SourceFacts
+from seqprep.ingestion.expand import Notice, read_bytes
+from seqprep.ingestion.files import SourceFile, list_files
+from seqprep.ingestion.record_builder import RecordBuilder
+from seqprep.ingestion.records import Batch, Context, Reader, SourceFacts
 from seqprep.schema import IGNORED_LABEL
+from seqprep.source import Source
 
 INCLUDE = ("*.csv", "*.tsv", "*.tab", "*.txt", "*.dat", "*.asc", "*.arff")
 

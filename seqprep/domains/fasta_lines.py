@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 
 from seqprep.errors import InputError
-from seqprep.expand import Notice, SourceStream
-from seqprep.files import SourceFile
+from seqprep.ingestion.expand import Notice, SourceStream
+from seqprep.ingestion.files import SourceFile
 
 _COMMENT = re.compile(rb"(?<![^\n]);[^\n]*")
 _BLANK_LINES = re.compile(rb"(?:[ \t]*\n)*")

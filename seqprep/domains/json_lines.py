@@ -19,10 +19,10 @@ import pyarrow.json as pj
 
 from seqprep.domains.text_tables import Columns, Row, cell_text
 from seqprep.errors import InputError
-from seqprep.expand import Notice, SourceStream, decode
-from seqprep.fields import FieldError, FieldReader
-from seqprep.files import SourceFile
-from seqprep.records import Context
+from seqprep.ingestion.expand import Notice, SourceStream, decode
+from seqprep.ingestion.fields import FieldError, FieldReader
+from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.records import Context
 from seqprep.schema import sequences_schema
 
 BLOCK_BYTES = 4 * 2**20

@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from seqprep.files import SourceFile
-from seqprep.recipe import Generator, Source, fingerprint
-from seqprep.record_builder import RecordBuilder
-from seqprep.records import Batch, Context, Reader, SourceFacts
+from seqprep.fingerprint import fingerprint
+from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.record_builder import RecordBuilder
+from seqprep.ingestion.records import Batch, Context, Reader, SourceFacts
+from seqprep.source import Generator, Source
 
 PERIODS = (500, 90)
 """Steps of one turn of each sinusoid."""

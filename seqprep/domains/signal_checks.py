@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqprep.domains.signal_layout import SignalError
-from seqprep.recipe import Oddity, Source
+from seqprep.source import Oddity, Source
 
 Floats = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from seqprep.domains.signal_layout import Layout, SignalError
 from seqprep.errors import InputError
-from seqprep.files import SourceFile
-from seqprep.recipe import Source
-from seqprep.records import Context
+from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.records import Context
+from seqprep.source import Source
 
 TIME_NAMES = ("time", "times", "timestamp", "timestamps", "second", "seconds", "time_s")
 

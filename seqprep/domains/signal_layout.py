@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from seqprep.expand import decode
+from seqprep.ingestion.expand import decode
 
 SNIFFED_LINES = 40
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-nan"})

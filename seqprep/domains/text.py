@@ -29,11 +29,11 @@ from seqprep.domains.text_tables import (
     read_parquet,
 )
 from seqprep.errors import InputError, NotBuiltError
-from seqprep.expand import Notice, decode, read_bytes
-from seqprep.files import SourceFile, list_files
-from seqprep.recipe import Source
-from seqprep.record_builder import RecordBuilder
-from seqprep.records import Batch, Context, Reader, no_facts
+from seqprep.ingestion.expand import Notice, decode, read_bytes
+from seqprep.ingestion.files import SourceFile, list_files
+from seqprep.ingestion.record_builder import RecordBuilder
+from seqprep.ingestion.records import Batch, Context, Reader, no_facts
+from seqprep.source import Source
 
 INCLUDE = ("*.txt", "*.text", "*.md")
 _CONTROL_BYTES = bytes({*range(32), 127} - set(b"\t\n\r"))

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqprep.errors import InputError
-from seqprep.expand import MAGIC, Notice, SourceStream, stream_encoding
-from seqprep.files import SourceFile
-from seqprep.records import Context
+from seqprep.ingestion.expand import MAGIC, Notice, SourceStream, stream_encoding
+from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.records import Context
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")

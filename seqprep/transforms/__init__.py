@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from seqprep.chunk import Transform
 from seqprep.errors import ConfigError, NotBuiltError
 from seqprep.planned import PLANNED
-from seqprep.recipe import Domain, Prepare, Tokens, resolve_tokens
+from seqprep.preparation.chunk import Transform
+from seqprep.recipe import Prepare, Tokens, resolve_tokens
 from seqprep.schema import Task
+from seqprep.source import Domain
 from seqprep.transforms.remove_steps import RemoveSteps
 from seqprep.transforms.reverse_complement import ReverseComplement
 from seqprep.transforms.shift import Shift

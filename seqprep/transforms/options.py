@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 from seqprep import ragged
-from seqprep.chunk import Chunk, Context, Kind, as_step
 from seqprep.errors import ConfigError
+from seqprep.preparation.chunk import Chunk, Context, Kind, as_step
 from seqprep.schema import Task
 
 TOKEN_UNITS = ("word", "character", "kmer")

@@ -12,8 +12,8 @@ from typing import ClassVar
 import numpy as np
 
 from seqprep import ragged
-from seqprep.chunk import Chunk, Context, Kind, as_step
 from seqprep.errors import ConfigError
+from seqprep.preparation.chunk import Chunk, Context, Kind, as_step
 from seqprep.ragged import Ragged
 from seqprep.schema import Task
 from seqprep.transforms.options import ViewOptions

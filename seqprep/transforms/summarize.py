@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from seqprep import ragged
-from seqprep.chunk import Chunk, Context, Kind
 from seqprep.errors import ConfigError
+from seqprep.preparation.chunk import Chunk, Context, Kind
 from seqprep.ragged import Ragged
 from seqprep.schema import Task
 from seqprep.transforms.options import TOKEN_UNITS, check_at_least

@@ -9,7 +9,7 @@ import pytest
 
 from seqprep.errors import InputError, SeqprepError
 from seqprep.ingest import ingest
-from seqprep.recipe import Field, Source
+from seqprep.source import Field, Source
 from tests.sources import read_source, stored_rows, write_files
 
 NO_LABEL = Field(from_="none")

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from seqprep import record_builder
 from seqprep.domains import DOMAINS
 from seqprep.errors import REASONS
-from seqprep.files import hash_files
-from seqprep.recipe import Field, Generator, Source
-from seqprep.records import ODDITIES, Batch, Context, SourceFacts
+from seqprep.ingestion import record_builder
+from seqprep.ingestion.files import hash_files
+from seqprep.ingestion.records import ODDITIES, Batch, Context, SourceFacts
 from seqprep.schema import CONTENT_COLUMN, sequences_schema
+from seqprep.source import Field, Generator, Source
 from tests.sources import write_files
 
 SAMPLES: dict[str, dict[str, bytes | str]] = {

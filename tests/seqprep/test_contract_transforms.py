@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 
 from seqprep import ragged
-from seqprep.chain import Chain
-from seqprep.chunk import Chunk
 from seqprep.errors import ConfigError, NotBuiltError
 from seqprep.frequency import Frequency
 from seqprep.planned import PLANNED
+from seqprep.preparation.chain import Chain
+from seqprep.preparation.chunk import Chunk
 from seqprep.ragged import from_lists, to_lists
 from seqprep.recipe import Prepare, Tokens
 from seqprep.splits import TEST, TRAIN

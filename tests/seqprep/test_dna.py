@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from seqprep.domains import dna
 from seqprep.domains.fasta_lines import record_lines
-from seqprep.files import SourceFile
-from seqprep.recipe import Field, Source, Target
+from seqprep.ingestion.files import SourceFile
+from seqprep.source import Field, Source, Target
 from tests.sources import read_source, write_files
 
 NO_LABEL = Field(from_="none")
@@ -134,7 +134,7 @@ def test_block_edges_change_nothing(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a comment, a CRLF or a header across two blocks would be cut."""
-    monkeypatch.setattr("seqprep.expand.BLOCK_BYTES", size)
+    monkeypatch.setattr("seqprep.ingestion.expand.BLOCK_BYTES", size)
     text = b"\xef\xbb\xbf\r\n;c1\r\n>a h;\r\nAC\r\n;c2 > x\r\nGT\r\n\r\n>b\rTT\n"
     rows, seen = read_source(fasta(tmp_path, text))
     assert [(row["header"], row["bases"]) for row in rows] == [("a h;", "ACGT"), ("b", "TT")]

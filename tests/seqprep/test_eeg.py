@@ -16,7 +16,7 @@ from seqprep.domains import signal_checks as checks
 from seqprep.domains.signal_layout import SignalError, find_layout
 from seqprep.domains.signal_tables import read_columns
 from seqprep.errors import ConfigError
-from seqprep.recipe import Field, Source, Target
+from seqprep.source import Field, Source, Target
 from tests.sources import Seen, read_source, write_files
 
 NO_LABEL = Field(from_="none")

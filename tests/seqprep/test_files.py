@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqprep.errors import InputError, SeqprepError
-from seqprep.expand import SourceStream, decode, read_bytes
-from seqprep.fields import FieldError, FieldReader, field_reader, table_digests
-from seqprep.files import SourceFile, hash_files, list_files, matches
-from seqprep.recipe import Field, Source, Target
+from seqprep.ingestion.expand import SourceStream, decode, read_bytes
+from seqprep.ingestion.fields import FieldError, FieldReader, field_reader, table_digests
+from seqprep.ingestion.files import SourceFile, hash_files, list_files, matches
+from seqprep.source import Field, Source, Target
 from tests.sources import write_files
 
 BIG = 2**40

@@ -9,7 +9,7 @@ import pytest
 from seqprep.errors import CorruptError
 from seqprep.fitted import Fitted
 from seqprep.frequency import Frequency
-from seqprep.scaling import Scaler
+from seqprep.preparation.scaling import Scaler
 
 TOKENS = Fitted(
     frequency=Frequency(

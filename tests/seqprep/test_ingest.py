@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from seqprep import source_chunks
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.ingest import Ingested, ingest, read_records
-from seqprep.recipe import Field, Generator, Source, Target
-from seqprep.records import SourceFacts
+from seqprep.ingestion import source_chunks
+from seqprep.ingestion.records import SourceFacts
+from seqprep.source import Field, Generator, Source, Target
 from seqprep.table import Table
 from tests.conftest import ROOT
 from tests.sources import stored_rows, write_files
@@ -234,7 +234,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from seqprep.ingest import ingest
-from seqprep.recipe import Source
+from seqprep.source import Source
 ingest(Source(domain="text", path=sys.argv[1]), dataset="d", store=Path(sys.argv[2]))
 """
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from seqprep.ingest import ingest
-from seqprep.recipe import Source
+from seqprep.source import Source
 from seqprep.table import Table
 from tests.conftest import ROOT
 from tests.sources import stored_rows, write_files
@@ -21,7 +21,7 @@ import os, sys
 from pathlib import Path
 import seqprep.table as table
 from seqprep.ingest import ingest
-from seqprep.recipe import Source
+from seqprep.source import Source
 root, count = Path(sys.argv[1]), int(sys.argv[2])
 seen, stop = 0, -1
 
@@ -105,7 +105,7 @@ import resource, signal, sys
 from pathlib import Path
 from seqprep.errors import SeqprepError
 from seqprep.ingest import ingest
-from seqprep.recipe import Source
+from seqprep.source import Source
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
@@ -137,7 +137,7 @@ ONE = """
 import sys
 from pathlib import Path
 from seqprep.ingest import ingest
-from seqprep.recipe import Source
+from seqprep.source import Source
 print(ingest(Source(domain="text", path=sys.argv[1]), dataset="d", store=Path(sys.argv[2])).rows)
 """
 

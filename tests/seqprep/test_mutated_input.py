@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from seqprep.errors import SeqprepError
-from seqprep.recipe import Field, Source, Target
+from seqprep.source import Field, Source, Target
 from tests.sources import read_source
 
 BY_COLUMN = Field(from_="column", column="y")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from seqprep.preparation.spill import SpillFolder, collect_spills
 from seqprep.snapshot import Snapshot
-from seqprep.spill import SpillFolder, collect_spills
 from seqprep.table import Table
 from tests.seqprep.test_prepare import RECIPE, prepared, rows_of
 from tests.synthetic import documents, write_sequences

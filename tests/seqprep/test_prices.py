@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seqprep.domains.prices import action_values, changes, prices
-from seqprep.recipe import Generator, Source
+from seqprep.source import Generator, Source
 from tests.sources import read_source
 
 SMALL = Generator(series=2, test_series=1, steps=400, differences=8)

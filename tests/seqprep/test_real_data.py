@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seqprep.ingest import Ingested, ingest
-from seqprep.recipe import Field, Source, Target
+from seqprep.source import Field, Source, Target
 from tests.sources import stored_rows
 
 pytestmark = pytest.mark.real

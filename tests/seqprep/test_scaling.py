@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqprep.preparation.scaling import Moments, Scaler, scale_records
 from seqprep.ragged import Ragged
-from seqprep.scaling import Moments, Scaler, scale_records
 
 
 @given(st.integers(1, 60), st.integers(1, 59), st.integers(0, 9))

@@ -139,9 +139,7 @@ def test_one_group_is_left_out_by_name() -> None:
     codes = splits.assign(split, table(groups), base=Path("."))
     found = splits.leave_out(split, codes, keys, ["a", "b", "c"])
     assert found.tolist() == [TEST, TRAIN, TRAIN, TEST]
-    with pytest.raises(
-        ConfigError, match=r"in 0..2: there are 3 groups \(a, b, c\), got 5"
-    ):
+    with pytest.raises(ConfigError, match=r"in 0..2: there are 3 groups \(a, b, c\), got 5"):
         splits.leave_out(Split(by="folds", of="group", fold=5), codes, keys, ["a", "b", "c"])
 
 

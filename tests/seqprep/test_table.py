@@ -8,7 +8,9 @@ import pyarrow as pa
 import pytest
 
 from seqprep.errors import CorruptError
-from seqprep.table import CommitInfo, ConflictError, StagedFile, StagedWriter, StateDir, Table
+from seqprep.staging import StagedFile, StagedWriter
+from seqprep.state import StateDir
+from seqprep.table import CommitInfo, ConflictError, Table
 
 SCHEMA = pa.schema([pa.field("id", pa.string()), pa.field("length", pa.int32())])
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from seqprep.domains import json_lines
 from seqprep.errors import SeqprepError
-from seqprep.recipe import Field, Source, Target
+from seqprep.source import Field, Source, Target
 from tests.sources import read_source, write_files
 
 NO_LABEL = Field(from_="none")
@@ -182,7 +182,7 @@ def test_plain_blocks_are_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_blocks_are_whole_lines(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a document across two blocks would be cut in two."""
     monkeypatch.setattr(json_lines, "BLOCK_BYTES", size)
-    monkeypatch.setattr("seqprep.expand.BLOCK_BYTES", 11)
+    monkeypatch.setattr("seqprep.ingestion.expand.BLOCK_BYTES", 11)
     write_files(tmp_path, {"a.jsonl": table_bytes("jsonl") + b"\n" + table_bytes("jsonl")[:-1]})
     rows, _ = read_source(text_source(tmp_path, text_column="t", label=Y))
     assert [(row["text"], row["label"]) for row in rows] == ROWS * 2

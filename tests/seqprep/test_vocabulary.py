@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqprep import frequency as frequencies
-from seqprep.chunk import Transform
 from seqprep.frequency import Frequency, FrequencyCounter, count_records, count_tokens
+from seqprep.preparation.chunk import Transform
 from seqprep.ragged import Ragged, to_offsets
 from seqprep.schema import OOV, PAD
 from seqprep.transforms.summarize import Summarize

@@ -8,12 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from seqprep.first_pass import Job
 from seqprep.fitted import Fitted
+from seqprep.preparation.first_pass import Job
+from seqprep.preparation.second_pass import Finisher
 from seqprep.schema import NUM_RESERVED_TARGET
-from seqprep.second_pass import Finisher
 from seqprep.snapshot import Facts, Shard, Snapshot
-from seqprep.table import StagedFile, Table
+from seqprep.staging import StagedFile
+from seqprep.table import Table
 from seqprep.vocabulary import complement_ids
 
 

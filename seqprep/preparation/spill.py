@@ -20,9 +20,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from seqprep.chunk import Chunk
+from seqprep.preparation.chunk import Chunk
 from seqprep.ragged import Ragged
-from seqprep.table import STALE_S
+from seqprep.staging import STALE_S
 
 _PREFIX, _NEW = ".spill-", ".spilling-"
 

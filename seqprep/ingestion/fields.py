@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seqprep.errors import SeqprepError
-from seqprep.expand import decode, read_bytes
-from seqprep.files import SourceFile, source_root, strip_gz
-from seqprep.recipe import Field, Source
+from seqprep.ingestion.expand import decode, read_bytes
+from seqprep.ingestion.files import SourceFile, source_root, strip_gz
+from seqprep.source import Field, Source
 
 MAX_TABLE_BYTES = 2**30
 

@@ -10,9 +10,9 @@ from typing import Protocol
 import pyarrow as pa
 
 from seqprep.errors import Rejection
-from seqprep.fields import FieldReader, field_reader
-from seqprep.files import SourceFile
-from seqprep.recipe import Source
+from seqprep.ingestion.fields import FieldReader, field_reader
+from seqprep.ingestion.files import SourceFile
+from seqprep.source import Source
 
 ODDITIES = {
     "ambiguous_bases": "records with bases that are not A, C, G or T",

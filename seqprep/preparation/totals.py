@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seqprep.chunk import Chunk
+from seqprep.preparation.chunk import Chunk
 from seqprep.ragged import Ints
 from seqprep.schema import OOV, SPLITS
 

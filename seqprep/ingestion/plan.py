@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqprep.domains import DOMAINS
-from seqprep.fields import table_digests
-from seqprep.files import SourceFile
-from seqprep.recipe import Source, as_json, fingerprint
-from seqprep.records import Context, SourceFacts
-from seqprep.source_chunks import (
+from seqprep.fingerprint import as_json, fingerprint
+from seqprep.ingestion.fields import table_digests
+from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.records import Context, SourceFacts
+from seqprep.ingestion.source_chunks import (
     FileCounts,
 )
+from seqprep.source import Source
 from seqprep.table import CommitInfo, Table
 
 

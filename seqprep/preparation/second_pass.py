@@ -15,19 +15,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep import ragged
-from seqprep.chain import Chain, fill_empty
-from seqprep.chunk import Chunk, Transform
-from seqprep.first_pass import Encoding, Job
 from seqprep.fitted import Fitted
 from seqprep.frequency import Ranks
 from seqprep.parallel import Progress, ordered
+from seqprep.preparation.chain import Chain, fill_empty
+from seqprep.preparation.chunk import Chunk, Transform
+from seqprep.preparation.first_pass import Encoding, Job
+from seqprep.preparation.roster import Roster
+from seqprep.preparation.scaling import scale_records
+from seqprep.preparation.shards import Slots, places
+from seqprep.preparation.spill import SpillFolder, list_array, list_rows, table_chunk
+from seqprep.preparation.totals import Totals, count_chunk, merge_totals
 from seqprep.ragged import Ints, Ragged
-from seqprep.roster import Roster
-from seqprep.scaling import scale_records
 from seqprep.schema import IGNORED_LABEL, OOV, Task, examples_schema, token_type
-from seqprep.shards import Slots, places
-from seqprep.spill import SpillFolder, list_array, list_rows, table_chunk
-from seqprep.totals import Totals, count_chunk, merge_totals
 from seqprep.vocabulary import Vocabulary, build_vocabulary, complement_ranks
 
 

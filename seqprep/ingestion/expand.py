@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from seqprep.errors import InputError
-from seqprep.files import SourceFile
+from seqprep.ingestion.files import SourceFile
 
 BLOCK_BYTES = 2**20
 MAGIC = b"\x1f\x8b"

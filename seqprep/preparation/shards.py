@@ -22,10 +22,10 @@ import pyarrow as pa
 
 from seqprep.buckets import bucket_of
 from seqprep.parallel import Progress
+from seqprep.preparation.spill import SpillFolder, take_rows
 from seqprep.ragged import Keys, mix
 from seqprep.schema import SPLITS
-from seqprep.spill import SpillFolder, take_rows
-from seqprep.table import StagedFile, StagedWriter
+from seqprep.staging import StagedFile, StagedWriter
 
 _ORDER_SALT = 211
 ROW_GROUP_BYTES = 16 * 2**20

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seqprep.errors import InputError, SeqprepError
-from seqprep.recipe import Source
+from seqprep.source import Source
 
 SHOWN_NAMES = 6
 """How many file names an error lists."""

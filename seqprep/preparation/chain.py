@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seqprep import ragged
-from seqprep.chunk import Chunk, Context, Transform, as_step, concat
+from seqprep.preparation.chunk import Chunk, Context, Transform, as_step, concat
 from seqprep.ragged import Ints
 from seqprep.schema import IGNORED_LABEL, SPLITS
 from seqprep.splits import TRAIN

@@ -16,8 +16,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep import ragged, splits
-from seqprep.chain import Chain, by_split
-from seqprep.chunk import Chunk
 from seqprep.frequency import (
     Frequency,
     FrequencyCounter,
@@ -26,12 +24,15 @@ from seqprep.frequency import (
     count_tokens,
 )
 from seqprep.parallel import Progress, ordered
+from seqprep.preparation.chain import Chain, by_split
+from seqprep.preparation.chunk import Chunk
+from seqprep.preparation.roster import Roster
+from seqprep.preparation.scaling import Moments
+from seqprep.preparation.spill import SpillFolder, chunk_table, list_array, list_rows, take_rows
 from seqprep.ragged import Ints, Ragged, row_keys
-from seqprep.recipe import Domain, Prepare, Split, Tokens
-from seqprep.roster import Roster
-from seqprep.scaling import Moments
+from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.schema import CONTENT_COLUMN, SPLITS, Task
-from seqprep.spill import SpillFolder, chunk_table, list_array, list_rows, take_rows
+from seqprep.source import Domain
 from seqprep.splits import TRAIN
 from seqprep.table import Table
 from seqprep.tokens import encode

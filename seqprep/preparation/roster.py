@@ -22,7 +22,8 @@ from seqprep.errors import ConfigError
 from seqprep.ragged import Ints, Keys, row_keys, to_offsets
 from seqprep.recipe import Prepare, Split
 from seqprep.schema import SPLITS, Task
-from seqprep.table import StagedFile, Table
+from seqprep.staging import StagedFile
+from seqprep.table import Table
 
 Chunks = tuple[tuple[StagedFile, int], ...]
 COLUMNS = ("group", "label", "length", "source", "record", "content_hash")

@@ -12,16 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqprep import ragged
-from seqprep.chain import Chain
-from seqprep.chunk import Chunk
 from seqprep.errors import ConfigError
-from seqprep.first_pass import start_chunk
 from seqprep.fitted import Fitted
+from seqprep.preparation.chain import Chain
+from seqprep.preparation.chunk import Chunk
+from seqprep.preparation.first_pass import start_chunk
+from seqprep.preparation.second_pass import Finisher, example_table, target_table
+from seqprep.preparation.spill import list_rows
 from seqprep.ragged import Ragged
-from seqprep.recipe import Domain, Prepare, resolve_tokens
+from seqprep.recipe import Prepare, resolve_tokens
 from seqprep.schema import CONTENT_COLUMN, Task
-from seqprep.second_pass import Finisher, example_table, target_table
-from seqprep.spill import list_rows
+from seqprep.source import Domain
 from seqprep.splits import TEST, TRAIN
 from seqprep.tokens import encode
 from seqprep.transforms import build_steps, check_chain, is_random

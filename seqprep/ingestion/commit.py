@@ -13,16 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqprep.errors import SeqprepError
-from seqprep.files import source_root
-from seqprep.ingest_plan import Plan
-from seqprep.recipe import Source, as_json
-from seqprep.schema import sequences_schema
-from seqprep.source_chunks import (
+from seqprep.fingerprint import as_json
+from seqprep.ingestion.files import source_root
+from seqprep.ingestion.plan import Plan
+from seqprep.ingestion.source_chunks import (
     ChunkResult,
     FileCounts,
     total,
 )
-from seqprep.table import CommitInfo, StagedFile, StagedWriter, Table
+from seqprep.schema import sequences_schema
+from seqprep.source import Source
+from seqprep.staging import StagedFile, StagedWriter
+from seqprep.table import CommitInfo, Table
 
 SHOWN_REJECTIONS = 3
 """How many rejections an error quotes."""

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from seqprep.errors import Rejection
-from seqprep.expand import Notice
-from seqprep.fields import FieldError
-from seqprep.files import SourceFile
-from seqprep.records import ODDITIES, Batch, Context
+from seqprep.ingestion.expand import Notice
+from seqprep.ingestion.fields import FieldError
+from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.records import ODDITIES, Batch, Context
 from seqprep.schema import CONTENT_COLUMN, sequences_schema
 
 BATCH_BYTES = 16 * 2**20

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from seqprep.buckets import padded_steps, padding_share
-from seqprep.first_pass import Encoding, Job
-from seqprep.roster import Roster
-from seqprep.second_pass import Finisher
+from seqprep.preparation.first_pass import Encoding, Job
+from seqprep.preparation.roster import Roster
+from seqprep.preparation.second_pass import Finisher
+from seqprep.preparation.totals import Lengths, Totals, histogram, long_shares, named, quantiles
 from seqprep.splits import LEFT_OUT, TRAIN
-from seqprep.totals import Lengths, Totals, histogram, long_shares, named, quantiles
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 
 from seqprep.domains import DOMAINS
 from seqprep.errors import Rejection
-from seqprep.files import SourceFile
-from seqprep.records import Batch, Context
+from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.records import Batch, Context
 from seqprep.schema import sequences_schema
-from seqprep.table import StagedFile, StagedWriter
+from seqprep.staging import StagedFile, StagedWriter
 
 CHUNK_BYTES = 32 * 2**20
 CHUNK_FILES = 4096

@@ -1,0 +1,1 @@
+"""The parts of ingest: finding, opening, checking and collecting records."""

@@ -1,0 +1,262 @@
+"""What a person writes about raw records: where they lie and how they are read.
+
+Frozen dataclasses with every key under `source` in the pipeline file. They check what can be
+checked without reading data, and refuse by name what is not built yet. Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from seqprep.checks import at_least, check_pattern
+from seqprep.errors import ConfigError, NotBuiltError
+from seqprep.schema import Task
+
+Domain = Literal["dna", "text", "eeg", "prices"]
+Oddity = Literal["keep", "drop", "reject"]
+"""What to do with an odd thing: keep it (counted), drop the odd part, or reject the record."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """Where a record's label or group comes from.
+
+    Args:
+        from_: `folder` (the innermost folder), `file` (the name without suffix), `path` (the whole
+            relative path), `header` (the FASTA header), `column` (of a table), `table` (another
+            file that maps ids to values) or `none`.
+        pattern: a regular expression searched in that text; its first group is the value.
+        column: the column that holds the value, by name or by position from 0.
+        table: for `from: table`, a CSV or TSV file relative to `source.path`.
+        key: for `from: table`, its column of ids: a record's name, id or relative path.
+        values: renames what was found: `{found: name}`. What is not listed is rejected.
+    """
+
+    from_: Literal["folder", "file", "path", "header", "column", "table", "none"] = "folder"
+    pattern: str | None = None
+    column: str | int | None = None
+    table: str | None = None
+    key: str | None = None
+    values: dict[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        check_pattern(self.pattern, key="pattern")
+        if self.pattern is not None and re.compile(self.pattern).groups < 1:
+            raise ConfigError(
+                f"pattern needs a group that holds the value, e.g. 'subject([a-d])', "
+                f"got {self.pattern!r}"
+            )
+        if self.from_ in ("column", "table") and self.column is None:
+            raise ConfigError(f"from: {self.from_} needs `column`")
+        if self.from_ == "table" and (self.table is None or self.key is None):
+            raise ConfigError("from: table needs `table` (a CSV file) and `key` (its id column)")
+        if self.from_ not in ("column", "table") and self.column is not None:
+            raise ConfigError(f"`column` has no meaning with from: {self.from_}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """Where a record's target comes from, for tasks whose answer is more than one label.
+
+    Args:
+        from_: `column` (of a table, or per-step columns of a signal), `file` (a text file beside
+            the record, with `suffix`), or `codons` (DNA: the protein of the first reading frame,
+            standard genetic code, up to the first stop codon).
+        column: one column; columns: several target channels of a signal.
+        suffix: for `file`: replaces the record's own suffix.
+    """
+
+    from_: Literal["column", "file", "codons"] = "column"
+    column: str | int | None = None
+    columns: tuple[str | int, ...] = ()
+    suffix: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.from_ == "column" and self.column is None and not self.columns:
+            raise ConfigError("target: {from: column} needs `column` or `columns`")
+        if self.from_ == "file" and not self.suffix:
+            raise ConfigError("target: {from: file} needs `suffix`")
+
+    @property
+    def names(self) -> tuple[str | int, ...]:
+        """All target columns, in order."""
+        return self.columns or (() if self.column is None else (self.column,))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Generator:
+    """Parameters of the seeded price series (CONTRACT 29, study S3).
+
+    Args:
+        series: number of series; test_series: how many more, grouped apart, for testing.
+        steps: steps a series.
+        noise: standard deviation of the Gaussian noise on a price.
+        discount: of Bellman's equation.
+        differences: the change against each of this many previous steps is the input.
+        seed: of all random draws.
+    """
+
+    series: int = 12
+    test_series: int = 3
+    steps: int = 20_000
+    noise: float = 0.01
+    discount: float = 0.9
+    differences: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("series", "differences"):
+            at_least(getattr(self, name), 1, key=f"generator.{name}")
+        at_least(self.test_series, 0, key="generator.test_series")
+        at_least(self.steps, self.differences + 2, key="generator.steps")
+        if not 0 <= self.discount < 1:
+            raise ConfigError(f"generator.discount must be in [0, 1), got {self.discount}")
+
+
+_ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "nltk": ("text",),
+    "text_column": ("text",),
+    "encoding": ("text",),
+    "normalize": ("text",),
+    "on_control_characters": ("text",),
+    "ambiguity": ("dna",),
+    "channels": ("eeg",),
+    "time_column": ("eeg",),
+    "header": ("eeg",),
+    "rate_hz": ("eeg",),
+    "form": ("eeg",),
+    "missing": ("eeg",),
+    "on_timestamp_gaps": ("eeg",),
+    "on_railed_values": ("eeg",),
+    "on_extreme_values": ("eeg",),
+    "on_constant_channel": ("eeg",),
+    "generator": ("prices",),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where raw records lie and how they are read.
+
+    Args:
+        domain: which reader.
+        path: a folder or a single file; relative to the pipeline file.
+        nltk: text: a corpus of `nltk.corpus` by name, from NLTK_DATA; instead of `path`.
+        include: glob or globs, case-insensitive, on the relative path; `.gz` is added by itself.
+        exclude: likewise; README*, ORIGINAL_README* and dot files by default.
+        task: what is learnt from a record.
+        label: where the label comes from; default: the folder, or nothing where the task has none.
+        group: what must not be torn apart by a split (subject, chromosome); default: the record.
+        target: where targets come from, for label_steps, regress_steps and translate.
+        keep: columns of a table to keep for splits (`attributes`).
+        max_expanded_bytes: cap on what one compressed file may expand to.
+        on_repeated_name: what to do with a record whose name occurred before in its file.
+        text_column: text: the column of a CSV, TSV, JSON lines or Parquet table with the text.
+        encoding: text: `auto` is UTF-8 (byte-order marks obeyed), else cp1252, counted; `utf-8`
+            rejects what is not UTF-8; any other name is a codec and rejects likewise.
+        normalize: text: Unicode normal form.
+        on_control_characters: text: control characters other than tab and line ends.
+        ambiguity: DNA: IUPAC codes become N (`n`), stay (`keep`), are removed (`drop`), or reject
+            the record (`reject`).
+        channels: EEG: columns to read, by name or position; default all but time and targets.
+        time_column: EEG: `auto` finds a column named time, timestamp(s) or seconds; none: there is
+            no such column.
+        header: EEG: whether the first row names the columns; `auto` looks whether it is numbers.
+        form: EEG: `wide` (a row a step) or `long` (a row a sample and channel).
+        rate_hz: EEG: the sampling rate, in hertz; without it the median of the timestamps.
+        missing: EEG: what to do with NaN, infinite and empty cells.
+        on_timestamp_gaps: EEG: steps further apart than 1.5 sampling intervals.
+        on_railed_values: EEG: values that stay at the record's limit for several steps.
+        on_extreme_values: EEG: values over 30 robust deviations from the median.
+        on_constant_channel: EEG: a channel that never changes.
+        generator: prices: parameters of the generated series.
+    """
+
+    domain: Domain
+    path: str | None = None
+    nltk: str | None = None
+    include: tuple[str, ...] | str = ()
+    exclude: tuple[str, ...] | str = ("README*", "ORIGINAL_README*", ".*")
+    task: Task = "classify"
+    label: Field | None = None
+    group: Field | None = None
+    target: Target | None = None
+    keep: tuple[str, ...] = ()
+    max_expanded_bytes: int = 64 * 2**30
+    on_repeated_name: Oddity = "keep"
+    text_column: str | int | None = None
+    encoding: str = "auto"
+    normalize: Literal["none", "NFC", "NFD", "NFKC", "NFKD"] = "none"
+    on_control_characters: Oddity = "keep"
+    ambiguity: Literal["n", "keep", "drop", "reject"] = "n"
+    channels: tuple[str | int, ...] = ()
+    time_column: str | int = "auto"
+    header: Literal["auto", "yes", "no"] | bool = "auto"
+    form: Literal["wide", "long"] = "wide"
+    rate_hz: float | None = None
+    missing: Literal["reject", "interpolate"] = "reject"
+    on_timestamp_gaps: Oddity = "keep"
+    on_railed_values: Oddity = "keep"
+    on_extreme_values: Oddity = "keep"
+    on_constant_channel: Oddity = "keep"
+    generator: Generator = Generator()
+
+    def __post_init__(self) -> None:
+        for name in ("include", "exclude"):
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, (value,))
+        if isinstance(self.header, bool):  # YAML reads a bare yes as true
+            object.__setattr__(self, "header", "yes" if self.header else "no")
+        self._check_domain()
+        self._check_task()
+        at_least(self.max_expanded_bytes, 1, key="source.max_expanded_bytes")
+        if self.rate_hz is not None and self.rate_hz <= 0:
+            raise ConfigError(f"source.rate_hz must be > 0 hertz, got {self.rate_hz}")
+        if self.form == "long":
+            raise NotBuiltError("source.form: long")
+
+    def _check_domain(self) -> None:
+        default = {f.name: f.default for f in fields(self)}
+        for key, domains in _ONLY_FOR.items():
+            if getattr(self, key) != default[key] and self.domain not in domains:
+                raise ConfigError(
+                    f"source.{key} has no meaning for domain: {self.domain} "
+                    f"(only for {', '.join(domains)})"
+                )
+        if self.domain == "prices":
+            if self.path is not None:
+                raise ConfigError("source.path has no meaning for domain: prices (generated)")
+        elif (self.path is None) == (self.nltk is None):
+            raise ConfigError(
+                "source needs `path`" + (" or `nltk`" if self.domain == "text" else "")
+            )
+
+    def _check_task(self) -> None:
+        allowed = {
+            "dna": ("classify", "regress", "translate", "next", "reconstruct"),
+            "text": ("classify", "regress", "translate", "next", "reconstruct"),
+            "eeg": ("classify", "regress", "label_steps", "regress_steps", "reconstruct"),
+            "prices": ("regress_steps",),
+        }[self.domain]
+        if self.domain == "prices" and self.task == "classify":
+            object.__setattr__(self, "task", "regress_steps")
+        if self.task not in allowed:
+            raise ConfigError(
+                f"source.task: {self.task} does not fit domain: {self.domain}; "
+                f"choose from {', '.join(allowed)}"
+            )
+        if self.task in ("next", "reconstruct"):
+            raise NotBuiltError(f"source.task: {self.task}")
+        steps = self.task in ("label_steps", "regress_steps") and self.domain != "prices"
+        if (steps or self.task == "translate") and self.target is None:
+            raise ConfigError(
+                f"source.task: {self.task} needs `target`, e.g. {{from: column, ...}}"
+            )
+        if self.target is not None and not (steps or self.task == "translate"):
+            raise ConfigError(f"source.target has no meaning with task: {self.task}")
+        if self.target is not None and self.target.from_ == "codons" and self.domain != "dna":
+            raise ConfigError("source.target: {from: codons} needs domain: dna")
+        if self.label is None and self.task in ("classify", "regress"):
+            object.__setattr__(self, "label", Field(from_="folder"))
