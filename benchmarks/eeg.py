@@ -18,7 +18,8 @@ def ours(settings: Settings) -> Any:
     """`ingest` and `prepare`: also checks of the timestamps, oddities, hashes, split, buckets."""
     from seqprep.ingest import ingest
     from seqprep.prepare import prepare
-    from seqprep.recipe import Prepare, Source, Split
+    from seqprep.recipe import Prepare, Split
+    from seqprep.source import Source
 
     source = Source(domain="eeg", path=str(settings.inputs), include="**/*.csv")
 

@@ -26,7 +26,8 @@ def ours(settings: Settings) -> Any:
     """`ingest` and `prepare`."""
     from seqprep.ingest import ingest
     from seqprep.prepare import prepare
-    from seqprep.recipe import Field, Prepare, Source, Split
+    from seqprep.recipe import Prepare, Split
+    from seqprep.source import Field, Source
 
     source = Source(
         domain="dna", path=str(settings.inputs), include="*.fa", label=Field(from_="file")

@@ -43,7 +43,8 @@ def work(kind: str, inputs: Path, store: Path, stage: str, processes: int) -> di
     """Ingest or prepare one input; what it says of itself."""
     from seqprep.ingest import ingest
     from seqprep.prepare import prepare
-    from seqprep.recipe import Field, Prepare, Source, Split
+    from seqprep.recipe import Prepare, Split
+    from seqprep.source import Field, Source
 
     if kind == "fasta":
         source = Source(domain="dna", path=str(inputs), include="*.fa", label=Field(from_="file"))

@@ -21,7 +21,8 @@ def ours(settings: Settings) -> Any:
     """`ingest` and `prepare`: also a cleaned table, hashes, duplicates, a split and buckets."""
     from seqprep.ingest import ingest
     from seqprep.prepare import prepare
-    from seqprep.recipe import Field, Prepare, Source, Split
+    from seqprep.recipe import Prepare, Split
+    from seqprep.source import Field, Source
 
     source = Source(
         domain="text",
