@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-QUICK = ("--set", "train.epochs=1")
+QUICK = ("--set", "train.updates=8")
 
 
 def seqprep(*arguments: str | Path, cwd: Path, status: int = 0) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,8 @@ import yaml
 
 from flows.pipeline_file import Pipeline, build, json_schema, load, override, to_json
 from seqprep.errors import ConfigError
+from seqprep.planned import PLANNED
+from seqprep.transforms import TRANSFORMS
 from tests.conftest import ROOT
 
 MINIMAL = {"dataset": "a", "source": {"domain": "text", "path": "x"}}
@@ -157,6 +159,12 @@ def test_the_reference_file_names_every_key() -> None:
     text = (ROOT / "data" / "reference.yaml").read_text(encoding="utf-8")
     missing = {key for key in all_keys() if f"{key}:" not in text}
     assert not missing
+
+
+def test_the_reference_file_names_every_technique() -> None:
+    """Would break if a technique, built or planned, were not explained."""
+    text = (ROOT / "data" / "reference.yaml").read_text(encoding="utf-8")
+    assert not [name for name in (*TRANSFORMS, *PLANNED) if f" {name}:" not in text]
 
 
 def test_the_reference_file_is_valid() -> None:
