@@ -135,8 +135,8 @@ BENCHMARK = Benchmark(
     aims={"huggingface_documented": 15.0, "huggingface_expert": 15.0},
     size_mb=80,
     notes=(
-        f"Int8 tokens, lognormal lengths (median 300), {EPOCHS} epochs. Ours reads compressed Parquet, verifies it, "
-        "and runs in one process; the peers map an uncompressed Arrow file and may use worker "
+        f"Int8 tokens, lognormal lengths (median 300), {EPOCHS} epochs. Ours reads compressed "
+        "Parquet, verifies it, and runs in one process; the peers map an uncompressed Arrow file and may use worker "
         "processes. "
         f"At most {ROWS} rows a batch everywhere; ours also at most {BATCH_TOKENS} tokens."
     ),
