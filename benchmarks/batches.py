@@ -136,9 +136,9 @@ BENCHMARK = Benchmark(
     size_mb=80,
     notes=(
         f"Int8 tokens, lognormal lengths (median 300), {EPOCHS} epochs. Ours reads compressed "
-        "Parquet, verifies it, and runs in one process; the peers map an uncompressed Arrow file and may use worker "
-        "processes. "
-        f"At most {ROWS} rows a batch everywhere; ours also at most {BATCH_TOKENS} tokens."
+        "Parquet, verifies it, and runs in one process; the peers map an uncompressed Arrow file "
+        f"and may use worker processes. At most {ROWS} rows a batch everywhere; ours also at most "
+        f"{BATCH_TOKENS} tokens."
     ),
 )
 
