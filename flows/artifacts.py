@@ -48,3 +48,15 @@ def train_artifact(done: Json) -> None:
     page = Path(done["report"])
     key = _key("model", page.parent.parent.name)
     create_markdown_artifact(inline_images(page), key=key)
+
+
+def predict_artifact(done: Json) -> None:
+    """Show where predictions lie and how many records could not be used."""
+    rows = [
+        ["predictions", f"{done['rows']:,}"],
+        ["errors", f"{done['errors']:,}"],
+        ["file", done["out"]],
+        ["bundle", done["bundle"]],
+    ]
+    text = f"# {done['dataset']}: predictions\n\n" + markdown_table(["", ""], rows)
+    create_markdown_artifact(text, key=_key(done["dataset"], "predictions"))

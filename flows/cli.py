@@ -2,13 +2,14 @@
 
 Commands only read arguments, call one function and print; everything heavy is imported when a
 command runs, so that `--help` answers at once. Exit status: 0 done, 2 wrong use or wrong input (one
-clear message), 1 anything else.
+clear message), 130 or 143 when stopped by a signal, 1 anything else.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -51,7 +52,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Ingest, prepare and train: from raw files to a scored model."""
-    _prepare_for_flow(files, settings)
+    _prepare_for_flow(files, settings, folds=folds)
     from flows.pipeline import pipeline
     from flows.show import run_table
 
@@ -108,13 +109,20 @@ def predict(
 ) -> None:
     """Predict new raw files, with exactly the preprocessing of the training."""
     if not (bundle / "manifest.json").is_file():
-        raise _usage(f"{bundle}: not a model bundle (it has no manifest.json)")
+        inner = bundle / "bundle"
+        hint = f"; did you mean {inner}?" if (inner / "manifest.json").is_file() else ""
+        raise _usage(f"{bundle}: not a model bundle (it has no manifest.json){hint}")
+    if out.is_dir() or (out.parent.exists() and not out.parent.is_dir()):
+        raise _usage(
+            f"--out {out}: must be the name of a new Parquet file, e.g. predictions.parquet"
+        )
     _start_prefect()
     from flows.predict import predict as predict_flow
 
     done = predict_flow(str(bundle), [str(path) for path in inputs], str(out))
     print(f"{done['rows']:,} predictions ({done['errors']:,} errors) in {done['out']}")
-    _finish(done, as_json)
+    if as_json:
+        _print_json(done)
 
 
 @app.command
@@ -157,13 +165,17 @@ def schema() -> None:
     print(json.dumps(json_schema(), indent=1))
 
 
-def _prepare_for_flow(files: tuple[Path, ...], settings: tuple[str, ...]) -> None:
+def _prepare_for_flow(
+    files: tuple[Path, ...], settings: tuple[str, ...], *, folds: str | None = None
+) -> None:
     """Refuse a wrong pipeline file before anything is started, then set Prefect up."""
-    from flows.pipeline_file import base, load
+    from flows.pipeline_file import base, check_folds, load
     from seqprep.errors import ConfigError
 
     for file in files:
-        path = load(file, overrides=settings).source.path
+        spec = load(file, overrides=settings)
+        check_folds(spec, folds)
+        path = spec.source.path
         if path is not None and not (base(file) / path).exists():
             raise ConfigError(
                 f"{file}: source.path: there is no {base(file) / path}; "
@@ -181,6 +193,10 @@ def _start_prefect() -> None:
 
 
 def _finish(done: Any, as_json: bool) -> None:
+    """Print the result of one stage: a short table, and JSON where it is asked for."""
+    from flows.show import stage_table
+
+    stage_table(done)
     if as_json:
         _print_json(done)
 
@@ -201,11 +217,10 @@ def _print_json(value: Any) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    signal.signal(signal.SIGINT, _interrupted)
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
         app(arguments, exit_on_error=False, print_error=False)
-    except KeyboardInterrupt:
-        _say("interrupted")
-        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
@@ -216,6 +231,24 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except Exception as error:
         _fail(error)
+
+
+def _interrupted(number: int, frame: object) -> None:
+    """Let a running training write its checkpoint, say one line, and end at once.
+
+    Not by an exception: Prefect's temporary server gets the same Ctrl-C, and a flow that goes on
+    would wait for it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "flows.train" in sys.modules:
+        from flows.train import RUNNING, stop
+
+        if RUNNING:
+            _say("stopping; the training writes a checkpoint ...")
+        for process in list(RUNNING):
+            stop(process)
+    _say("stopped; the same command goes on from here")
+    os._exit(128 + number)
 
 
 def _is_mendable(error: Exception) -> bool:

@@ -10,13 +10,12 @@ from prefect import flow
 
 from flows.artifacts import ingest_artifact, prepare_artifact, train_artifact
 from flows.ingest import ingest_files
-from flows.pipeline_file import Pipeline, to_json
+from flows.pipeline_file import Pipeline, check_folds, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json, resolve
 from flows.train import train_model
 from models.folds import pooled_scores
-from seqprep.errors import ConfigError
 
 
 @flow(name="pipeline", flow_run_name="pipeline-{file}")
@@ -40,12 +39,11 @@ def pipeline(
         Versions, rows, scores and seconds by stage.
     """
     spec, base = resolve(file, pipeline, settings)
+    check_folds(spec, folds)
     sequences = ingest_files(to_json(spec), base=str(base), store=store)
     ingest_artifact(sequences)
     if folds is None:
         return _one(spec, sequences, base=base, store=store)
-    if folds != "all" or spec.split.by != "folds":
-        raise ConfigError(f"folds: 'all' needs split: {{by: folds, ...}}, got folds: {folds!r}")
     return _all_folds(spec, sequences, base=base, store=store)
 
 
@@ -96,32 +94,43 @@ def _all_folds(spec: Pipeline, sequences: Json, *, base: Path, store: str) -> Js
         one = replace(spec, split=replace(spec.split, fold=len(runs)))
         runs.append(_one(one, sequences, base=base, store=store))
         count = count or runs[0]["examples"]["groups"]
-    tests = [run["metrics"]["test"] for run in runs]
-    keys = [key for key, value in tests[0].items() if isinstance(value, int | float)]
-    mean = {key: fmean(test[key] for test in tests if test.get(key) is not None) for key in keys}
     files = [Path(run["bundle"]).parent / "predictions-test.parquet" for run in runs]
     seconds = {stage: sum(run["seconds"][stage] for run in runs) for stage in runs[0]["seconds"]}
     return {
         **runs[-1],
-        "metrics": {"test": {**pooled_scores(files), "mean_of_folds": mean}},
+        "examples": {**runs[-1]["examples"], "reused": all(r["examples"]["reused"] for r in runs)},
+        "train": {
+            "padding_share": fmean(run["train"]["padding_share"] for run in runs),
+            "updates": sum(run["train"]["updates"] for run in runs),
+            "seconds": sum(run["train"]["seconds"] for run in runs),
+            "reused": all(run["train"]["reused"] for run in runs),
+        },
+        "metrics": {
+            "test": pooled_scores(files),
+            "mean_of_folds": _mean([run["metrics"]["test"] for run in runs]),
+        },
         "baselines": {"test": _mean_baselines(runs)},
         "seconds": {**seconds, "ingest": sequences["seconds"]},
         "folds": [
-            {"bundle": run["bundle"], "metrics": run["metrics"], "report": run["report"]}
-            for run in runs
+            {key: run[key] for key in ("bundle", "report", "metrics", "baselines")} for run in runs
         ],
     }
 
 
-def _mean_baselines(runs: list[Json]) -> Json:
-    """Mean over the folds of every baseline's scores, weighted by the records tested."""
-    weights = [run["metrics"]["test"]["records"] for run in runs]
-    result: Json = {}
-    for name, scores in runs[0]["baselines"]["test"].items():
-        result[name] = {}
-        for key in scores:
-            values = [run["baselines"]["test"][name].get(key) for run in runs]
-            if all(isinstance(value, int | float) for value in values):
-                total = sum(v * w for v, w in zip(values, weights, strict=True))
-                result[name][key] = total / sum(weights)
+def _mean(scores: list[Json]) -> Json:
+    """Mean over the folds of each figure; None where a fold has none. Records are summed."""
+    result: Json = {"folds": len(scores)}
+    for key in sorted({key for score in scores for key in score}):
+        values = [score.get(key) for score in scores]
+        if all(isinstance(value, int | float) for value in values):
+            numbers = [float(value) for value in values if value is not None]
+            result[key] = int(sum(numbers)) if key == "records" else fmean(numbers)
+        elif any(isinstance(value, int | float) for value in values):
+            result[key] = None
     return result
+
+
+def _mean_baselines(runs: list[Json]) -> Json:
+    """Mean over the folds of every baseline's scores."""
+    names = runs[0]["baselines"]["test"]
+    return {name: _mean([run["baselines"]["test"][name] for run in runs]) for name in names}

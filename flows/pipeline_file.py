@@ -24,7 +24,7 @@ from seqprep.fingerprint import as_json
 from seqprep.planned import PLANNED
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.source import Field, Generator, Source, Target
-from seqprep.transforms import TRANSFORMS, build_steps, check_chain
+from seqprep.transforms import TRANSFORMS, build_steps, check_chain, is_random
 
 PATH_KEYS = ("source.path", "split.table")
 """Relative paths: to the pipeline file when written there, to the current folder with --set."""
@@ -71,8 +71,14 @@ class Pipeline:
         self._keep_split_column()
         self._check_split()
         self._check_model()
+        steps = build_steps(self.prepare)
+        if self.predict.views and not any(is_random(step) for step in steps):
+            raise ConfigError(
+                f"predict.views = {self.predict.views}, but no step of the recipe makes views; "
+                "remove it, or give a random step `views` or `when: train`"
+            )
         check_chain(
-            build_steps(self.prepare),
+            steps,
             domain=self.source.domain,
             task=self.source.task,
             tokens=self.prepare.tokens,
@@ -162,6 +168,19 @@ def load(path: Path, *, overrides: Sequence[str] = ()) -> Pipeline:
         return build(body)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def check_folds(spec: Pipeline, folds: str | None) -> None:
+    """Refuse `folds` that the split cannot give.
+
+    Raises:
+        ConfigError: unless `folds` is None, or "all" with a split by folds.
+    """
+    if folds is not None and (folds != "all" or spec.split.by != "folds"):
+        raise ConfigError(
+            f"folds must be `all` with split: {{by: folds, ...}}; got {folds!r} with "
+            f"split by {spec.split.by}"
+        )
 
 
 def base(path: Path) -> Path:

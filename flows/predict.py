@@ -12,10 +12,13 @@ import pyarrow.parquet as pq
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.artifacts import predict_artifact
 from flows.pipeline_file import build
 from flows.progress import stage
 from flows.references import Json
-from models.bundle import Bundle
+from models.bundle import MANIFEST, Bundle
+from models.config import Train
+from models.device import prepare_torch
 from models.predict import ANSWER_TYPES, predict_examples
 from seqprep.errors import Rejection, SeqprepError
 from seqprep.fitted import Fitted
@@ -23,10 +26,13 @@ from seqprep.ingest import read_records
 from seqprep.ingestion.records import SourceFacts
 from seqprep.prepare import apply_fitted
 from seqprep.schema import Task
+from seqprep.snapshot import file_sha256
 
 
 def predictions_schema(task: Task) -> pa.Schema:
     """Columns of a file of predictions: one row an input record, `error` null where all went well.
+
+    `probabilities` are in the order of the labels, which the file's metadata names.
 
     Args:
         task: decides the type of `prediction`: a label or text, a number, or one for each step.
@@ -49,7 +55,9 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
     model = Bundle.read(Path(bundle))
     spec = build(json.loads(model.files["pipeline.json"]))
     fitted = Fitted.from_bytes(model.files["fitted.json"])
-    schema = predictions_schema(spec.source.task)
+    device = prepare_torch(Train(device="auto"))
+    about = {"labels": json.dumps(model.facts.labels), "bundle": bundle_digest(Path(bundle))}
+    schema = predictions_schema(spec.source.task).with_metadata(about)
     paths = [Path(path).absolute() for path in inputs]
     for path in paths:
         if not path.exists():
@@ -78,7 +86,9 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
                         fitted=fitted,
                         views=spec.predict.views,
                     )
-                    writer.write_table(_rows(part, predict_examples(model, examples), schema))
+                    writer.write_table(
+                        _rows(part, predict_examples(model, examples, device=device), schema)
+                    )
                 writer.write_table(_errors(rejections, schema))
                 rows += records.num_rows
                 errors += len(rejections)
@@ -86,7 +96,18 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
         os.replace(staged, target)
     finally:
         staged.unlink(missing_ok=True)
-    return {"out": str(target), "rows": rows + errors, "errors": errors, "bundle": bundle}
+    return {
+        "out": str(target),
+        "rows": rows + errors,
+        "errors": errors,
+        "bundle": bundle,
+        "dataset": spec.dataset,
+    }
+
+
+def bundle_digest(folder: Path) -> str:
+    """SHA-256 of a bundle's manifest, which holds the hashes of all its files."""
+    return file_sha256(folder / MANIFEST)
 
 
 def _slices(records: pa.Table, size: int = 2048) -> Iterator[pa.Table]:
@@ -127,7 +148,7 @@ def _errors(rejections: Sequence[Rejection], schema: pa.Schema) -> pa.Table:
     )
 
 
-@flow(name="predict")
+@flow(name="predict", flow_run_name="predict-{out}")
 def predict(bundle: str, inputs: list[str], out: str) -> Json:
     """Predict new raw files with a trained bundle.
 
@@ -139,4 +160,6 @@ def predict(bundle: str, inputs: list[str], out: str) -> Json:
     Returns:
         Where the predictions lie and how many there are.
     """
-    return predict_files(bundle, inputs, out=out)
+    done = predict_files(bundle, inputs, out=out)
+    predict_artifact(done)
+    return done

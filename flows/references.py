@@ -31,9 +31,12 @@ def resolve(
     assert pipeline is not None
     if settings:
         raise ConfigError("`settings` change a pipeline `file`; change `pipeline` itself instead")
-    if pipeline.source.path is not None and not Path(pipeline.source.path).is_absolute():
-        raise ConfigError(
-            f"source.path must be absolute where no pipeline file stands beside it, "
-            f"got {pipeline.source.path!r}"
-        )
+    for key, path in (
+        ("source.path", pipeline.source.path),
+        ("split.table", pipeline.split.table),
+    ):
+        if path is not None and not Path(path).is_absolute():
+            raise ConfigError(
+                f"{key} must be absolute where no pipeline file stands beside it, got {path!r}"
+            )
     return pipeline, Path("/")

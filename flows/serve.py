@@ -148,6 +148,12 @@ def _wait(address: str, log: Path) -> None:
         time.sleep(0.3)
 
 
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1024 <= int(text) < 65536:
+        raise SeqprepError(f"PORT must be a number from 1024 to 65535, got {text!r}")
+    return int(text)
+
+
 def main() -> None:
     """Read the one argument, `up` or `down`, and do it."""
     console = Console(highlight=False, soft_wrap=True)
@@ -155,7 +161,7 @@ def main() -> None:
     try:
         if sys.argv[1:] == ["up"]:
             console.print("starting server and worker ...")
-            address = up(root, port=int(os.environ.get("PORT", "4200")))
+            address = up(root, port=_port(os.environ.get("PORT", "4200")))
             console.print(f"page:  {address}")
             console.print(f"try:   export PREFECT_API_URL={address}/api")
             console.print(

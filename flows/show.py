@@ -11,8 +11,9 @@ from rich.table import Table as Grid
 
 from flows.references import Json
 from flows.reports import best_baseline, main_score
-from models.bundle import Bundle
-from seqprep.errors import SeqprepError
+from models.bundle import MEMBERS, check
+from seqprep.errors import CorruptError, SeqprepError
+from seqprep.preparation.published import snapshot_path
 from seqprep.snapshot import Snapshot
 from seqprep.table import CommitInfo, Table
 
@@ -65,7 +66,10 @@ def _version(number: int, time_ms: int, info: CommitInfo) -> Json:
 
 
 def _model(report: Path) -> Json:
-    body = json.loads(report.read_bytes())
+    try:
+        body = json.loads(report.read_bytes())
+    except ValueError as error:
+        raise CorruptError(f"{report}: not JSON: {error}; train again to rewrite it") from error
     return {
         "name": report.parent.name,
         "bundle": str(report.parent / "bundle"),
@@ -188,7 +192,8 @@ def run_table(done: list[Json]) -> None:
     grid = Grid("", *(item["dataset"] for item in done))
     columns = [_run_facts(item) for item in done]
     for name in columns[0]:
-        grid.add_row(name, *(column[name] for column in columns))
+        if any(column[name] for column in columns):
+            grid.add_row(name, *(column[name] for column in columns))
     console.print(grid)
     here = Path.cwd()
     for item in done:
@@ -198,16 +203,34 @@ def run_table(done: list[Json]) -> None:
             console.print(f"{item['dataset']} {what}: {shown}", soft_wrap=True, markup=False)
 
 
+def stage_table(done: Json) -> None:
+    """One narrow table of what a single stage made: figures only, in the order they come."""
+    grid = Grid("", done["dataset"])
+    for key, value in done.items():
+        if isinstance(value, float):
+            grid.add_row(key.replace("_", " "), f"{value:,.3f}")
+        elif isinstance(value, bool | int | str) and key != "dataset":
+            grid.add_row(key.replace("_", " "), f"{value:,}" if type(value) is int else str(value))
+        elif isinstance(value, dict) and all(isinstance(v, int) for v in value.values()) and value:
+            grid.add_row(key.replace("_", " "), _pairs(value))
+    if "metrics" in done:
+        grid.add_row("test score", shown_score(done["metrics"].get("test", {})))
+    Console(highlight=False).print(grid)
+
+
 def _run_facts(item: Json) -> dict[str, str]:
     test, seconds = item["metrics"]["test"], item["seconds"]
     baseline = best_baseline(item)
     stages = {"sequences": "sequences", "examples": "examples", "train": "model"}
+    folds = item["metrics"].get("mean_of_folds")
     reused = [shown for key, shown in stages.items() if item[key]["reused"]]
     return {
         "sequences": f"{item['sequences']['rows']:,}",
         "examples": f"{item['examples']['rows']:,}",
         "padding, as trained": f"{item['train']['padding_share']:.1%}",
-        "test score": shown_score(test),
+        "test score": shown_score(test)
+        + (f", pooled over {folds['folds']} folds" if folds else ""),
+        "mean of folds": shown_score(folds) if folds else "",
         "macro-F1": _number(test.get("macro_f1")),
         "majority": _number(test.get("majority")),
         "best cheap baseline": "" if baseline is None else f"{baseline[0]} {baseline[1]:.3f}",
@@ -222,18 +245,30 @@ def verify_path(path: Path) -> Json:
     """Check every file of a bundle, a dataset or a store against its hash.
 
     Raises:
-        CorruptError, BundleError: naming the first file that is missing or altered.
+        SeqprepError: naming the first file that is missing or altered.
     """
     if (path / "manifest.json").is_file():
-        return {"path": str(path), "files": len(Bundle.read(path).files)}
-    files = 0
-    for folder in datasets(path):
-        tables = [folder / "sequences", *(p.parent for p in folder.glob("examples-*/_delta_log"))]
-        for table in map(Table, tables):
-            files += sum(table.verify(number) for number, _, _ in table.history())
-        for snapshot in sorted(folder.glob("snapshots/*.json")):
-            Snapshot.read(snapshot)
+        check(path)
+        return {"path": str(path), "files": len(MEMBERS) + 1}
+    if (path / "bundle" / "manifest.json").is_file():
+        raise SeqprepError(f"{path}: did you mean {path / 'bundle'}?")
+    return {"path": str(path), "files": sum(_verify_dataset(folder) for folder in datasets(path))}
+
+
+def _verify_dataset(folder: Path) -> int:
+    files = _verify_table(Table(folder / "sequences"))
+    for path in sorted(p.parent for p in folder.glob("examples-*/_delta_log")):
+        table, recipe = Table(path), path.name.removeprefix("examples-")
+        files += _verify_table(table)
+        for version, _, _ in table.history():
+            Snapshot.read(snapshot_path(table, version, recipe=recipe))
             files += 1
-        for bundle in sorted(folder.glob("models/*/bundle")):
-            files += len(Bundle.read(bundle).files)
-    return {"path": str(path), "files": files}
+    for run in sorted(folder.glob("models/*")):
+        if (run / "report.json").is_file() or (run / "bundle").exists():
+            check(run / "bundle")
+            files += len(MEMBERS) + 1
+    return files
+
+
+def _verify_table(table: Table) -> int:
+    return sum(table.verify(version) for version, _, _ in table.history())

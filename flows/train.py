@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from prefect import flow, task
@@ -15,20 +16,18 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import train_artifact
 from flows.faults import RETRIES, RETRY_DELAY_S, is_passing
+from flows.job import find_prepared, write_job
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import Callback, say, stage
 from flows.references import Json, resolve
 from flows.reports import read_events, write_report
-from models.bundle import BundleError, check
-from seqprep import __version__
+from models.train import STOPPED
 from seqprep.errors import SeqprepError
-from seqprep.fingerprint import fingerprint
-from seqprep.snapshot import Snapshot, replace_bytes
-from seqprep.table import Table
 
 POLL_S = 0.5
-STOPPED = 75
-"""Exit status of a training that was asked to stop and wrote a checkpoint."""
+STOP_S = 30.0
+RUNNING: set[subprocess.Popen[bytes]] = set()
+"""Trainers of this process, for a command that is interrupted."""
 
 # glibc gives large blocks back to the kernel and takes them again at every step; keeping them made
 # training steps 20 to 40 % faster.
@@ -37,66 +36,6 @@ MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(2**26),
 }
-
-
-def newest_snapshot(spec: Pipeline, *, store: Path) -> Path:
-    """The snapshot file of the newest version of a recipe's examples.
-
-    Raises:
-        SeqprepError: if nothing was prepared yet.
-    """
-    folder = store / spec.dataset
-    version = Table(folder / f"examples-{spec.prepare.recipe}").version()
-    path = folder / "snapshots" / f"{spec.prepare.recipe}-v{version}.json"
-    if version is None or not path.is_file():
-        raise SeqprepError(
-            f"{spec.dataset}: recipe {spec.prepare.recipe!r} has no examples yet; "
-            "run `seqprep run`, or `ingest` and `prepare` first"
-        )
-    return path
-
-
-def write_job(spec: Pipeline, *, store: Path) -> tuple[Path, bool]:
-    """Write the job file of a training run, in a folder named by what determines its result.
-
-    Args:
-        spec: the pipeline.
-        store: folder of the datasets.
-
-    Returns:
-        The job file, and whether that very run is already finished and intact.
-    """
-    path = newest_snapshot(spec, store=store)
-    snapshot = Snapshot.read(path)
-    train = to_json(spec)["train"]
-    # Not part of the result: where and how often, not what.
-    what = {key: train[key] for key in train if key not in ("threads", "checkpoint_minutes")}
-    digest = fingerprint(snapshot.sha256, what, to_json(spec)["predict"], __version__)
-    out = (store / spec.dataset / "models" / f"{spec.prepare.recipe}-{digest[:12]}").resolve()
-    job = {
-        "snapshot": str(path.resolve()),
-        "out": str(out),
-        "train": train,
-        "fitted": str(_fitted(spec, snapshot, store=store)),
-        "pipeline": to_json(spec),
-    }
-    finished = (out / "report.json").is_file() and _is_whole(out / "bundle")
-    replace_bytes(out / "job.json", json.dumps(job, indent=1).encode())
-    return out / "job.json", finished
-
-
-def _is_whole(bundle: Path) -> bool:
-    try:
-        check(bundle)
-    except BundleError:
-        return False
-    return True
-
-
-def _fitted(spec: Pipeline, snapshot: Snapshot, *, store: Path) -> Path:
-    table = Table(store / spec.dataset / f"examples-{spec.prepare.recipe}")
-    name = table.info(snapshot.facts.examples_version).state["fitted"]
-    return (table.state.path / name).resolve()
 
 
 def follow(job: Path, progress: Callback) -> None:
@@ -115,24 +54,41 @@ def follow(job: Path, progress: Callback) -> None:
     before = sum(event["event"] == "start" for event in read_events(metrics))
     root = Path(__file__).resolve().parent.parent
     environment = {**MALLOC, **os.environ, "PYTHONUNBUFFERED": "1"}
+    environment["SEQPREP_PARENT"] = str(os.getpid())
     environment["PYTHONPATH"] = os.pathsep.join(
         part for part in (str(root), os.environ.get("PYTHONPATH")) if part
     )
+    # -P: a file models.py in the person's folder is not ours.
+    command = [sys.executable, "-P", "-m", "models.train", str(job)]
     with log.open("wb") as errors:
+        # A session of its own: Ctrl-C reaches us alone, and we ask the trainer for a checkpoint.
         process = subprocess.Popen(
-            [sys.executable, "-m", "models.train", str(job)],
+            command,
             stdout=errors,
             stderr=subprocess.STDOUT,
             env=environment,
+            start_new_session=True,
         )
+        RUNNING.add(process)
         try:
             for event in _new_events(process, metrics, before):
                 _report(event, progress)
         finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(timeout=60)
+            stop(process)
+            RUNNING.discard(process)
     _check_exit(process.returncode, log)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask a trainer for a checkpoint and its end; end it if it does not answer in time."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _new_events(process: subprocess.Popen[bytes], path: Path, before: int) -> Iterator[Json]:
@@ -165,8 +121,9 @@ def _report(event: Json, progress: Callback) -> None:
         progress("updates", int(event["update"]), total)
     elif event["event"] == "epoch":
         loss = event.get("validation_loss")
-        text = f"  epoch {event['epoch']}: training loss {event['train_loss'] or 0:.4f}"
-        say(text + (f", validation loss {loss:.4f}" if loss is not None else ""))
+        shown = [f"{event['train_loss']:.4f}" if event["train_loss"] is not None else "not finite"]
+        shown += [f"validation loss {loss:.4f}"] if loss is not None else []
+        say(f"  epoch {event['epoch']}: training loss {', '.join(shown)}")
 
 
 def _check_exit(code: int, log: Path) -> None:
@@ -189,10 +146,18 @@ def _check_exit(code: int, log: Path) -> None:
     retry_condition_fn=is_passing,
 )
 def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> Json:
-    """Train on the newest examples of the recipe, score, and write bundle and report."""
+    """Train on prepared examples, score, and write bundle and report.
+
+    Args:
+        pipeline: as JSON.
+        store: folder of the datasets.
+        prepared: what `prepare` made; default: the newest version made with these options.
+    """
     spec = build(pipeline)
     started_s = time.monotonic()
-    job, finished = write_job(spec, store=Path(store))
+    if prepared is None:
+        prepared = asdict(find_prepared(spec, store=Path(store)))
+    job, finished = write_job(spec, prepared, store=Path(store))
     if finished:
         say(f"{spec.dataset}: model unchanged, reused: {job.parent}")
     else:
@@ -206,6 +171,7 @@ def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> 
         "metrics": report["metrics"],
         "baselines": report["baselines"],
         "train": report["train"],
+        "dataset": spec.dataset,
         "reused": finished,
         "seconds": time.monotonic() - started_s,
     }

@@ -90,9 +90,9 @@ def prepare(
     job = _job(sequences, version, domain=domain, task=task, split=split, recipe=recipe)
     examples = Table(folder / f"examples-{recipe.recipe}")
     mark = _fingerprint(job, steps, base=base)
-    newest = examples.version()
-    if newest is not None and examples.info(newest).fingerprint == mark:
-        return _reuse(examples, newest, recipe=recipe.recipe, began=began)
+    found = [number for number, _, info in examples.history() if info.fingerprint == mark]
+    if found:
+        return read_prepared(examples, found[-1], recipe=recipe.recipe, began=began)
     made = _make(job, examples, mark, base=base, workers=workers, progress=progress, name=dataset)
     path = write_snapshot(examples, made, recipe=recipe.recipe)
     return _prepared(examples, made, path, reused=False, began=began)
@@ -252,8 +252,18 @@ def _limits(job: Job, totals: Totals) -> tuple[int, ...]:
     return best_limits(edges, rows, count=job.recipe.buckets)
 
 
-def _reuse(examples: Table, version: int, *, recipe: str, began: float) -> Prepared:
-    """The newest version as it is; its snapshot is written again where it is gone."""
+def read_prepared(
+    examples: Table, version: int, *, recipe: str, began: float | None = None
+) -> Prepared:
+    """A committed version as it is; its snapshot is written again where it is gone.
+
+    Args:
+        examples: the recipe's table.
+        version: of it.
+        recipe: its name.
+        began: monotonic seconds when the work began; default now.
+    """
+    began = time.monotonic() if began is None else began
     path = snapshot_path(examples, version, recipe=recipe)
     try:
         Snapshot.read(path)

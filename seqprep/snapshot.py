@@ -22,6 +22,7 @@ from seqprep.errors import CorruptError
 from seqprep.schema import Split, Task
 
 VERSION = 1
+_HASHED = ("version", "facts", "shards")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +130,7 @@ class Snapshot:
         """
         try:
             body = json.loads(path.read_bytes())
+            digest = hashlib.sha256(_compact({k: body[k] for k in _HASHED})).hexdigest()
             facts = dict(body["facts"])
             for key in ("channels", "labels", "target_names", "on_the_fly"):
                 facts[key] = tuple(facts[key])
@@ -141,14 +143,18 @@ class Snapshot:
             raise CorruptError(f"{path}: no such snapshot; run prepare first") from error
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptError(f"{path}: not a snapshot of version {VERSION}: {error}") from error
-        if body.get("version") != VERSION or body.get("sha256") != snapshot.sha256:
+        # Over what stands in the file, so that one of before a new fact still is what it was.
+        if body["version"] != VERSION or body.get("sha256") != digest:
             raise CorruptError(f"{path}: the snapshot was altered; run prepare again to rewrite it")
         return snapshot
 
 
 def _canonical(snapshot: Snapshot) -> bytes:
     shards = [asdict(shard) for shard in sorted(snapshot.shards, key=lambda shard: shard.path)]
-    body = {"version": VERSION, "facts": asdict(snapshot.facts), "shards": shards}
+    return _compact({"version": VERSION, "facts": asdict(snapshot.facts), "shards": shards})
+
+
+def _compact(body: Any) -> bytes:
     return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 

@@ -1,0 +1,103 @@
+"""The job of a training run: which examples, which options, and the folder of its result.
+
+The folder is named by what determines the result, so the same work finds its own result again.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from flows.pipeline_file import Pipeline, to_json
+from flows.references import Json
+from models.bundle import BundleError, check
+from seqprep import __version__
+from seqprep.errors import SeqprepError
+from seqprep.fingerprint import fingerprint
+from seqprep.prepare import Prepared, read_prepared
+from seqprep.snapshot import Snapshot, replace_bytes
+from seqprep.table import CommitInfo, Table
+
+NOT_THE_RESULT = ("threads", "checkpoint_minutes")
+"""Options of training that say where and how often, not what."""
+NOT_THE_ROWS = ("memory",)
+"""Options of preparation that do not change its rows."""
+
+
+def find_prepared(spec: Pipeline, *, store: Path) -> Prepared:
+    """The newest version of a recipe's examples that was made with the options of `spec`.
+
+    Raises:
+        SeqprepError: if there is none, naming the first option that differs from the newest.
+    """
+    folder = store / spec.dataset
+    table = Table(folder / f"examples-{spec.prepare.recipe}")
+    first: str | None = None
+    for version, _, info in reversed(table.history()):
+        difference = _difference(spec, info, Table(folder / "sequences"))
+        if difference is None:
+            return read_prepared(table, version, recipe=spec.prepare.recipe)
+        first = first or difference
+    if first is None:
+        raise SeqprepError(
+            f"{spec.dataset}: recipe {spec.prepare.recipe!r} has no examples yet; "
+            "run `seqprep run`, or `ingest` and `prepare` first"
+        )
+    raise SeqprepError(
+        f"{spec.dataset}: the examples of recipe {spec.prepare.recipe!r} were made with other "
+        f"options: {first}; run `seqprep run`, or `ingest` and `prepare` first"
+    )
+
+
+def _difference(spec: Pipeline, info: CommitInfo, sequences: Table) -> str | None:
+    """The first option by which a version differs from the file, for a person to read."""
+    wanted = to_json(spec)
+    made = {
+        "source": sequences.info(info.params["sequences_version"]).params["source"],
+        "split": info.params["split"],
+        "prepare": {k: v for k, v in info.params["recipe"].items() if k not in NOT_THE_ROWS},
+    }
+    for part, values in made.items():
+        for key, value in values.items():
+            if wanted[part].get(key) != value:
+                return f"{part}.{key} was {value!r}, the file says {wanted[part].get(key)!r}"
+    return None
+
+
+def write_job(spec: Pipeline, prepared: Json, *, store: Path) -> tuple[Path, bool]:
+    """Write the job file of a training run.
+
+    Args:
+        spec: the pipeline.
+        prepared: what `prepare` made with it.
+        store: folder of the datasets.
+
+    Returns:
+        The job file, and whether that very run is already finished and intact.
+    """
+    snapshot = Snapshot.read(Path(prepared["snapshot"]))
+    train = to_json(spec)["train"]
+    what = {key: value for key, value in train.items() if key not in NOT_THE_RESULT}
+    digest = fingerprint(snapshot.sha256, what, to_json(spec)["predict"], __version__)
+    recipe = spec.prepare.recipe
+    out = (store / spec.dataset / "models" / f"{recipe}-{digest[:12]}").resolve()
+    examples = Table(store / spec.dataset / f"examples-{recipe}")
+    fitted = examples.info(snapshot.facts.examples_version).state["fitted"]
+    job = {
+        "snapshot": str(Path(prepared["snapshot"]).resolve()),
+        "out": str(out),
+        "train": train,
+        "fitted": str((examples.state.path / fitted).resolve()),
+        "pipeline": to_json(spec),
+    }
+    finished = (out / "report.json").is_file() and _is_whole(out / "bundle")
+    replace_bytes(out / "job.json", json.dumps(job, indent=1).encode())
+    return out / "job.json", finished
+
+
+def _is_whole(bundle: Path) -> bool:
+    try:
+        check(bundle)
+    except BundleError:
+        return False
+    return True
