@@ -49,22 +49,27 @@ def fit(run: Run, train: BatchSource, validation: BatchSource, hooks: Hooks) -> 
         Stopped: when asked to stop; the checkpoint is written.
         SeqprepError: after `guard` updates in a row without a finite loss and gradient.
     """
-    saved = time.monotonic()
-    while not finished(run):
-        plan = train.plan(run.progress.epoch)
-        for batch in train.batches(plan, start=run.progress.batch):
-            _step(run, batch, plan, hooks)
-            if hooks.stopping():
-                hooks.save()
-                raise Stopped
-            if time.monotonic() - saved > 60 * run.options.checkpoint_minutes:
-                hooks.save()
-                saved = time.monotonic()
-            if run.options.updates is not None and run.progress.seen >= run.options.updates:
-                break
+    while run.progress.batch or not finished(run):  # a stop after the last update leaves its end
+        if not finished(run):
+            _go_on(run, train, hooks)
         _end_epoch(run, validation, hooks)
         hooks.save()
-        saved = time.monotonic()
+
+
+def _go_on(run: Run, train: BatchSource, hooks: Hooks) -> None:
+    """Take the updates that are left of the epoch."""
+    saved = time.monotonic()
+    plan = train.plan(run.progress.epoch)
+    for batch in train.batches(plan, start=run.progress.batch):
+        _step(run, batch, plan, hooks)
+        if hooks.stopping():
+            hooks.save()
+            raise Stopped
+        if time.monotonic() - saved > 60 * run.options.checkpoint_minutes:
+            hooks.save()
+            saved = time.monotonic()
+        if run.options.updates is not None and run.progress.seen >= run.options.updates:
+            return
 
 
 def finished(run: Run) -> bool:

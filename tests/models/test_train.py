@@ -114,6 +114,51 @@ def test_any_number_of_resumes_equals_none(
     assert report["train"]["resumed"] == len(stops)
 
 
+@pytest.mark.parametrize("stop", range(1, 8))
+def test_a_stop_after_any_update_changes_nothing_when_updates_are_counted(
+    tmp_path: Path, stop: int
+) -> None:
+    """A stop after the very last update lost its epoch's evaluation, or ended in an error."""
+    crop = {"name": "truncate", "position": 0, "length": 9, "keep": "random"}
+    path = task_snapshot(tmp_path / "data", "classify", rows=30, on_the_fly=(crop,))
+    options = Train(
+        model=Model(hidden=4, embedding=4, dropout=0.3),
+        max_rows=8,
+        updates=7,
+        early_stopping=5,
+        threads=1,
+        device="cpu",
+    )
+    train.train(job(path, tmp_path / "whole", options))
+    with pytest.raises(loop.Stopped):
+        train.train(job(path, tmp_path / "parts", options), stopping=after(stop))
+    train.train(job(path, tmp_path / "parts", options))
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert same_weights(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7, 8, 15, 16])
+def test_a_stop_while_waiting_for_a_better_epoch_changes_nothing(
+    snapshot: Path, tmp_path: Path, stop: int
+) -> None:
+    """The epochs waited are part of where a run stands."""
+    options = Train(
+        model=TINY.model,
+        optimizer=Optimizer(lr=1e-12),
+        max_rows=8,
+        updates=40,
+        early_stopping=1,
+        threads=1,
+        device="cpu",
+    )
+    train.train(job(snapshot, tmp_path / "whole", options))
+    with pytest.raises(loop.Stopped):
+        train.train(job(snapshot, tmp_path / "parts", options), stopping=after(stop))
+    train.train(job(snapshot, tmp_path / "parts", options))
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert same_weights(tmp_path / "parts", tmp_path / "whole")
+
+
 def command(folder: Path, **fields: Any) -> subprocess.Popen[bytes]:
     (folder / "job.json").write_text(json.dumps(fields))
     return subprocess.Popen(
