@@ -3,7 +3,8 @@
 Needs torch, numpy, pyarrow, safetensors and torchmetrics only. Writes metrics.jsonl as it goes, a
 checkpoint, and at the end bundle/, predictions and report.json. A job that was stopped goes on
 where its checkpoint stands; one that is finished is reused. Exit: 0 done, 2 wrong input, 75 stopped
-by a signal with its checkpoint written, 1 anything else.
+by a signal, or by the death of the process that SEQPREP_PARENT names, with its checkpoint written,
+1 anything else.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from models.config import JobError, Train, parse_bytes
 from models.device import choose_execution, prepare_torch, set_execution, set_precision
 from models.events import Events
 from models.job import Job, read_job, to_json
+from models.lock import exclusive, is_orphan
 from models.loop import check_selection, fit, updates_total
 from models.objectives import (
     Moments,
@@ -98,12 +100,18 @@ def train(job: Job, *, stopping: Callable[[], bool] = lambda: False) -> Path:
 
     Raises:
         SeqprepError: for data, a checkpoint or options that cannot be used.
+        JobError: if another process trains in the same folder.
         Stopped: when asked to stop; the checkpoint is written.
     """
+    Path(job.out).mkdir(parents=True, exist_ok=True)
+    with exclusive(Path(job.out)):
+        return _train(job, stopping)
+
+
+def _train(job: Job, stopping: Callable[[], bool]) -> Path:
     device = prepare_torch(job.train)
     snapshot = Snapshot.read(Path(job.snapshot))
     identity, out = identify(job, snapshot), Path(job.out)
-    out.mkdir(parents=True, exist_ok=True)
     if report.finished(out, identity):
         logger.info("nothing has changed: reusing %s", out / "bundle")
         with Events(out / "metrics.jsonl") as events:
@@ -264,7 +272,6 @@ def _start(setting: Setting) -> dict[str, Any]:
         "overlong": plan.overlong,
         "longest": int(np.max(plan.lengths)),
         "resumed": run.progress.resumed,
-        "resumed_update": run.progress.seen,
     }
 
 
@@ -278,7 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, _frame: asked.append(signum))
     try:
-        train(read_job(path), stopping=lambda: bool(asked))
+        train(read_job(path), stopping=lambda: bool(asked) or is_orphan())
     except Stopped:
         logger.info("stopped; the checkpoint is written, the same command goes on")
         return STOPPED
