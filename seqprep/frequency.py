@@ -46,8 +46,7 @@ class Frequency:
 
     def ranks(self, tokens: pa.Array) -> Ints:
         """The rank of each token, V for those that no training row holds."""
-        found = pc.index_in(tokens.cast(pa.large_string()), value_set=self.tokens)
-        return pc.fill_null(found, len(self)).to_numpy(zero_copy_only=False).astype(np.int64)
+        return places_in(tokens, self.tokens)
 
 
 def count_tokens(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -> Ints:
@@ -125,8 +124,12 @@ class FrequencyCounter:
                 self._records[places] += records
         self._waiting = []
 
-    def finish(self) -> tuple[Frequency, list[Ranks]]:
-        """The merged table, and for each chunk the rank of each local id (V: not in training)."""
+    def finish(self, known: pa.Array | None = None) -> tuple[Frequency, list[Ranks]]:
+        """The merged table, and for each chunk the rank of each local id (V: not in training).
+
+        Args:
+            known: `(V,)` tokens whose places are the ranks instead, where they were fitted before.
+        """
         self._fold()
         order = pc.sort_indices(
             pa.table({"count": self._counts, "token": self._tokens.cast(pa.large_binary())}),
@@ -141,7 +144,19 @@ class FrequencyCounter:
             records=None if self._records is None else self._records[order],
             num_records=self._num_records,
         )
+        if known is not None:
+            rank = places_in(self._tokens, known).astype(np.int32)
         return frequency, [rank[places] for places in self._maps]
+
+
+def places_in(tokens: pa.Array, known: pa.Array) -> Ints:
+    """The place of each token in `known`, as many as there are for one that it lacks.
+
+    >>> places_in(pa.array(["b", "x"]), pa.array(["a", "b"])).tolist()
+    [1, 2]
+    """
+    found = pc.index_in(tokens.cast(pa.large_string()), value_set=known.cast(pa.large_string()))
+    return pc.fill_null(found, len(known)).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def _grown(counts: Ints, size: int) -> Ints:

@@ -6,10 +6,8 @@ lies on disk, so memory does not grow with the data.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +20,16 @@ from seqprep.fitted import Fitted
 from seqprep.parallel import Progress, default_workers
 from seqprep.preparation.applied import apply_fitted
 from seqprep.preparation.chain import Chain
-from seqprep.preparation.chunk import Transform
 from seqprep.preparation.first_pass import Encoding, Job, first_pass
-from seqprep.preparation.prepared import Prepared, report
+from seqprep.preparation.frozen import (
+    Frozen,
+    Identity,
+    find_done,
+    find_frozen,
+    identify,
+    refuse_moved,
+)
+from seqprep.preparation.prepared import Prepared, drift, report
 from seqprep.preparation.published import known_facts, snapshot_path, write_snapshot
 from seqprep.preparation.roster import Roster, read_roster
 from seqprep.preparation.scaling import Scaler
@@ -37,17 +42,15 @@ from seqprep.schema import Task
 from seqprep.snapshot import Snapshot
 from seqprep.source import Domain
 from seqprep.splits import TRAIN
-from seqprep.staging import collect_stale
+from seqprep.staging import StagedFile, collect_stale
 from seqprep.table import CommitInfo, Table
-from seqprep.transforms import build_steps, check_chain, name_of
+from seqprep.transforms import build_steps, check_chain
 from seqprep.transforms.summarize import Summarize
 from seqprep.vocabulary import build_vocabulary
 
 __all__ = ["Prepared", "apply_fitted", "prepare", "write_snapshot"]
 MAX_SLOTS = 500
 """Files that may be open at a time. Past it slots grow beyond their eighth of the memory."""
-VERSION = 1
-"""Part of every fingerprint: raised when the same options give other rows."""
 
 
 def prepare(
@@ -62,8 +65,15 @@ def prepare(
     progress: Progress | None = None,
     base: Path = Path("."),
     version: int | None = None,
+    refit: bool = False,
 ) -> Prepared:
     """Make a version of the recipe's `examples` from a version of `sequences`.
+
+    While only data is appended, everything that was fitted stays: vocabulary, labels, scaler,
+    bucket limits (see `preparation.frozen`). Records of a class that training did not know are left
+    out and counted, longer rows go to the bucket without limit, and `Prepared.refit_advised` says
+    when that has gone too far. Other options of the recipe fit anew and replace its examples; other
+    options of the split, or of the source's label or group, are refused without `refit`.
 
     Args:
         dataset: its name in the store.
@@ -76,6 +86,7 @@ def prepare(
         progress: called as (what, done, total).
         base: folder that `split.table` is relative to.
         version: of `sequences`; default the newest.
+        refit: fit anew on this version, and allow options that move records between splits.
 
     Raises:
         ConfigError: if the options cannot work, before anything is read or written.
@@ -89,11 +100,26 @@ def prepare(
     sequences = Table(folder / "sequences")
     job = _job(sequences, version, domain=domain, task=task, split=split, recipe=recipe)
     examples = Table(folder / f"examples-{recipe.recipe}")
-    mark = _fingerprint(job, steps, base=base)
-    found = [number for number, _, info in examples.history() if info.fingerprint == mark]
-    if found:
-        return read_prepared(examples, found[-1], recipe=recipe.recipe, began=began)
-    made = _make(job, examples, mark, base=base, workers=workers, progress=progress, name=dataset)
+    identity = identify(job, steps, base=base)
+    history = examples.history()
+    done = find_done(history, identity, refit=refit)
+    if done is not None:
+        return read_prepared(examples, done, recipe=recipe.recipe, began=began)
+    frozen = None
+    if not refit:
+        refuse_moved(job, history, identity)
+        frozen = find_frozen(examples, history, identity, job)
+    work = _Work(
+        job=job,
+        examples=examples,
+        identity=identity,
+        frozen=frozen,
+        base=base,
+        threads=default_workers() if workers is None else max(workers, 1),
+        progress=progress,
+        name=dataset,
+    )
+    made = _make(work)
     path = write_snapshot(examples, made, recipe=recipe.recipe)
     return _prepared(examples, made, path, reused=False, began=began)
 
@@ -105,6 +131,13 @@ def _job(
     if version is None:
         raise SeqprepError(f"{table.path}: there are no sequences yet; ingest the source first")
     params = table.info(version).params
+    for key, asked in (("domain", domain), ("task", task)):
+        if params.get(key, asked) != asked:
+            raise ConfigError(
+                f"{table.path}: version {version} was ingested with {key}: {params[key]}, but "
+                f"{key}: {asked} is asked for; ingest again with source.{key}: {asked}, or name "
+                "another dataset"
+            )
     steps = build_steps(recipe)
     tokens = resolve_tokens(domain, recipe.tokens)
     return Job(
@@ -124,36 +157,45 @@ def _job(
     )
 
 
-def _fingerprint(job: Job, steps: Sequence[Transform], *, base: Path) -> str:
-    info = job.table.info(job.version)
-    listed = None
-    if job.split.table is not None and (base / job.split.table).is_file():
-        listed = hashlib.sha256((base / job.split.table).read_bytes()).hexdigest()
-    versions = [(name_of(step), step.version) for step in steps]
-    content = [info.fingerprint, info.state.get("manifest")]
-    return fingerprint(
-        VERSION, content, job.domain, job.task, job.split, listed, job.recipe, versions
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Work:
+    """One preparation.
+
+    Args:
+        job: what is prepared. examples: where it goes. identity: of both. name: of the dataset.
+        frozen: state that is kept; None: fit anew.
+        base: folder of `split.table`. threads: to use. progress: see `parallel.Progress`.
+    """
+
+    job: Job
+    examples: Table
+    identity: Identity
+    frozen: Frozen | None
+    base: Path
+    threads: int
+    progress: Progress | None
+    name: str
 
 
-def _make(
-    job: Job,
-    examples: Table,
-    mark: str,
-    *,
-    base: Path,
-    workers: int | None,
-    progress: Progress | None,
-    name: str,
-) -> int:
-    threads = default_workers() if workers is None else max(workers, 1)
-    newest = examples.version()
+def _make(work: _Work) -> int:
+    """Run both passes and commit; the version."""
+    job, frozen = work.job, work.frozen
+    newest = work.examples.version()
+    kept = None if frozen is None else frozen.fitted
     roster = read_roster(
-        job.table, job.version, split=job.split, recipe=job.recipe, task=job.task, base=base
+        job.table,
+        job.version,
+        split=job.split,
+        recipe=job.recipe,
+        task=job.task,
+        base=work.base,
+        known=None if kept is None else kept.labels,
     )
-    with SpillFolder(examples.path.parent) as folder:
-        encoding = first_pass(job, roster, folder, workers=threads, progress=progress)
-        fitted = _fit(job, roster, encoding)
+    with SpillFolder(work.examples.path.parent) as folder:
+        encoding = first_pass(
+            job, roster, folder, known=kept, workers=work.threads, progress=work.progress
+        )
+        fitted = _fit(job, roster, encoding) if kept is None else kept
         finisher = Finisher.of(
             job.chain,
             fitted,
@@ -161,35 +203,25 @@ def _make(
             scale=job.recipe.scale,
             max_vocab=job.tokens.max_vocab,
         )
-        count = _slots(job, encoding)
-        with Slots(folder, count, slot_schema(finisher.schema)) as slots:
-            totals = second_pass(
-                job, roster, encoding, finisher, folder, slots, workers=threads, progress=progress
-            )
-        fitted = replace(fitted, limits=_limits(job, totals))
-        collect_stale(examples.path)
-        files = write_shards(
-            slots,
-            examples.path,
-            finisher.schema,
-            limits=fitted.limits,
-            shard_bytes=parse_bytes(job.recipe.shard_bytes, key="shard_bytes"),
-            workers=threads,
-            progress=progress,
-        )
+        files, totals, fitted = _write(work, folder, roster, encoding, finisher)
+    made = report(job, roster, encoding, totals, finisher, limits=fitted.limits, dataset=work.name)
     info = CommitInfo(
         kind="examples",
-        fingerprint=mark,
-        counts=report(job, roster, encoding, totals, finisher, limits=fitted.limits, dataset=name),
+        fingerprint=fingerprint(work.identity.rows, frozen and frozen.name),
+        counts={**made, **drift(job, roster, encoding, totals, finisher, frozen=frozen)},
         params={
-            "facts": known_facts(job, fitted, finisher, name=name),
+            "facts": known_facts(job, fitted, finisher, name=work.name),
             "recipe": as_json(job.recipe),
             "split": as_json(job.split),
+            "split_table": work.identity.table,
+            "options": work.identity.options,
+            "rows": work.identity.rows,
+            "frozen_from": frozen and frozen.version,
             "sequences_version": job.version,
         },
-        state={"fitted": examples.state.put(fitted.to_bytes(), "json")},
+        state={"fitted": work.examples.state.put(fitted.to_bytes(), "json")},
     )
-    return examples.commit(
+    return work.examples.commit(
         schema=finisher.schema,
         files=files,
         remove="all",
@@ -197,6 +229,37 @@ def _make(
         partition_by=("split", "bucket"),
         base=newest,
     )
+
+
+def _write(
+    work: _Work, folder: SpillFolder, roster: Roster, encoding: Encoding, finisher: Finisher
+) -> tuple[list[StagedFile], Totals, Fitted]:
+    """The second pass and the shards; their files, the numbers, and the state with its limits."""
+    job, fitted = work.job, finisher.fitted
+    with Slots(folder, _slots(job, encoding), slot_schema(finisher.schema)) as slots:
+        totals = second_pass(
+            job,
+            roster,
+            encoding,
+            finisher,
+            folder,
+            slots,
+            workers=work.threads,
+            progress=work.progress,
+        )
+    if work.frozen is None:
+        fitted = replace(fitted, limits=_limits(job, totals))
+    collect_stale(work.examples.path)
+    files = write_shards(
+        slots,
+        work.examples.path,
+        finisher.schema,
+        limits=fitted.limits,
+        shard_bytes=parse_bytes(job.recipe.shard_bytes, key="shard_bytes"),
+        workers=work.threads,
+        progress=work.progress,
+    )
+    return files, totals, fitted
 
 
 def _fit(job: Job, roster: Roster, encoding: Encoding) -> Fitted:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep import ragged, splits
+from seqprep.fitted import Fitted
 from seqprep.frequency import (
     Frequency,
     FrequencyCounter,
@@ -89,7 +90,8 @@ class Encoding:
 
     Args:
         frequency: of the tokens in training rows; None for values. maps: for each chunk the rank
-            of each local id. target_frequency, target_maps: likewise for target text.
+            of each local id, in this table or in that of the state that is kept.
+            target_frequency, target_maps: likewise for target text.
         moments: of the values in training rows after the early steps; None for tokens.
         step_labels: codes of labelled steps that occur in training rows.
         before: `(3,)` steps by split before any technique. size_bytes: spilled.
@@ -125,9 +127,24 @@ class _Part:
 
 
 def first_pass(
-    job: Job, roster: Roster, folder: SpillFolder, *, workers: int, progress: Progress | None
+    job: Job,
+    roster: Roster,
+    folder: SpillFolder,
+    *,
+    known: Fitted | None = None,
+    workers: int,
+    progress: Progress | None,
 ) -> Encoding:
-    """Encode, count and spill every chunk, in order."""
+    """Encode, count and spill every chunk, in order.
+
+    Args:
+        job: what is prepared.
+        roster: its records.
+        folder: for the chunks.
+        known: state that is kept: the maps lead to its ranks, not to those found now.
+        workers: threads.
+        progress: see `parallel.Progress`.
+    """
     tokens = FrequencyCounter(with_records=job.needs_records)
     targets = FrequencyCounter(with_records=False)
     moments: Moments | None = None
@@ -148,8 +165,14 @@ def first_pass(
         lengths.append(part.lengths)
         if progress is not None:
             progress("read records", part.number + 1, len(roster.chunks))
-    frequency, maps = tokens.finish() if job.width is None else (None, [])
-    target_frequency, target_maps = targets.finish() if job.task == "translate" else (None, [])
+    inputs = outputs = None
+    if known is not None:
+        inputs = known.frequency and known.frequency.tokens
+        outputs = pa.array(known.target_vocabulary, pa.large_string())
+    frequency, maps = tokens.finish(inputs) if job.width is None else (None, [])
+    target_frequency, target_maps = (
+        targets.finish(outputs) if job.task == "translate" else (None, [])
+    )
     return Encoding(
         frequency=frequency,
         maps=maps,

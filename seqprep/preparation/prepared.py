@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from seqprep.buckets import padded_steps, padding_share
 from seqprep.preparation.first_pass import Encoding, Job
+from seqprep.preparation.frozen import Frozen
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.second_pass import Finisher
 from seqprep.preparation.totals import Lengths, Totals, histogram, long_shares, named, quantiles
+from seqprep.ragged import Ints
 from seqprep.splits import LEFT_OUT, TRAIN
+
+ADVISED_SHARE = 0.05
+"""Unseen tokens, or rows over every limit, above which a refit is advised."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +42,12 @@ class Prepared:
         labels: records by split and class. vocab_size: ids of the input; None for values.
         groups: how many there are. sequences_version: what it was made from.
         reused: nothing had to be done. seconds: that it took.
+        frozen_from: the version whose fitted state was kept; None where it was fitted on these
+            rows.
+        new_classes: `{class: training records}` left out because that state does not know them.
+        unseen_share: of training tokens, those that the state has never seen.
+        over_limit_share: of training rows, those longer than every bucket's limit.
+        refit_advised: why the state no longer fits the data; None while it does.
     """
 
     dataset: str
@@ -69,6 +80,11 @@ class Prepared:
     sequences_version: int
     reused: bool
     seconds: float
+    frozen_from: int | None = None
+    new_classes: dict[str, int] = field(default_factory=dict)
+    unseen_share: float = 0.0
+    over_limit_share: float = 0.0
+    refit_advised: str | None = None
 
 
 def report(
@@ -127,7 +143,54 @@ def _removed_share(encoding: Encoding, finisher: Finisher) -> float:
         return 0.0
     counts = encoding.frequency.counts
     total = int(counts.sum())
-    return float(counts[finisher.vocabulary.ids[:-1] == 0].sum()) / total if total else 0.0
+    removed = finisher.vocabulary.ids[_ranks(encoding, finisher)] == 0
+    return float(counts[removed].sum()) / total if total else 0.0
+
+
+def _ranks(encoding: Encoding, finisher: Finisher) -> Ints:
+    """The rank in the fitted state of each token of the training rows."""
+    now, fitted = encoding.frequency, finisher.fitted.frequency
+    assert now is not None and fitted is not None
+    return np.arange(len(now)) if now is fitted else fitted.ranks(now.tokens)
+
+
+def drift(
+    job: Job,
+    roster: Roster,
+    encoding: Encoding,
+    totals: Totals,
+    finisher: Finisher,
+    *,
+    frozen: Frozen | None,
+) -> dict[str, Any]:
+    """How far the training rows have moved from state that was kept: fields of `Prepared`."""
+    if frozen is None:
+        return {}
+    unseen = 0.0
+    if encoding.frequency is not None and finisher.fitted.frequency is not None:
+        new = _ranks(encoding, finisher) == len(finisher.fitted.frequency)
+        counts = encoding.frequency.counts
+        unseen = float(counts[new].sum()) / max(int(counts.sum()), 1)
+    units = totals.units[totals.splits == TRAIN]
+    over = float((units > max(finisher.fitted.limits)).mean()) if len(units) else 0.0
+    steps = set(encoding.step_labels) - set(finisher.fitted.step_codes)
+    new_steps = sorted(str(job.step_classes[code]) for code in steps)
+    reasons = [
+        f"{count} training records have the new label {name!r} and were left out"
+        for name, count in sorted(roster.new_classes.items())
+    ]
+    reasons += [f"steps with the new label {name!r} were ignored" for name in new_steps]
+    if unseen > ADVISED_SHARE:
+        reasons.append(f"{unseen:.1%} of the training tokens were never seen before")
+    if over > ADVISED_SHARE:
+        reasons.append(f"{over:.1%} of the training rows are longer than every bucket")
+    return {
+        "frozen_from": frozen.version,
+        "new_classes": roster.new_classes,
+        "unseen_share": unseen,
+        "over_limit_share": over,
+        "refit_advised": "; ".join(reasons) or None,
+    }
 
 
 def _left_out(roster: Roster) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Roster:
         duplicates, conflicting, unknown, outside: `{split: records}` that were left out because
             an equal one was kept; equal ones disagree; no training row has the label; the split's
             lists name no place for them.
+        new_classes: `{class: training records}` that state which is kept does not know.
         by_label: `{split: {class: records}}`. groups: how many there are.
     """
 
@@ -54,6 +55,7 @@ class Roster:
     duplicates: dict[str, int]
     conflicting: dict[str, int]
     unknown: dict[str, int]
+    new_classes: dict[str, int]
     outside: int
     by_label: dict[str, dict[str, int]]
     groups: int
@@ -64,9 +66,25 @@ class Roster:
 
 
 def read_roster(
-    table: Table, version: int, *, split: Split, recipe: Prepare, task: Task, base: Path
+    table: Table,
+    version: int,
+    *,
+    split: Split,
+    recipe: Prepare,
+    task: Task,
+    base: Path,
+    known: tuple[str, ...] | None = None,
 ) -> Roster:
     """Read the records' columns, split them and decide which take part.
+
+    Args:
+        table: of sequences.
+        version: of it.
+        split: as in the pipeline file.
+        recipe: as in the pipeline file.
+        task: as in the pipeline file.
+        base: folder that `split.table` is relative to.
+        known: classes of state that is kept; others are left out, in training, too.
 
     Raises:
         ConfigError: if a split is empty, a group is torn, or there is nothing to learn.
@@ -98,6 +116,7 @@ def read_roster(
         recipe=recipe,
         task=task,
         sizes=[len(part) for part in parts],
+        known=known,
     )
 
 
@@ -128,6 +147,7 @@ def _settle(
     recipe: Prepare,
     task: Task,
     sizes: list[int],
+    known: tuple[str, ...] | None,
 ) -> Roster:
     splits.check_filled(split, placed, groups, task=task)
     outside = int((placed == splits.LEFT_OUT).sum())
@@ -144,8 +164,10 @@ def _settle(
     conflicting = _by_split(placed, resolved.conflicting)
     names: tuple[str, ...] = ()
     unknown: dict[str, int] = {}
+    new: dict[str, int] = {}
     if task == "classify":
-        labels, names, missing = _class_codes(labels, found, kept)
+        new = _new_classes(labels, found, kept, known)
+        labels, names, missing = _class_codes(labels, found, kept, known)
         unknown = _by_split(kept, missing)
         kept = np.where(missing, splits.LEFT_OUT, kept).astype(np.int8)
     splits.check_filled(split, kept, groups, task=task)
@@ -159,6 +181,7 @@ def _settle(
         duplicates=duplicates,
         conflicting=conflicting,
         unknown=unknown,
+        new_classes=new,
         outside=outside,
         by_label=_label_counts(kept, labels, names),
         groups=len(np.unique(groups)),
@@ -176,11 +199,14 @@ def _label_numbers(
 
 
 def _class_codes(
-    labels: npt.NDArray[np.generic], found: list[str | None], kept: splits.Codes
+    labels: npt.NDArray[np.generic],
+    found: list[str | None],
+    kept: splits.Codes,
+    known: tuple[str, ...] | None,
 ) -> tuple[npt.NDArray[np.int32], tuple[str, ...], npt.NDArray[np.bool_]]:
     """Codes by the sorted names of the training rows, the names, and the records without one."""
     training = {found[number] for number in np.unique(labels[kept == splits.TRAIN]).tolist()}
-    names = tuple(sorted(name for name in training if name is not None))
+    names = tuple(sorted(name for name in training if name is not None)) if known is None else known
     if len(names) < 2:
         raise ConfigError(
             f"there is nothing to tell apart: the training rows have {len(names)} label(s)"
@@ -190,6 +216,19 @@ def _class_codes(
     table = np.array([place.get(name, -1) if name else -1 for name in found], dtype=np.int32)
     codes = table[labels.astype(np.int64)]
     return codes, names, (codes < 0) & (kept != splits.LEFT_OUT)
+
+
+def _new_classes(
+    labels: npt.NDArray[np.generic],
+    found: list[str | None],
+    kept: splits.Codes,
+    known: tuple[str, ...] | None,
+) -> dict[str, int]:
+    if known is None:
+        return {}
+    numbers, counts = np.unique(labels[kept == splits.TRAIN], return_counts=True)
+    pairs = zip((found[number] for number in numbers.tolist()), counts.tolist(), strict=True)
+    return {name: count for name, count in pairs if name is not None and name not in known}
 
 
 def _label_counts(

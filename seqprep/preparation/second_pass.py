@@ -197,7 +197,8 @@ def _target_ids(folder: SpillFolder, encoding: Encoding, finisher: Finisher, num
     assert encoding.target_frequency is not None
     ids = list_rows(folder.read(f"target-{number}")["ids"])
     known = len(finisher.fitted.target_vocabulary)
-    return Ragged(target_table(known)[encoding.target_maps[number]][ids.values], ids.offsets)
+    ranks = np.minimum(encoding.target_maps[number], known)  # beyond `max_vocab` is OOV
+    return Ragged(target_table(known)[ranks][ids.values], ids.offsets)
 
 
 def target_table(known: int) -> npt.NDArray[np.int32]:

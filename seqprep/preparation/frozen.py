@@ -1,0 +1,174 @@
+"""Fitted state that stays as it is while data is appended (CONTRACT 9).
+
+A version of `examples` keeps the state of the newest version that was made with the same options:
+vocabulary, labels, scaler, bucket limits. Yesterday's model then reads today's rows. Only
+`refit=True` fits anew on the same options; other options of the recipe or the reader fit anew by
+themselves. Options that would move old rows between splits, or give them other labels, are refused
+without `refit`: what was trained on before could be tested on now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqprep.errors import ConfigError, CorruptError
+from seqprep.fingerprint import as_json, fingerprint
+from seqprep.fitted import Fitted
+from seqprep.preparation.chunk import Transform
+from seqprep.preparation.first_pass import Job
+from seqprep.recipe import Split
+from seqprep.table import CommitInfo, Table
+from seqprep.transforms import name_of
+
+VERSION = 2
+"""Part of every fingerprint: raised when the same options give other rows."""
+NOT_FITTED = ("memory", "shard_bytes")
+"""Options of a recipe that no fitted state depends on."""
+FOLLOWS_DATA = ("label", "group")
+"""Options of a source that decide which rows stand together and what they are called."""
+
+History = Sequence[tuple[int, int, CommitInfo]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identity:
+    """What decides a version of `examples`, as fingerprints.
+
+    Args:
+        options: of everything that fitted state depends on beside the data.
+        rows: of `options`, the rest of the recipe, and the data.
+        table: SHA-256 of the file that `split.table` names; None without.
+    """
+
+    options: str
+    rows: str
+    table: str | None
+
+
+def identify(job: Job, steps: Sequence[Transform], *, base: Path) -> Identity:
+    """Fingerprints of a preparation before it runs."""
+    info = job.table.info(job.version)
+    table = _table_digest(job.split, base)
+    recipe = as_json(job.recipe)
+    rest = {key: recipe.pop(key) for key in NOT_FITTED}
+    options = fingerprint(
+        VERSION,
+        job.domain,
+        job.task,
+        job.split,
+        table,
+        recipe,
+        [(name_of(step), step.version) for step in steps],
+        info.params.get("options"),
+        job.channels,
+        job.target_names,
+    )
+    content = [info.fingerprint, info.state.get("manifest")]
+    return Identity(options=options, rows=fingerprint(options, rest, content), table=table)
+
+
+def _table_digest(split: Split, base: Path) -> str | None:
+    if split.table is None or not (base / split.table).is_file():
+        return None
+    return hashlib.sha256((base / split.table).read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frozen:
+    """State that is kept.
+
+    Args:
+        version: of the examples table, which it comes from.
+        fitted: the state. name: of its file.
+    """
+
+    version: int
+    fitted: Fitted
+    name: str
+
+
+def find_done(history: History, identity: Identity, *, refit: bool) -> int | None:
+    """The newest version that holds these very rows; with `refit`, only one fitted on them."""
+    for version, _, info in reversed(history):
+        fits = not refit or info.params.get("frozen_from") is None
+        if fits and info.params.get("rows") == identity.rows:
+            return version
+    return None
+
+
+def find_frozen(table: Table, history: History, identity: Identity, job: Job) -> Frozen | None:
+    """State of the newest version that was made with the same options from older or equal data.
+
+    Raises:
+        CorruptError: if that state is not what was committed.
+    """
+    for version, _, info in reversed(history):
+        if info.params.get("options") != identity.options:
+            continue
+        if info.params["sequences_version"] > job.version:
+            continue  # fitted on rows that are not part of this version
+        name = info.state["fitted"]
+        fitted = Fitted.from_bytes(table.state.get(name))
+        if job.task == "label_steps" and not _same_codes(fitted, job.step_classes):
+            raise CorruptError(
+                f"{job.table.path}: the codes of step labels are no longer those of examples "
+                f"version {version} ({', '.join(fitted.labels)}); run again with --refit"
+            )
+        return Frozen(version=version, fitted=fitted, name=name)
+    return None
+
+
+def _same_codes(fitted: Fitted, classes: Sequence[str]) -> bool:
+    return all(
+        label == (str(classes[code]) if code < len(classes) else str(code))
+        for code, label in zip(fitted.step_codes, fitted.labels, strict=True)
+    )
+
+
+def refuse_moved(job: Job, history: History, identity: Identity) -> None:
+    """Refuse options under which rows of the newest version would change split, label or group.
+
+    `split.fold` of `by: folds` may change: its models are compared, never succeeded. So may every
+    option of the recipe.
+
+    Raises:
+        ConfigError: naming the first option that changed.
+    """
+    if not history:
+        return
+    _, _, newest = history[-1]
+    before, now = newest.params.get("split", {}), as_json(job.split)
+    if job.split.by == "folds":
+        now.pop("fold")
+    changed = _changed("split", before, now)
+    if changed is None and identity.table != newest.params.get("split_table"):
+        changed = f"the content of split.table ({job.split.table}) changed"
+    if changed is None:
+        changed = _changed("source", *(_followed(job, info) for info in _sources(job, newest)))
+    if changed is not None:
+        raise ConfigError(
+            f"{changed}: records of the examples of recipe {job.recipe.recipe!r} would move to "
+            "another split, label or group, so that what was trained on could be tested on; run "
+            "again with --refit (prepare(refit=True)) to fit anew, or name another prepare.recipe"
+        )
+
+
+def _changed(part: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    for key, value in before.items():
+        if key in now and now[key] != value:
+            return f"{part}.{key} was {value!r} and is {now[key]!r} now"
+    return None
+
+
+def _sources(job: Job, newest: CommitInfo) -> tuple[CommitInfo, CommitInfo]:
+    made = newest.params["sequences_version"]
+    return job.table.info(made), job.table.info(job.version)
+
+
+def _followed(job: Job, info: CommitInfo) -> dict[str, Any]:
+    source = info.params.get("source", {})
+    return {key: source[key] for key in FOLLOWS_DATA if key in source}
