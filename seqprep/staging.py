@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,7 +70,8 @@ class StagedWriter:
         self._root, self._name, self._schema = root, name, schema
         self._partition = dict(partition or {})
         self._folder = root.joinpath(*(f"{key}={value}" for key, value in self._partition.items()))
-        self._temporary = self._folder / f".{name}.{os.getpid()}.tmp"
+        # Process ids repeat across containers, and threads share one.
+        self._temporary = self._folder / f".{name}.{uuid4().hex}.tmp"
         self._rows, self._min, self._max = 0, 2**31 - 1, 0
         self.sources = list(sources)
         self._staged: StagedFile | None = None

@@ -19,7 +19,8 @@ class StateDir:
         """Store `data` once; return its name, `<sha256>.<suffix>`."""
         name = f"{hashlib.sha256(data).hexdigest()}.{suffix}"
         target = self.path / name
-        if not (target.is_file() and target.stat().st_size == len(data)):
+        # Content that was altered is made whole again, so that a rerun mends it.
+        if not (target.is_file() and target.read_bytes() == data):
             replace_bytes(target, data)
         return name
 

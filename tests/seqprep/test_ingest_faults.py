@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from seqprep.ingest import ingest
+from seqprep.ingest import Ingested, ingest
 from seqprep.source import Source
+from seqprep.staging import STALE_S, StagedWriter, collect_stale
 from seqprep.table import Table
 from tests.conftest import ROOT
 from tests.sources import stored_rows, write_files
@@ -155,3 +161,36 @@ def test_ingests_at_once_land_or_join(tmp_path: Path) -> None:
         assert (process.returncode, out.strip()) == (0, b"50"), error.decode()
     assert Table(tmp_path / "store" / "d" / "sequences").version() == 0
     assert len(rows(tmp_path / "store") or []) == 50
+
+
+def test_two_ingests_in_one_process_do_not_touch_each_others_files(tmp_path: Path) -> None:
+    """Otherwise two threads or containers with equal process ids would tear a file apart."""
+    write_files(tmp_path / "in", {f"neg/{n}.txt": f"text {n}" for n in range(50)})
+    barrier = Barrier(4)
+
+    def work(number: int) -> Ingested:
+        barrier.wait()
+        source = Source(domain="text", path=str(tmp_path / "in"))
+        return ingest(source, dataset="d", store=tmp_path / "store")
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(work, range(4)))
+    assert {one.version for one in done} == {0}
+    Table(tmp_path / "store" / "d" / "sequences").verify()
+    assert not list((tmp_path / "store").rglob(".*.tmp"))
+
+
+def test_temporaries_of_one_process_differ(tmp_path: Path) -> None:
+    """Otherwise a second writer of the same name would truncate what the first one writes."""
+    schema = pa.schema([pa.field("length", pa.int32())])
+    rows = pa.table({"length": pa.array([1, 2], pa.int32())})
+    with StagedWriter(tmp_path, "chunk", schema) as one:
+        one.write(rows)
+        with StagedWriter(tmp_path, "chunk", schema) as two:
+            two.write(rows)
+            for path in tmp_path.glob(".*.tmp"):
+                os.utime(path, (0, 0))
+            assert len(list(tmp_path.glob(".*.tmp"))) == 2
+    assert one.staged == two.staged
+    (tmp_path / ".left.0123.tmp").touch()
+    assert collect_stale(tmp_path, now_s=time.time() + 2 * STALE_S) == 1
