@@ -17,7 +17,7 @@ from seqprep.ingestion.expand import decode
 SNIFFED_LINES = 40
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-nan"})
 _NUMBER = re.compile(
-    r"[+-]?(\d+(\.\d*|,\d+)?|[.,]\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE
+    r"[+-]?([0-9]+(\.[0-9]*|,[0-9]+)?|[.,][0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?", re.IGNORECASE
 )
 _ATTRIBUTE = re.compile(rb"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.*)", re.IGNORECASE)
 

@@ -22,7 +22,8 @@ from seqprep.domains.signal_layout import (
     split_line,
 )
 
-_DECIMAL_COMMA = re.compile(rb"\d,\d")
+_DECIMAL_COMMA = re.compile(rb"[0-9],[0-9]")
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 
 def read_columns(
@@ -53,7 +54,7 @@ def read_columns(
     values = frame.select(f"c{place}" for place in numbers).to_numpy()
     usable = np.abs(values) <= _LARGEST
     if not usable.all():
-        fault = _first_fault(layout, numbers, allow_missing=allow_missing)
+        fault = _first_fault(layout, numbers, allow_missing=allow_missing, usable=usable)
         if fault is not None:
             raise fault
         values = np.where(usable, values, np.nan)
@@ -119,8 +120,21 @@ def _read_csv(
 
 
 def _first_fault(
-    layout: Layout, numbers: Sequence[int], *, allow_missing: bool
+    layout: Layout,
+    numbers: Sequence[int],
+    *,
+    allow_missing: bool,
+    usable: npt.NDArray[np.bool_] | None = None,
 ) -> SignalError | None:
+    """What is wrong with the first cell or row that is.
+
+    Args:
+        layout: how the table is written.
+        numbers: positions of columns of numbers.
+        allow_missing: whether cells may say that there is no value.
+        usable: `(T, len(numbers))`, which cells gave a number; None where the table gave no rows.
+    """
+    row = -1
     for number, line in enumerate(layout.body.decode().split("\n"), start=layout.first_line):
         if layout.arff and line.lstrip().startswith("%"):
             continue
@@ -129,20 +143,27 @@ def _first_fault(
             kind = "missing_values" if not cells else "ragged_row"
             detail = f"the row has {len(cells)} cells, the first has {layout.width}"
             return SignalError(kind, number, detail)
-        for place in numbers:
-            if (fault := _cell_fault(cells[place], allow_missing)) is not None:
+        row += 1
+        for index, place in enumerate(numbers):
+            read = is_number(cells[place]) if usable is None else bool(usable[row, index])
+            fault = None if read else _cell_fault(cells[place], allow_missing)
+            if fault is not None:
                 name = layout.names[place] if layout.names else str(place)
-                return SignalError(fault, number, f"column {name!r} holds {cells[place][:40]!r}")
+                detail = f"column {name!r} holds {cells[place][:40]!r}"
+                if is_number(cells[place]):
+                    detail += (
+                        "; numbers are written with a point, or throughout the file with a comma "
+                        f"that separates no cells, and are under {_LARGEST:.1e}"
+                    )
+                return SignalError(fault, number, detail)
     return None
 
 
 def _cell_fault(cell: str, allow_missing: bool) -> str | None:
-    if is_missing(cell) or "inf" in cell.lower():
+    """What is wrong with a cell that gave no number: only what says so is a missing value."""
+    if is_missing(cell) or _INFINITE.fullmatch(cell.strip()):
         return None if allow_missing else "missing_values"
-    if not is_number(cell):
-        return "bad_number"
-    # Numbers that 32 bits cannot hold are as good as infinite.
-    return "bad_number" if abs(float(cell.replace(",", "."))) > _LARGEST else None
+    return "bad_number"
 
 
 _LARGEST = float(np.finfo(np.float32).max)

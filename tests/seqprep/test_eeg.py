@@ -263,3 +263,28 @@ def test_numbers_beyond_32_bits_are_refused() -> None:
     with pytest.raises(SignalError) as caught:
         read_columns(layout, numbers=[0], texts=[], allow_missing=True)
     assert (caught.value.reason, caught.value.line) == ("bad_number", 3)
+
+
+@pytest.mark.parametrize("missing", ["reject", "interpolate"])
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('a,b\n1,2\n"3,7",4\n5,6\n', 3),
+        ("a,b\n1,2\n\u0663,4\n5,6\n", 3),
+        ("a,b\n1,2\ninformation,4\n5,6\n", 3),
+        ("a;b\n1.234,5;2\n3;4\n", 2),
+    ],
+)
+def test_a_cell_that_gives_no_number_is_never_interpolated(
+    tmp_path: Path, content: str, line: int, missing: str
+) -> None:
+    """Otherwise a number written in another way would silently become its neighbours' mean."""
+    write_files(tmp_path, {"a.csv": content})
+    rows, seen = read_source(eeg(tmp_path, missing=missing))
+    assert not rows
+    assert [(one.reason, one.line) for one in seen.rejections] == [("bad_number", line)]
+
+
+def test_point_and_comma_mixed_in_a_file_without_thousands_are_both_decimal(tmp_path: Path) -> None:
+    """Otherwise rows exported under another locale would be lost or scaled by ten."""
+    assert steps(tmp_path, "a;b\n1,5;2\n2.5;3\n") == [[1.5, 2.0], [2.5, 3.0]]
