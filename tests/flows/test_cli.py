@@ -93,6 +93,17 @@ def test_a_second_run_reuses_everything_and_says_so(
     assert again.stderr.count("reused") == 3
 
 
+def test_another_split_needs_refit(finished: tuple[Path, dict[str, Any]]) -> None:
+    """Would break if one changed key moved training rows into the test unasked."""
+    folder, _ = finished
+    other = ("prepare", ROOT / "data" / "text.yaml", "--set", "prepare.recipe=other")
+    seqprep(*other, cwd=folder)
+    moved = (*other, "--set", "split.seed=7", "--json")
+    refused = seqprep(*moved, cwd=folder, status=2)
+    assert "split.seed was 0 and is 7 now" in refused.stderr and "--refit" in refused.stderr
+    assert last_json(seqprep(*moved, "--refit", cwd=folder))["version"] == 1
+
+
 def test_predict_gives_one_row_a_record_and_an_error_for_a_bad_one(
     finished: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -1,0 +1,139 @@
+"""A training run reads what was prepared with its own options, and stops when it is asked to."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.job import find_prepared, write_job
+from flows.pipeline import _mean
+from flows.pipeline_file import Pipeline, build
+from flows.train import RUNNING, follow, stop
+from seqprep.errors import SeqprepError
+from seqprep.ingest import ingest
+from seqprep.prepare import prepare
+
+
+def pipeline(folder: Path, **prepare_options: Any) -> Pipeline:
+    """A pipeline over forty tiny documents of two classes."""
+    for number in range(40):
+        label = ("warm", "cold")[number % 2]
+        path = folder / "in" / label / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{label} words number {number} and so on")
+    return build(
+        {
+            "dataset": "tiny",
+            "source": {"domain": "text", "path": str(folder / "in")},
+            "prepare": prepare_options,
+            "train": {"model": {"hidden": 4, "embedding": 4}, "updates": 5, "threads": 1},
+        }
+    )
+
+
+def made(spec: Pipeline, store: Path) -> Any:
+    """Ingest and prepare with the options of `spec`."""
+    ingest(spec.source, dataset=spec.dataset, store=store)
+    return prepare(
+        dataset=spec.dataset,
+        store=store,
+        domain=spec.source.domain,
+        task=spec.source.task,
+        split=spec.split,
+        recipe=spec.prepare,
+    )
+
+
+def test_training_finds_the_version_made_with_its_options(tmp_path: Path) -> None:
+    """Would break if a model were trained on other tokens than its bundle says."""
+    words = pipeline(tmp_path)
+    letters = pipeline(tmp_path, tokens={"unit": "character"})
+    first, second = made(words, tmp_path), made(letters, tmp_path)
+    assert (first.version, second.version) == (0, 1)
+    assert find_prepared(words, store=tmp_path).version == 0
+    assert find_prepared(letters, store=tmp_path).version == 1
+
+
+def test_training_refuses_examples_made_with_other_options(tmp_path: Path) -> None:
+    """Would break if the newest examples were taken whatever they are."""
+    made(pipeline(tmp_path), tmp_path)
+    other = pipeline(tmp_path, steps=[{"truncate": {"length": 3}}])
+    with pytest.raises(SeqprepError, match=r"prepare\.steps was \[\], the file says"):
+        find_prepared(other, store=tmp_path)
+
+
+def test_training_before_preparing_says_what_to_run(tmp_path: Path) -> None:
+    """Would break if the first mistake of a newcomer ended in a missing file."""
+    with pytest.raises(SeqprepError, match="run `seqprep run`"):
+        find_prepared(pipeline(tmp_path), store=tmp_path)
+
+
+def test_where_and_how_often_do_not_make_another_run(tmp_path: Path) -> None:
+    """Would break if another number of threads trained the same model again."""
+    spec = pipeline(tmp_path)
+    prepared = asdict(made(spec, tmp_path))
+    job, finished = write_job(spec, prepared, store=tmp_path)
+    body = json.loads(job.read_bytes())
+    assert body["pipeline"]["train"]["threads"] == 1 and not finished
+    other = build({**body["pipeline"], "train": {**body["pipeline"]["train"], "threads": 2}})
+    assert write_job(other, prepared, store=tmp_path)[0] == job
+    longer = build({**body["pipeline"], "train": {**body["pipeline"]["train"], "updates": 6}})
+    assert write_job(longer, prepared, store=tmp_path)[0] != job
+
+
+def test_a_file_of_the_person_cannot_stand_in_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would break if `models.py` in the current folder were run instead of the trainer."""
+    spec = pipeline(tmp_path)
+    job, _ = write_job(spec, asdict(made(spec, tmp_path)), store=tmp_path)
+    (tmp_path / "models.py").write_text("raise SystemExit('the wrong file ran')")
+    monkeypatch.chdir(tmp_path)
+    seen: list[tuple[str, int, int]] = []
+    follow(job, lambda what, done, total: seen.append((what, done, total)))
+    assert (job.parent / "report.json").is_file()
+    assert seen and all(total == 5 for _, _, total in seen)
+
+
+def test_a_trainer_that_is_stopped_goes_on_later(tmp_path: Path) -> None:
+    """Would break if stopping a command lost the training, or a rerun began anew."""
+    spec = pipeline(tmp_path)
+    body = json.loads(json.dumps(asdict(made(spec, tmp_path))))
+    long = build(
+        {
+            "dataset": "tiny",
+            "source": {"domain": "text", "path": str(tmp_path / "in")},
+            "train": {"model": {"hidden": 4, "embedding": 4}, "updates": 600, "threads": 1},
+        }
+    )
+    job, _ = write_job(long, body, store=tmp_path)
+
+    def stop_soon() -> None:
+        metrics = job.with_name("metrics.jsonl")
+        while not (metrics.is_file() and b'"epoch"' in metrics.read_bytes()):
+            time.sleep(0.05)
+        for process in list(RUNNING):
+            stop(process)
+
+    thread = threading.Thread(target=stop_soon)
+    thread.start()
+    with pytest.raises(RuntimeError, match="wrote a checkpoint; run again"):
+        follow(job, lambda *_: None)
+    thread.join()
+    starts: list[int] = []
+    follow(job, lambda _, done, __: starts.append(done))
+    assert starts[0] > 1
+    assert json.loads((job.parent / "report.json").read_bytes())["train"]["updates"] == 600
+
+
+def test_a_mean_over_folds_says_when_a_fold_has_no_figure() -> None:
+    """Would break if a mean silently left out the fold where a figure is undefined."""
+    scores = [{"records": 4, "mcc": None, "accuracy": 0.5}, {"records": 6, "mcc": 1, "accuracy": 1}]
+    found = _mean(scores)
+    assert found == {"folds": 2, "records": 10, "mcc": None, "accuracy": 0.75}
