@@ -37,6 +37,13 @@ Settings = Annotated[
 AsJson = Annotated[
     bool, Parameter(name="--json", help="Print one JSON object as the last line.", negative="")
 ]
+Refit = Annotated[
+    bool,
+    Parameter(
+        help="Fit vocabulary, labels and buckets anew, although data was only appended.",
+        negative="",
+    ),
+]
 File = Annotated[Path, Parameter(help="A pipeline file (YAML).")]
 STORE = Path("store")
 
@@ -49,6 +56,7 @@ def run(
     store: Store = STORE,
     settings: Settings = (),
     folds: Annotated[str | None, Parameter(help="`all`: train and test every fold.")] = None,
+    refit: Refit = False,
     as_json: AsJson = False,
 ) -> None:
     """Ingest, prepare and train: from raw files to a scored model."""
@@ -57,7 +65,9 @@ def run(
     from flows.show import run_table
 
     done = [
-        pipeline(file=str(file), store=str(store), settings=list(settings), folds=folds)
+        pipeline(
+            file=str(file), store=str(store), settings=list(settings), folds=folds, refit=refit
+        )
         for file in files
     ]
     run_table(done)
@@ -78,13 +88,20 @@ def ingest(
 
 @app.command
 def prepare(
-    file: File, /, *, store: Store = STORE, settings: Settings = (), as_json: AsJson = False
+    file: File,
+    /,
+    *,
+    store: Store = STORE,
+    settings: Settings = (),
+    refit: Refit = False,
+    as_json: AsJson = False,
 ) -> None:
     """Turn sequences into training examples, bucketed by length."""
     _prepare_for_flow((file,), settings)
     from flows.prepare import prepare as flow
 
-    _finish(flow(file=str(file), store=str(store), settings=list(settings)), as_json)
+    done = flow(file=str(file), store=str(store), settings=list(settings), refit=refit)
+    _finish(done, as_json)
 
 
 @app.command

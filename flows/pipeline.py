@@ -25,6 +25,7 @@ def pipeline(
     store: str = "store",
     settings: list[str] | None = None,
     folds: str | None = None,
+    refit: bool = False,
 ) -> Json:
     """Go from raw files to a scored model.
 
@@ -34,6 +35,7 @@ def pipeline(
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
         folds: `all` trains and tests every fold of a split by folds.
+        refit: fit vocabulary, labels and buckets anew, although data was only appended.
 
     Returns:
         Versions, rows, scores and seconds by stage.
@@ -43,12 +45,12 @@ def pipeline(
     sequences = ingest_files(to_json(spec), base=str(base), store=store)
     ingest_artifact(sequences)
     if folds is None:
-        return _one(spec, sequences, base=base, store=store)
-    return _all_folds(spec, sequences, base=base, store=store)
+        return _one(spec, sequences, base=base, store=store, refit=refit)
+    return _all_folds(spec, sequences, base=base, store=store, refit=refit)
 
 
-def _one(spec: Pipeline, sequences: Json, *, base: Path, store: str) -> Json:
-    examples = prepare_rows(to_json(spec), base=str(base), store=store)
+def _one(spec: Pipeline, sequences: Json, *, base: Path, store: str, refit: bool) -> Json:
+    examples = prepare_rows(to_json(spec), base=str(base), store=store, refit=refit)
     prepare_artifact(examples)
     model = train_model(to_json(spec), store=store, prepared=examples)
     train_artifact(model)
@@ -85,14 +87,14 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
     }
 
 
-def _all_folds(spec: Pipeline, sequences: Json, *, base: Path, store: str) -> Json:
+def _all_folds(spec: Pipeline, sequences: Json, *, base: Path, store: str, refit: bool) -> Json:
     """Each fold in turn; mean and pooled scores over all of them."""
     runs: list[Json] = []
     count = spec.split.count
     while count is None or len(runs) < count:
         say(f"{spec.dataset}: fold {len(runs) + 1} of {count or 'as many as there are groups'}")
         one = replace(spec, split=replace(spec.split, fold=len(runs)))
-        runs.append(_one(one, sequences, base=base, store=store))
+        runs.append(_one(one, sequences, base=base, store=store, refit=refit))
         count = count or runs[0]["examples"]["groups"]
     files = [Path(run["bundle"]).parent / "predictions-test.parquet" for run in runs]
     seconds = {stage: sum(run["seconds"][stage] for run in runs) for stage in runs[0]["seconds"]}

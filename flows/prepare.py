@@ -7,13 +7,13 @@ from pathlib import Path
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from seqprep.prepare import prepare as prepare_examples
 
 from flows.artifacts import prepare_artifact
 from flows.faults import RETRIES, RETRY_DELAY_S, is_passing
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
 from flows.references import Json, resolve
+from seqprep.prepare import prepare as prepare_examples
 
 
 @task(
@@ -23,7 +23,7 @@ from flows.references import Json, resolve
     retry_delay_seconds=RETRY_DELAY_S,
     retry_condition_fn=is_passing,
 )
-def prepare_rows(pipeline: Json, *, base: str, store: str) -> Json:
+def prepare_rows(pipeline: Json, *, base: str, store: str, refit: bool = False) -> Json:
     """Split, shorten, encode and bucket the newest sequences; one commit."""
     spec = build(pipeline)
     with stage(f"{spec.dataset}: prepare {spec.prepare.recipe}") as progress:
@@ -36,12 +36,15 @@ def prepare_rows(pipeline: Json, *, base: str, store: str) -> Json:
             recipe=spec.prepare,
             base=Path(base),
             progress=progress,
+            refit=refit,
         )
     how = "unchanged, reused" if done.reused else "committed"
     say(
         f"{spec.dataset}: examples version {done.version} {how}: {sum(done.rows.values()):,} rows, "
         f"padding {done.padding_share:.1%} of bucketed steps"
     )
+    if done.refit_advised is not None:
+        say(f"{spec.dataset}: a refit is advised (--refit): {done.refit_advised}")
     return asdict(done)
 
 
@@ -51,6 +54,7 @@ def prepare(
     pipeline: Pipeline | None = None,
     store: str = "store",
     settings: list[str] | None = None,
+    refit: bool = False,
 ) -> Json:
     """Turn cleaned sequences into training examples.
 
@@ -59,11 +63,12 @@ def prepare(
         pipeline: the content of a pipeline file.
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
+        refit: fit vocabulary, labels and buckets anew, although data was only appended.
 
     Returns:
         What was prepared, as `seqprep.prepare.Prepared`.
     """
     spec, base = resolve(file, pipeline, settings)
-    done = prepare_rows(to_json(spec), base=str(base), store=store)
+    done = prepare_rows(to_json(spec), base=str(base), store=store, refit=refit)
     prepare_artifact(done)
     return done
