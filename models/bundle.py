@@ -11,8 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,22 +23,31 @@ from torch import Tensor, nn
 from models.architectures import build
 from models.config import JobError, Model
 from models.job import from_json, to_json
+from models.manifest import (
+    FORMAT,
+    MANIFEST,
+    MEMBERS,
+    BundleError,
+    beside,
+    check,
+    dump,
+    load,
+    place,
+    read_header,
+    readopt,
+    seal,
+)
 from models.objectives import Moments
 from models.shape import Shape
 from seqprep import __version__
-from seqprep.errors import SeqprepError
-from seqprep.snapshot import Facts, file_sha256, replace_bytes
+from seqprep.schema import NUM_RESERVED, NUM_RESERVED_TARGET
+from seqprep.snapshot import Facts, replace_bytes
 
-FORMAT = 1
-MANIFEST = "manifest.json"
-MEMBERS = ("fitted.json", "model.json", "pipeline.json", "scores.json", "weights.safetensors")
-_MOST_JSON = 2**30
-_MOST_HEADER = 2**24
+__all__ = ["MANIFEST", "MEMBERS", "Bundle", "BundleError", "check", "seal"]
+
+PRECISIONS = ("float32", "bf16")
+PIPELINE_PARTS = ("dataset", "source", "split", "prepare", "train", "predict")
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16"}
-
-
-class BundleError(SeqprepError):
-    """A bundle is damaged, altered, of another version, or was never one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +60,8 @@ class Bundle:
         batch_tokens: rows x longest of a batch in prediction.
         precision: float32, or bf16 for the core under autocast.
         fitted: bytes of the fitted state of the preparation. pipeline: source, split and
-            preparation. scores: of validation and test.
+            preparation, None for a model of prepared examples only. scores: of validation and
+            test. code_version: of the code that wrote it.
     """
 
     model: nn.Module
@@ -64,49 +73,74 @@ class Bundle:
     fitted: bytes = b"{}"
     pipeline: Mapping[str, Any] | None = None
     scores: Mapping[str, Any] | None = None
+    code_version: str = __version__
 
     @property
-    def files(self) -> dict[str, bytes]:
-        """Content of every file of the bundle, by name, as `write` writes it."""
-        return self._members()
+    def files(self) -> Mapping[str, bytes]:
+        """Content of every file of the bundle by name, as `write` writes it."""
+        return _Files(self)
 
     def write(self, folder: Path) -> None:
-        """Put the bundle at `folder`, whole or not at all; a bundle there is replaced."""
+        """Put the bundle at `folder`; a bundle there is replaced.
+
+        A crash at any point leaves the old or the new one for `read`, which looks for the old one
+        beside a folder that is gone. One writer at a time; what a dead one left is swept.
+        """
+        old = beside(folder)
+        readopt(folder)
+        for stale in (old, *folder.parent.glob(f".{folder.name}.*.tmp")):
+            shutil.rmtree(stale, ignore_errors=True)
         staged = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        shutil.rmtree(staged, ignore_errors=True)
         for name, data in self._members().items():
             replace_bytes(staged / name, data)
         if folder.exists():
-            old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
             os.replace(folder, old)
-            os.replace(staged, folder)
-            shutil.rmtree(old)
-        else:
-            os.replace(staged, folder)
+        os.replace(staged, folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def needed_pipeline(self) -> Mapping[str, Any]:
+        """The pipeline, without which raw files cannot be prepared.
+
+        Raises:
+            BundleError: if the model was trained without one.
+        """
+        if self.pipeline is None:
+            raise BundleError(
+                "the bundle has no pipeline (its pipeline.json is null): it was trained from a "
+                "job file without one and answers prepared examples only; train it with "
+                "`seqprep train`, or give `pipeline` and `fitted` in the job file"
+            )
+        return self.pipeline
 
     def _members(self) -> dict[str, bytes]:
-        described = {
-            "format": FORMAT,
-            "model": to_json(self.config),
-            "facts": asdict(self.facts),
-            "moments": self.moments,
-            "batch_tokens": self.batch_tokens,
-            "precision": self.precision,
-        }
-        weights = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
-        members = {
-            "fitted.json": self.fitted,
-            "model.json": _dump(described),
-            "pipeline.json": _dump(self.pipeline),
-            "scores.json": _dump(self.scores),
-            "weights.safetensors": safetensors.torch.save(weights),
-        }
+        members = {name: self._member(name) for name in MEMBERS}
+        return members | {MANIFEST: self._manifest(members)}
+
+    def _member(self, name: str) -> bytes:
+        if name == "fitted.json":
+            return self.fitted
+        if name == "weights.safetensors":
+            weights = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
+            return safetensors.torch.save(weights)
+        if name == "model.json":
+            return dump(
+                {
+                    "format": FORMAT,
+                    "model": to_json(self.config),
+                    "facts": asdict(self.facts),
+                    "moments": self.moments,
+                    "batch_tokens": self.batch_tokens,
+                    "precision": self.precision,
+                }
+            )
+        return dump({"pipeline.json": self.pipeline, "scores.json": self.scores}[name])
+
+    def _manifest(self, members: Mapping[str, bytes]) -> bytes:
         files = {
             name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
             for name, data in members.items()
         }
-        manifest = {"format": FORMAT, "code_version": __version__, "files": files}
-        return members | {MANIFEST: seal(manifest)}
+        return seal({"format": FORMAT, "code_version": self.code_version, "files": files})
 
     @classmethod
     def read(cls, folder: Path, *, verify: bool = True) -> Bundle:
@@ -122,16 +156,22 @@ class Bundle:
         Raises:
             BundleError: naming the file and what is wrong with it.
         """
-        check(folder, verify=verify)
-        described = _load(folder / "model.json")
+        folder = place(folder)
+        manifest = check(folder, verify=verify)
+        described = load(folder / "model.json")
         try:
             config = from_json(Model, described["model"], key="model")
             facts = from_json(Facts, described["facts"], key="facts")
             shape = Shape.of(facts)
-            precision, batch_tokens = described["precision"], int(described["batch_tokens"])
+            precision, batch_tokens = _running(described)
             moments = _moments(described["moments"])
         except (JobError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{folder / 'model.json'}: {error}") from error
+        version = str(manifest.get("code_version", "unknown"))
+        pipeline = _pipeline(folder, version=version)
+        fitted = (folder / "fitted.json").read_bytes()
+        if pipeline is not None:
+            _check_fitted(folder / "fitted.json", fitted, facts)
         model = _read_model(folder, config, shape)
         return cls(
             model=model,
@@ -140,70 +180,92 @@ class Bundle:
             moments=moments,
             batch_tokens=batch_tokens,
             precision=precision,
-            fitted=(folder / "fitted.json").read_bytes(),
-            pipeline=_load(folder / "pipeline.json"),
-            scores=_load(folder / "scores.json"),
+            fitted=fitted,
+            pipeline=pipeline,
+            scores=load(folder / "scores.json"),
+            code_version=version,
         )
 
 
-def seal(manifest: Mapping[str, Any]) -> bytes:
-    """Bytes of a manifest with a digest over the rest of it."""
-    body = {key: value for key, value in manifest.items() if key != "sha256"}
-    return _dump(body | {"sha256": hashlib.sha256(_dump(body)).hexdigest()})
+class _Files(Mapping[str, bytes]):
+    """Files of a bundle; the weights become bytes only when they are asked for."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+
+    def __getitem__(self, name: str) -> bytes:
+        if name == MANIFEST:
+            return self.bundle._members()[MANIFEST]
+        if name not in MEMBERS:
+            raise KeyError(name)
+        return self.bundle._member(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*MEMBERS, MANIFEST))
+
+    def __len__(self) -> int:
+        return len(MEMBERS) + 1
 
 
-def check(folder: Path, *, verify: bool = True) -> None:
-    """Compare the files of a bundle with its manifest: names, sizes, then hashes.
+def _running(described: Mapping[str, Any]) -> tuple[str, int]:
+    """Precision and tokens of a batch.
 
     Raises:
-        BundleError: naming the file and what is wrong with it.
+        ValueError: if one of them is not allowed.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise BundleError(f"{folder}: not a bundle: {MANIFEST} is missing")
-    if path.stat().st_size > 2**20:
-        raise BundleError(f"{path}: a manifest of {path.stat().st_size} bytes; at most {2**20}")
-    manifest = _load(path)
-    files = manifest.get("files") if isinstance(manifest, dict) else None
-    if not isinstance(files, dict):
-        raise BundleError(f"{path}: not the manifest of a bundle")
-    if manifest.get("format") != FORMAT:
+    precision, batch_tokens = described["precision"], described["batch_tokens"]
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}")
+    if not isinstance(batch_tokens, int) or isinstance(batch_tokens, bool) or batch_tokens < 1:
+        raise ValueError(f"batch_tokens must be a whole number >= 1, got {batch_tokens!r}")
+    return precision, batch_tokens
+
+
+def _pipeline(folder: Path, *, version: str) -> dict[str, Any] | None:
+    """The pipeline of a bundle, its parts known to this version."""
+    path = folder / "pipeline.json"
+    body = load(path)
+    if body is None:
+        return None
+    if not isinstance(body, dict):
+        raise BundleError(f"{path}: must be an object or null, got {type(body).__name__}")
+    unknown = sorted(body.keys() - {*PIPELINE_PARTS})
+    if unknown:
         raise BundleError(
-            f"{path}: bundle format {manifest.get('format')!r}; this version reads {FORMAT}; "
-            "train again, or use the version that wrote it "
-            f"({manifest.get('code_version', 'unknown')})"
+            f"{path}: unknown {', '.join(unknown)} (known: {', '.join(PIPELINE_PARTS)}); "
+            f"use the version that wrote the bundle ({version}; this is {__version__})"
         )
-    if path.read_bytes() != seal(manifest):
-        raise BundleError(f"{path}: the manifest was altered; copy the bundle again")
-    if sorted(files) != sorted(MEMBERS):
-        odd = sorted({*files} ^ {*MEMBERS})
-        raise BundleError(f"{path}: must name {', '.join(MEMBERS)}; missing or not allowed: {odd}")
-    found = {item.name for item in folder.iterdir()}
-    if found != {*MEMBERS, MANIFEST}:
-        odd = sorted(found ^ {*MEMBERS, MANIFEST})
-        raise BundleError(f"{folder}: missing, or not part of a bundle: {', '.join(odd)}")
-    for name in MEMBERS:
-        _check_member(folder / name, files[name], verify=verify)
+    return body
 
 
-def _check_member(path: Path, entry: Any, *, verify: bool) -> None:
-    if not isinstance(entry, dict) or not isinstance(entry.get("size"), int):
-        raise BundleError(f"{path.parent / MANIFEST}: no size for {path.name}")
-    if path.is_symlink() or not path.is_file():
-        raise BundleError(f"{path}: not a plain file")
-    size = path.stat().st_size
-    if size != entry["size"]:
-        raise BundleError(f"{path}: {size} bytes, but {entry['size']} were written")
-    if path.suffix == ".json" and size > _MOST_JSON:
-        raise BundleError(f"{path}: {size} bytes of JSON; at most {_MOST_JSON}")
-    if verify and file_sha256(path) != entry.get("sha256"):
-        raise BundleError(f"{path}: the bytes are not those that were written; copy it again")
+def _check_fitted(path: Path, fitted: bytes, facts: Facts) -> None:
+    """Compare the vocabularies' sizes with those of the model."""
+    try:
+        body = json.loads(fitted)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BundleError(f"{path}: not a fitted state")
+    sizes = {
+        "vocabulary": (facts.vocab_size, NUM_RESERVED),
+        "target_vocabulary": (facts.target_vocab_size, NUM_RESERVED_TARGET),
+    }
+    for key, (size, reserved) in sizes.items():
+        words = body.get(key)
+        if words is None or size is None:
+            continue
+        if not isinstance(words, list) or len(words) + reserved != size:
+            found = len(words) if isinstance(words, list) else type(words).__name__
+            raise BundleError(
+                f"{path}: {key} of {found} tokens, but the model was built for {size - reserved}; "
+                "the files are of different bundles"
+            )
 
 
 def _read_model(folder: Path, config: Model, shape: Shape) -> nn.Module:
     """Build the model without memory, compare every shape with the file's header, then load."""
     path = folder / "weights.safetensors"
-    header = _header(path)
+    header = read_header(path)
     if config.layers > len(header):
         raise BundleError(f"{path}: {len(header)} tensors cannot hold {config.layers} layers")
     try:
@@ -224,39 +286,8 @@ def _read_model(folder: Path, config: Model, shape: Shape) -> nn.Module:
     return model.requires_grad_(False).eval()
 
 
-def _header(path: Path) -> dict[str, dict[str, Any]]:
-    """The header of a safetensors file: dtype and shape by name."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
-        if length > min(size - 8, _MOST_HEADER):
-            raise BundleError(f"{path}: not a safetensors file")
-        raw = file.read(length)
-    try:
-        header = json.loads(raw)
-        header.pop("__metadata__", None)
-        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
-    except (ValueError, AttributeError, TypeError, KeyError, IndexError) as error:
-        raise BundleError(f"{path}: not a safetensors file: {error}") from error
-    if end != size - 8 - length:
-        raise BundleError(f"{path}: its header speaks of {end} bytes; {size - 8 - length} follow")
-    return {str(name): entry for name, entry in header.items()}
-
-
 def _moments(data: Any) -> Moments | None:
     if data is None:
         return None
     mean, std = data
     return tuple(float(x) for x in mean), tuple(float(x) for x in std)
-
-
-def _dump(value: Any) -> bytes:
-    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False).encode()
-
-
-def _load(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: not JSON: {error}") from error
