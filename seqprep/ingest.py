@@ -96,14 +96,13 @@ def ingest(
     files = hash_files(DOMAINS[source.domain].list_files(source, base))
     plan = make_plan(source, base, table, files, prune=prune)
     version = plan.version
-    reused = version is not None and table.info(version).fingerprint == plan.fingerprint
-    if not reused:
+    if not plan.reusable:
         try:
             version = _read_and_commit(table, plan, base, workers=workers, progress=progress)
         except OSError as error:
             raise SeqprepError(_cannot_write(table, plan, error)) from error
     assert version is not None
-    return _report(table, version, plan, dataset=dataset, reused=reused, started=started)
+    return _report(table, version, plan, dataset=dataset, reused=plan.reusable, started=started)
 
 
 def _read_and_commit(

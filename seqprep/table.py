@@ -129,15 +129,50 @@ class Table:
             self.check(file)
         return len(files) + len(states)
 
-    def row_groups(self, version: int | None = None) -> Iterator[tuple[StagedFile, int]]:
-        """The chunks of a version in path order: (file, number of the row group)."""
+    def is_whole(self, version: int) -> bool:
+        """Whether every file of a version lies there with its size, and its state unaltered.
+
+        Cheap: hashes of table files are left to `row_groups` and `verify`. Use it before a stored
+        version is reused.
+        """
+        try:
+            for name in self.info(version).state.values():
+                self.state.get(name)
+            return all(
+                (self.path / file.path).stat().st_size == file.size_bytes
+                for file in self.files(version)
+            )
+        except (OSError, CorruptError):
+            return False
+
+    def row_groups(
+        self, version: int | None = None, *, verify: bool = True
+    ) -> Iterator[tuple[StagedFile, int]]:
+        """The chunks of a version in path order: (file, number of the row group).
+
+        Args:
+            version: default the newest.
+            verify: hash each file once, before its first chunk is given.
+
+        Raises:
+            CorruptError: naming the file, if it is missing or altered.
+        """
         for file in self.files(version):
-            try:
-                groups = pq.ParquetFile(self.path / file.path).num_row_groups
-            except (OSError, ValueError) as error:
-                raise CorruptError(f"{self.path / file.path}: cannot be read: {error}") from error
-            for group in range(groups):
+            for group in range(self.group_count(file, verify=verify)):
                 yield file, group
+
+    def group_count(self, file: StagedFile, *, verify: bool = True) -> int:
+        """How many chunks a file has; by default its bytes are compared with the manifest first.
+
+        Raises:
+            CorruptError: naming the file, if it is missing or altered.
+        """
+        if verify:
+            self.check(file)
+        try:
+            return int(pq.ParquetFile(self.path / file.path).num_row_groups)
+        except (OSError, ValueError) as error:
+            raise CorruptError(f"{self.path / file.path}: cannot be read: {error}") from error
 
     def read_group(
         self, file: StagedFile, group: int, columns: Sequence[str] | None = None
@@ -184,7 +219,7 @@ class Table:
         for file in files:
             if not (self.path / file.path).is_file():
                 raise CorruptError(f"{self.path / file.path}: the staged file is gone; run again")
-        current = () if base is None else self.files(base)
+        current = self._replaced(base, remove)
         added = {file.path for file in files}
         gone = {file.path for file in current} - added if remove == "all" else set(remove)
         kept = [file for file in current if file.path not in gone | added]
@@ -195,7 +230,41 @@ class Table:
         known = {file.path for file in current}
         actions: list[Any] = [_add(file) for file in files if file.path not in known]
         actions += [_remove(file) for file in current if file.path in gone]
-        return self._write(actions, schema, info, base=base, partition_by=list(partition_by))
+        return self._write(
+            actions,
+            schema,
+            info,
+            base=base,
+            partition_by=list(partition_by),
+            everything=len(gone) == len(current),
+        )
+
+    def _replaced(
+        self, base: int | None, remove: Sequence[str] | Literal["all"]
+    ) -> tuple[StagedFile, ...]:
+        """The files of the version that a commit builds upon.
+
+        Where everything is replaced, a lost manifest must not stand in the way: the Delta log
+        lists the files, too, without their hashes.
+        """
+        if base is None:
+            return ()
+        try:
+            return self.files(base)
+        except CorruptError:
+            if remove != "all":
+                raise
+        listed = pa.table(DeltaTable(str(self.path), version=base).get_add_actions())
+        return tuple(
+            StagedFile(
+                path=row["path"],
+                size_bytes=row["size_bytes"],
+                rows=row["num_records"],
+                sha256="",
+                partition={key: str(value) for key, value in (row.get("partition") or {}).items()},
+            )
+            for row in listed.to_pylist()
+        )
 
     def _with_manifest(self, info: CommitInfo, files: Iterable[StagedFile]) -> CommitInfo:
         listed = sorted((asdict(file) for file in files), key=lambda entry: entry["path"])
@@ -218,6 +287,7 @@ class Table:
         *,
         base: int | None,
         partition_by: list[str],
+        everything: bool,
     ) -> int:
         number = 0 if base is None else base + 1
         body = json.dumps({"version": number, "info": asdict(info)}, sort_keys=True)
@@ -236,7 +306,9 @@ class Table:
                     commit_properties=properties,
                 )
             else:
-                self._replace_or_append(actions, delta_schema, base, partition_by, properties)
+                self._replace_or_append(
+                    actions, delta_schema, base, partition_by, properties, everything=everything
+                )
         except (CommitFailedError, DeltaError) as error:
             return self._joined(info, base, error)
         version = self.version()
@@ -250,10 +322,11 @@ class Table:
         base: int,
         partition_by: list[str],
         properties: CommitProperties,
+        *,
+        everything: bool,
     ) -> None:
         table = DeltaTable(str(self.path), version=base)
-        removed = sum(isinstance(action, RemoveAction) for action in actions)
-        if removed == len(self.files(base)):
+        if everything:
             # Everything goes: overwriting also replaces the schema, which may have changed.
             actions = [action for action in actions if isinstance(action, AddAction)]
             mode = "overwrite"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -106,20 +105,18 @@ def _rewrite(table: Table, plan: Plan) -> dict[str, StagedFile | None]:
     if plan.afresh or not plan.gone or plan.version is None:
         return {}
     gone = pa.array(sorted(plan.gone), pa.string())
-    groups = Counter(file.path for file, _ in table.row_groups(plan.version))
     placed: dict[str, StagedFile | None] = {}
     for file in table.files(plan.version):
         if not plan.gone & set(file.sources):
             continue
         left = [path for path in file.sources if path not in plan.gone]
-        placed[file.path] = _without(table, file, groups[file.path], gone, left) if left else None
+        placed[file.path] = _without(table, file, gone, left) if left else None
     return placed
 
 
-def _without(
-    table: Table, file: StagedFile, groups: int, gone: pa.Array, left: Sequence[str]
-) -> StagedFile:
-    """The file's rows without those of the sources that are gone."""
+def _without(table: Table, file: StagedFile, gone: pa.Array, left: Sequence[str]) -> StagedFile:
+    """The file's rows without those of the sources that are gone; its bytes are checked first."""
+    groups = table.group_count(file)
     name = file.path.rsplit("-", 1)[0]
     first = table.read_group(file, 0)
     with StagedWriter(table.path, name, first.schema, sources=left) as writer:

@@ -38,6 +38,7 @@ class SourceFile:
         category: what a corpus says it is, where it has no folder.
         beside: the file that holds its target; beside_sha256: of that one.
         number: place in the listing, from 0, for generated files.
+        stamp: sizes and times of last change when it was hashed; () until then.
     """
 
     path: str
@@ -49,6 +50,7 @@ class SourceFile:
     beside: Path | None = None
     beside_sha256: str = ""
     number: int = 0
+    stamp: tuple[int, ...] = ()
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -270,6 +272,7 @@ def hash_files(files: Sequence[SourceFile]) -> list[SourceFile]:
 def _hashed(file: SourceFile) -> SourceFile:
     if file.sha256:
         return file
+    stamp = _stamp(file)
     with file.open() as stream:
         digest = hashlib.sha256()
         while block := stream.read(2**20):
@@ -277,4 +280,32 @@ def _hashed(file: SourceFile) -> SourceFile:
     beside = ""
     if file.beside is not None and file.beside.is_file():
         beside = hashlib.sha256(file.beside.read_bytes()).hexdigest()
-    return replace(file, sha256=digest.hexdigest(), beside_sha256=beside)
+    found = replace(file, sha256=digest.hexdigest(), beside_sha256=beside, stamp=stamp)
+    check_unchanged(found)
+    return found
+
+
+def check_unchanged(file: SourceFile) -> None:
+    """Compare a file that was read with what it was when it was hashed.
+
+    Raises:
+        InputError: if it changed, so that its rows are not those of its hash.
+    """
+    if file.stamp and _stamp(file) != file.stamp:
+        raise InputError(
+            "changed while it was read; run again when nothing writes to it",
+            file=file.path,
+            reason="changed",
+        )
+
+
+def _stamp(file: SourceFile) -> tuple[int, ...]:
+    """Size and time of last change, in nanoseconds, of the file and of its target's."""
+    stamp: list[int] = []
+    for path in (file.full, file.beside):
+        try:
+            found = None if path is None else path.stat()
+        except OSError:
+            found = None
+        stamp += [-1, -1] if found is None else [found.st_size, found.st_mtime_ns]
+    return tuple(stamp)

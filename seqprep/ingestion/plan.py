@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqprep.domains import DOMAINS
+from seqprep.errors import CorruptError, SeqprepError
 from seqprep.fingerprint import as_json, fingerprint
 from seqprep.ingestion.fields import table_digests
-from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.files import SHOWN_NAMES, SourceFile, source_root
 from seqprep.ingestion.records import Context, SourceFacts
 from seqprep.ingestion.source_chunks import (
     FileCounts,
@@ -33,6 +34,7 @@ class Plan:
         kept: counts of files whose rows stay. gone: paths whose stored rows go.
         context: for the readers. rejections: lines of the kept files.
         next_chunk: the first free number. afresh: whether nothing stored stays.
+        reusable: whether the newest version is what would be made, and lies there whole.
     """
 
     version: int | None
@@ -46,6 +48,7 @@ class Plan:
     rejections: bytes
     next_chunk: int
     afresh: bool
+    reusable: bool
 
 
 def make_plan(
@@ -59,13 +62,23 @@ def make_plan(
         table: of the dataset.
         files: the source files, hashed.
         prune: whether rows of files that are gone go, too.
+
+    Raises:
+        SeqprepError: if all must be read anew and a known file is gone, unless `prune`.
     """
     options = options_fingerprint(source, base)
     version = table.version()
     info = None if version is None else table.info(version)
-    afresh = info is None or info.params.get("options") != options
-    known = {} if info is None or afresh else _known_counts(table, info)
+    afresh = (
+        info is None
+        or version is None
+        or info.params.get("options") != options
+        or not table.is_whole(version)
+    )
     present = {file.path: file for file in files}
+    if info is not None and afresh and not prune:
+        _refuse_losses(source, base, table, info, present)
+    known = {} if info is None or afresh else _known_counts(table, info)
     missing = tuple(sorted(known.keys() - present.keys()))
     fresh = tuple(
         file
@@ -78,7 +91,8 @@ def make_plan(
     facts = None if info is None or afresh else _known_facts(info)
     context = Context.of(source, base, facts=facts)
     mark = fingerprint(options, sorted(identities))
-    if fresh and not (info is not None and info.fingerprint == mark):
+    reusable = info is not None and not afresh and info.fingerprint == mark
+    if fresh and not reusable:
         found = DOMAINS[source.domain].probe(fresh, context, facts)
         context = replace(context, facts=found)
     return Plan(
@@ -93,6 +107,7 @@ def make_plan(
         rejections=b"" if info is None or afresh else _kept_rejections(table, info, kept),
         next_chunk=0 if info is None or afresh else int(info.params["next_chunk"]),
         afresh=afresh,
+        reusable=reusable,
     )
 
 
@@ -100,6 +115,29 @@ def options_fingerprint(source: Source, base: Path) -> str:
     """A digest of all that decides a file's rows beside its path and bytes."""
     options = {key: value for key, value in as_json(source).items() if key != "path"}
     return fingerprint(options, DOMAINS[source.domain].version, table_digests(source, base))
+
+
+def _refuse_losses(
+    source: Source, base: Path, table: Table, info: CommitInfo, present: Mapping[str, SourceFile]
+) -> None:
+    """Refuse to read everything anew where known files cannot be read: their rows would be lost."""
+    try:
+        known = {path for path, count in _known_counts(table, info).items() if count.rows}
+    except CorruptError:
+        known = set(info.params["missing_files"])
+    root = None if source.path is None else source_root(source, base)
+    lost = [
+        path
+        for path in sorted(known - present.keys())
+        # What lies there still was left out by the options, not lost.
+        if root is None or not (root / path).exists()
+    ]
+    if lost and source.domain != "prices":
+        raise SeqprepError(
+            f"{table.path}: options changed or stored files are damaged, so all source files must "
+            f"be read again, and {len(lost)} of them are gone: {', '.join(lost[:SHOWN_NAMES])}; "
+            "put them back, or accept with --prune that their rows are lost"
+        )
 
 
 def _known_counts(table: Table, info: CommitInfo) -> dict[str, FileCounts]:

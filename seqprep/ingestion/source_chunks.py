@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from seqprep.domains import DOMAINS
 from seqprep.errors import Rejection
-from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.files import SourceFile, check_unchanged
 from seqprep.ingestion.records import Batch, Context
 from seqprep.schema import sequences_schema
 from seqprep.staging import StagedFile, StagedWriter
@@ -148,6 +148,8 @@ def read_chunk(chunk: Chunk) -> ChunkResult:
             written = pool.submit(writer.write, batch.rows)
         if written is not None:
             written.result()
+        for file in chunk.files:
+            check_unchanged(file)
         if writer is not None:
             writer.sources = [path for path, count in counts.items() if count.rows]
     staged = None if writer is None else writer.staged

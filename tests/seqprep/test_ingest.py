@@ -311,3 +311,22 @@ def test_prices_cannot_be_predicted_from_files(tmp_path: Path) -> None:
     """Otherwise the files that were given would be ignored silently."""
     with pytest.raises(SeqprepError, match="prices are generated"):
         predicted(Source(domain="prices"), tmp_path)
+
+
+def test_changed_options_refuse_to_lose_files_that_are_gone(tmp_path: Path) -> None:
+    """Otherwise rows that were kept on purpose would vanish with an unrelated option."""
+    write_files(tmp_path / "in", FILES)
+    run(tmp_path)
+    (tmp_path / "in" / "neg" / "a.txt").unlink()
+    assert run(tmp_path).missing_files == ("neg/a.txt",)
+    changed = text_source(tmp_path, normalize="NFC")
+    with pytest.raises(SeqprepError, match=r"1 of them are gone: neg/a\.txt; .* --prune"):
+        run(tmp_path, changed)
+    assert run(tmp_path, changed, prune=True).rows == 3
+
+
+def test_files_that_options_leave_out_are_not_lost(tmp_path: Path) -> None:
+    """Otherwise a narrower `include` would need --prune although all files are there."""
+    write_files(tmp_path / "in", FILES)
+    run(tmp_path)
+    assert run(tmp_path, text_source(tmp_path, include=("a.txt",))).rows == 2

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -15,7 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from seqprep.errors import CorruptError, InputError
 from seqprep.ingest import Ingested, ingest
+from seqprep.ingestion.files import SourceFile, hash_files
 from seqprep.source import Source
 from seqprep.staging import STALE_S, StagedWriter, collect_stale
 from seqprep.table import Table
@@ -194,3 +197,55 @@ def test_temporaries_of_one_process_differ(tmp_path: Path) -> None:
     assert one.staged == two.staged
     (tmp_path / ".left.0123.tmp").touch()
     assert collect_stale(tmp_path, now_s=time.time() + 2 * STALE_S) == 1
+
+
+@pytest.mark.parametrize("what", ["sequences/*.parquet", "state/*.json", "state/*.jsonl"])
+@pytest.mark.parametrize("harm", ["removed", "altered"])
+def test_running_again_mends_what_is_missing(tmp_path: Path, what: str, harm: str) -> None:
+    """Otherwise the remedy that the message names would report success and mend nothing."""
+    write_files(tmp_path / "in", {**OLD, "neg/empty.txt": ""})
+    source, store = Source(domain="text", path=str(tmp_path / "in")), tmp_path / "store"
+    ingest(source, dataset="d", store=store)
+    old = rows(store)
+    for path in (store / "d").glob(what):
+        if harm == "removed":
+            path.unlink()
+        else:
+            path.write_bytes(path.read_bytes()[:-1])
+    done = ingest(source, dataset="d", store=store)
+    assert (done.reused, done.rows, done.version) == (False, 3, 1)
+    Table(store / "d" / "sequences").verify()
+    assert rows(store) == old
+    assert ingest(source, dataset="d", store=store).reused
+
+
+def test_rows_that_stay_are_checked_before_they_are_rewritten(tmp_path: Path) -> None:
+    """Otherwise rows that someone altered would be committed anew, with a good hash."""
+    write_files(tmp_path / "in", OLD)
+    source, store = Source(domain="text", path=str(tmp_path / "in")), tmp_path / "store"
+    ingest(source, dataset="d", store=store)
+    (path,) = (store / "d" / "sequences").glob("*.parquet")
+    data = path.read_bytes()
+    path.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
+    write_files(tmp_path / "in", NEW)
+    with pytest.raises(CorruptError, match="not those that were committed"):
+        ingest(source, dataset="d", store=store)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the rows would not be those of the stored hash, and be reused for ever."""
+    write_files(tmp_path / "in", OLD)
+    source = Source(domain="text", path=str(tmp_path / "in"))
+
+    def hash_then_change(files: Sequence[SourceFile]) -> list[SourceFile]:
+        found = hash_files(files)
+        write_files(tmp_path / "in", {"neg/a.txt": "new"})
+        return found
+
+    monkeypatch.setattr("seqprep.ingest.hash_files", hash_then_change)
+    with pytest.raises(InputError, match=r"neg/a.txt: changed while it was read; run again"):
+        ingest(source, dataset="d", store=tmp_path / "store")
+    assert Table(tmp_path / "store" / "d" / "sequences").version() is None
+    assert not list((tmp_path / "store").rglob("*.parquet"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from seqprep.errors import CorruptError
@@ -124,3 +125,47 @@ def test_a_failing_writer_leaves_nothing(tmp_path: Path) -> None:
         writer.write(pa.table({"id": ["a"], "length": pa.array([1], pa.int32())}))
         raise RuntimeError
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_an_altered_file_is_found_before_its_first_row_is_given(tmp_path: Path) -> None:
+    """Would break if another valid Parquet file in its place were read as the committed one."""
+    table = Table(tmp_path / "t")
+    file = stage(table, "0", ["a"])
+    commit(table, [file], base=None)
+    path = table.path / file.path
+    pq.write_table(pa.table({"id": ["b"], "length": pa.array([3], pa.int32())}), path)
+    with pytest.raises(CorruptError, match="not those that were committed"):
+        ids_of(table)
+
+
+def test_each_file_is_hashed_once(tmp_path: Path) -> None:
+    """Would break if every chunk paid for hashing its whole file."""
+    table = Table(tmp_path / "t")
+    with StagedWriter(table.path, "0", SCHEMA, partition={"split": "train"}) as writer:
+        for name in "abc":
+            writer.write(pa.table({"id": [name], "length": pa.array([3], pa.int32())}))
+    commit(table, [writer.staged], base=None)
+    chunks = table.row_groups()
+    first = next(chunks)
+    path = table.path / first[0].path
+    path.chmod(0o600)
+    data = path.read_bytes()
+    path.write_bytes(data[:100] + b"\0" + data[101:])
+    assert [group for _, group in chunks] == [1, 2]
+
+
+@pytest.mark.parametrize("harm", ["missing", "shorter", "state", "none"])
+def test_a_version_that_lacks_a_file_is_not_whole(tmp_path: Path, harm: str) -> None:
+    """Would break if a run reused a version that cannot be read."""
+    table = Table(tmp_path / "t")
+    file = stage(table, "0", ["a"])
+    commit(table, [file], base=None)
+    path = table.path / file.path
+    if harm == "missing":
+        path.unlink()
+    elif harm == "shorter":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif harm == "state":
+        state = table.state.path / table.info().state["manifest"]
+        state.write_bytes(state.read_bytes().replace(b"a", b"b"))
+    assert table.is_whole(0) == (harm == "none")
