@@ -7,6 +7,7 @@ command line and a Prefect deployment all read the same job.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -35,6 +36,15 @@ def _not_built(what: str) -> JobError:
 def _check(ok: bool, key: str, rule: str, value: object) -> None:
     if not ok:
         raise JobError(f"train.{key} must be {rule}, got {value!r}")
+
+
+def _check_finite(options: object, prefix: str = "") -> None:
+    """Refuse infinities and what is not a number in every float of a dataclass."""
+    for item in fields(options):  # type: ignore[arg-type]
+        value = getattr(options, item.name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float):
+                _check(math.isfinite(number), prefix + item.name, "a finite number", value)
 
 
 def parse_bytes(value: str | int, *, key: str) -> int:
@@ -166,6 +176,7 @@ class Model:
                 raise _not_built(f"train.model.{key}")
         if isinstance(self.pooling, str):
             object.__setattr__(self, "pooling", (self.pooling,))
+        _check_finite(self, "model.")
         for key in ("embedding", "hidden", "layers", "beam"):
             _check(getattr(self, key) >= 1, f"model.{key}", ">= 1", getattr(self, key))
         for key in ("dropout", "input_dropout"):
@@ -232,7 +243,7 @@ class Optimizer:
         warmup: share of the updates over which the rate rises linearly.
         clip_norm: limit of the norm of the whole gradient; it is rescaled to the limit.
         clip_value: limit of each component.
-        momentum: sgd and rmsprop.
+        momentum: sgd and rmsprop only.
     """
 
     name: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta"] = "adamw"
@@ -247,8 +258,10 @@ class Optimizer:
     def __post_init__(self) -> None:
         if self.name not in ("adamw", "adam", "sgd"):
             raise _not_built(f"train.optimizer.name: {self.name}")
+        _check_finite(self, "optimizer.")
         _check(self.lr > 0, "optimizer.lr", "> 0", self.lr)
         _check(self.weight_decay >= 0, "optimizer.weight_decay", ">= 0", self.weight_decay)
+        _check(0 <= self.momentum < 1, "optimizer.momentum", "in [0, 1)", self.momentum)
         _check(0 <= self.warmup < 1, "optimizer.warmup", "a share in [0, 1)", self.warmup)
         for key in ("clip_norm", "clip_value"):
             value = getattr(self, key)
@@ -311,6 +324,7 @@ class Train:
             raise JobError("train: give `epochs` or `updates`, not both")
         if self.epochs is None and self.updates is None:
             object.__setattr__(self, "epochs", 10)
+        _check_finite(self)
         for key in ("batch_tokens", "guard", "processes"):
             _check(getattr(self, key) >= 1, key, ">= 1", getattr(self, key))
         for key in ("epochs", "updates", "threads", "early_stopping", "max_rows"):

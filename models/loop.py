@@ -14,32 +14,13 @@ import torch
 
 from models import metrics, outputs
 from models.architectures.encoder_decoder import EncoderDecoder
-from models.config import JobError, Train
 from models.optimize import Clipped, clip, learning_rate, set_learning_rate
 from models.run import Hooks, Run, Stopped
 from models.shape import to_tensors
 from seqprep.batches import Batch, BatchSource, Plan
 from seqprep.errors import SeqprepError
-from seqprep.schema import Task
 
 logger = logging.getLogger(__name__)
-
-_SELECTABLE: dict[Task, tuple[str, ...]] = {
-    "classify": ("loss", "accuracy", "macro_f1"),
-    "label_steps": ("loss", "accuracy", "macro_f1"),
-    "regress": ("loss", "rmse"),
-    "regress_steps": ("loss", "rmse"),
-    "translate": ("loss", "token_accuracy"),
-}
-
-
-def check_selection(options: Train, task: Task) -> None:
-    """Refuse to select by a figure that the task does not have."""
-    if options.select_by not in _SELECTABLE[task]:
-        raise JobError(
-            f"train.select_by: {options.select_by} is not a figure of task {task!r}; choose from "
-            f"{', '.join(_SELECTABLE[task])}"
-        )
 
 
 def fit(run: Run, train: BatchSource, validation: BatchSource, hooks: Hooks) -> None:

@@ -38,9 +38,10 @@ from models.checkpoint import (
 from models.config import JobError, Train, parse_bytes
 from models.device import choose_execution, prepare_torch, set_execution, set_precision
 from models.events import Events
+from models.fits import check_fits
 from models.job import Job, read_job, to_json
 from models.lock import exclusive, is_orphan
-from models.loop import check_selection, fit, updates_total
+from models.loop import fit, updates_total
 from models.objectives import (
     Moments,
     class_counts,
@@ -150,7 +151,12 @@ def set_up(job: Job, snapshot: Snapshot, identity: dict[str, str], device: torch
         SeqprepError: if a shard is altered, or the checkpoint is another run's.
     """
     options = job.train
-    check_selection(options, snapshot.facts.task)
+    check_fits(
+        options,
+        task=snapshot.facts.task,
+        kind="values" if snapshot.facts.vocab_size is None else "tokens",
+        has_validation=snapshot.rows("validation") > 0,
+    )
     sources = open_sources(snapshot, options)
     moments = target_moments(sources["train"])
     plain = objective_for(snapshot.facts.task, moments=moments)

@@ -1,0 +1,89 @@
+"""An option that would be ignored is refused, whatever the task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models import train
+from models.config import JobError, Model, Optimizer, Train
+from models.fits import SELECTABLE, check_fits
+from models.job import Job
+from tests.synthetic import task_snapshot
+
+
+def check(options: Train, task: str = "classify", **changes: Any) -> None:
+    check_fits(options, task=task, **{"kind": "tokens", "has_validation": True, **changes})
+
+
+def of_model(**options: Any) -> Train:
+    return Train(model=Model(**options))
+
+
+@pytest.mark.parametrize(
+    ("options", "facts", "message"),
+    [
+        (of_model(input="one_hot"), {"kind": "values"}, "input.*needs tokens"),
+        (of_model(embedding=8), {"kind": "values"}, "embedding: 8 would be ignored"),
+        (of_model(embedding=8, input="one_hot"), {}, "embedding"),
+        (of_model(beam=4), {}, "beam.*encoder_decoder; leave it at 1"),
+        (of_model(attention=False), {}, "attention"),
+        (of_model(max_target=2.0), {}, "max_target"),
+        (of_model(teacher_forcing=(1.0, 0.0)), {}, "teacher_forcing"),
+        (of_model(pooling="last"), {"task": "label_steps"}, "pooling"),
+        (of_model(pooling="last", name="encoder_decoder"), {"task": "translate"}, "pooling"),
+        (of_model(noise=0.1, name="encoder_decoder"), {"task": "translate"}, "noise"),
+        (Train(optimizer=Optimizer(momentum=0.9)), {}, "momentum.*sgd"),
+        (Train(class_weights="balanced"), {"task": "regress"}, "class_weights"),
+        (Train(label_smoothing=0.1), {"task": "regress_steps"}, "label_smoothing"),
+        (Train(early_stopping=3), {"has_validation": False}, "early_stopping.*validation rows"),
+        (Train(select_by="accuracy"), {"has_validation": False}, "select_by.*validation rows"),
+        (Train(select_by="accuracy"), {"task": "regress"}, "choose from loss, rmse"),
+        (Train(), {"task": "next"}, "not built yet"),
+    ],
+)
+def test_options_without_a_meaning_are_refused(
+    options: Train, facts: dict[str, Any], message: str
+) -> None:
+    """A person who sets a key believes that it does something."""
+    with pytest.raises(JobError, match=message):
+        check(options, **facts)
+
+
+def test_options_with_a_meaning_pass() -> None:
+    """A rule that is too strict would forbid what works."""
+    for task in SELECTABLE:
+        name = "encoder_decoder" if task == "translate" else "lstm"
+        check(of_model(name=name), task)
+    decoder = {"beam": 3, "attention": False, "max_target": 2.0, "embedding": 8}
+    check(of_model(name="encoder_decoder", **decoder), "translate", kind="values")
+    check(of_model(input="one_hot", pooling="last", noise=0.1))
+    check(Train(optimizer=Optimizer(name="sgd", momentum=0.9), label_smoothing=0.1))
+    check(Train(class_weights="balanced", early_stopping=3, select_by="macro_f1"), "label_steps")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Optimizer(lr=float("inf")), r"optimizer\.lr must be a finite number, got inf"),
+        (lambda: Optimizer(weight_decay=float("nan")), "weight_decay must be a finite"),
+        (lambda: Optimizer(momentum=-0.1), r"momentum must be in \[0, 1\)"),
+        (lambda: Model(noise=float("inf")), r"model\.noise must be a finite"),
+        (lambda: Train(checkpoint_minutes=float("inf")), "checkpoint_minutes must be a finite"),
+    ],
+)
+def test_numbers_must_be_finite(make: Any, message: str) -> None:
+    """An infinite rate makes every weight NaN at the first step."""
+    with pytest.raises(JobError, match=message):
+        make()
+
+
+def test_the_trainer_refuses_before_it_starts(tmp_path: Path) -> None:
+    """A job file need not come from a checked pipeline."""
+    path = task_snapshot(tmp_path / "data", "classify", rows=9)
+    options = replace(of_model(beam=2), threads=1, device="cpu")
+    with pytest.raises(JobError, match="beam"):
+        train.train(Job(snapshot=str(path), out=str(tmp_path / "out"), train=options))
