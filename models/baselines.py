@@ -99,6 +99,7 @@ def _plain_rows(source: BatchSource) -> Iterator[Examples]:
 
 
 def _take(examples: Examples, rows: Array) -> Examples:
+    symbols = examples.target_tokens
     return replace(
         examples,
         ids=examples.ids.take(pa.array(rows)),
@@ -109,7 +110,7 @@ def _take(examples: Examples, rows: Array) -> Examples:
         inputs=ragged.take(examples.inputs, rows),
         labels=None if examples.labels is None else examples.labels[rows],
         targets=None if examples.targets is None else ragged.take(examples.targets, rows),
-        target_tokens=examples.target_tokens and ragged.take(examples.target_tokens, rows),
+        target_tokens=None if symbols is None else ragged.take(symbols, rows),
     )
 
 

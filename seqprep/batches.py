@@ -5,6 +5,10 @@ Rows of like length go together, every row once an epoch, in another composition
 holds row numbers only, so going on in the middle of an epoch costs the same at its start and at its
 end. Use it to feed training and evaluation; it needs only numpy and pyarrow.
 
+Windows of a record are drawn apart, as rows of their own: no state is carried from one to the next,
+and a batch full of one record, or an epoch that reads every record from its start to its end, would
+make neighbouring gradients alike. Those that meet in a batch stand together, in order of window.
+
 Legend: R rows of a split, B rows of a batch, T longest row of a batch, F features, N batches.
 """
 
@@ -20,7 +24,7 @@ import pyarrow as pa
 
 from seqprep import ragged
 from seqprep.examples import Array, Examples
-from seqprep.plan import BatchSettings, Plan, cut
+from seqprep.plan import BatchSettings, Plan, cut, together
 from seqprep.ragged import Ints, Keys
 from seqprep.schema import IGNORED_LABEL, PAD, Split, token_type
 from seqprep.snapshot import Facts, Snapshot, read_shard
@@ -72,6 +76,7 @@ class BatchSource:
         self._held: tuple[int, ...] | None = None
         self._examples: Examples | None = None
         self._lengths = np.zeros(0, np.int64)
+        self._ids: Keys = np.zeros(0, np.uint64)
         self._keys: Keys = np.zeros(0, np.uint64)
         self._views = np.zeros(0, np.int64)
         self._windows_of = np.zeros(0, np.int64)
@@ -111,6 +116,7 @@ class BatchSource:
         self._lengths = column["length"].astype(np.int64)
         keys = column["key"].astype(np.int64).view(np.uint64)
         self._windows_of = column["window"].astype(np.int64)
+        self._ids = keys
         self._keys = ragged.draw_keys(keys, self._windows_of)
         self._views = column["view"].astype(np.int64) << _VIEW_BITS
 
@@ -211,7 +217,8 @@ class BatchSource:
         edges = self._cut(lengths[rising], first)
         turn = np.argsort(self._draw(range(len(edges) - 1), _BATCHES, epoch), kind="stable")
         size = np.diff(edges)[turn]
-        return rows[rising[ragged.ranges(edges[:-1][turn], size)]], size
+        order = rows[rising[ragged.ranges(edges[:-1][turn], size)]]
+        return together(order, size, self._windows_of, self._views, self._ids), size
 
     def _windows(self, epoch: int | None) -> tuple[tuple[int, ...], ...]:
         """Groups of shards that fit the memory together; None keeps the stored order."""
@@ -285,7 +292,8 @@ class BatchSource:
                 inputs = ragged.apply_view(inputs, step, **drawn)
                 if targets is not None:  # the same draw selects the same steps
                     targets = ragged.apply_view(targets, step, **drawn)
-        target = examples.target_tokens and ragged.take(examples.target_tokens, local)
+        symbols = examples.target_tokens
+        target = None if symbols is None else ragged.take(symbols, local)
         ignored = IGNORED_LABEL if self.facts.task == "label_steps" else 0
         return Batch(
             index=index,

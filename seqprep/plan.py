@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqprep.ragged import Ints
+from seqprep.ragged import Ints, Keys
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,3 +107,21 @@ def cut(lengths: Ints, *, batch_tokens: int, max_rows: int | None, first: float 
         start += count
         edges.append(start)
     return np.asarray(edges, dtype=np.int64)
+
+
+def together(order: Ints, sizes: Ints, windows: Ints, views: Ints, records: Keys) -> Ints:
+    """Put the windows of a record that meet in a batch side by side, in order of window.
+
+    Args:
+        order: `(R,)` row numbers, batch after batch.
+        sizes: `(N,)` rows of each batch.
+        windows: of each row, by row number; all 0: the order stays as it is.
+        views: likewise. records: likewise, what tells one record from another.
+
+    Returns:
+        `(R,)` the same rows in the same batches.
+    """
+    if not windows[order].any():
+        return order
+    batch = np.repeat(np.arange(len(sizes)), sizes)
+    return order[np.lexsort((windows[order], views[order], records[order], batch))]

@@ -199,3 +199,48 @@ def test_targets_follow_the_steps_that_a_view_selects(tmp_path: Path) -> None:
         assert batch.targets is not None
         real = np.arange(batch.inputs.shape[1]) < batch.lengths[:, None]
         assert ((batch.inputs[..., 0] > 0) == batch.targets)[real].all()
+
+
+def windowed(root: Path, *, records: int, windows: int, steps: int, last: int) -> Path:
+    """Records of so many windows, all of `steps` steps but for the last."""
+    count = records * windows
+    number = np.arange(count)
+    lengths = np.where(number % windows == windows - 1, last, steps)
+    data = {
+        "id": [f"r#{n // windows}" for n in number],
+        "window": (number % windows).tolist(),
+        "tokens": [[2] * n for n in lengths],
+        "label": (number // windows % 2).tolist(),
+    }
+    facts = facts_of_task("classify", data, window_stride=steps)
+    return write_snapshot(root, facts, {"train": example_table(data, facts)}, shards=3)
+
+
+def test_windows_of_a_record_that_meet_in_a_batch_stand_in_order(tmp_path: Path) -> None:
+    """Rows of a batch in another order than the record's would be of no use to carry state."""
+    batches = source(windowed(tmp_path, records=3, windows=40, steps=8, last=8))
+    met = 0
+    for batch in batches.batches(batches.plan(0)):
+        ids = batch.ids.to_pylist()
+        windows = batches.first_steps[batch.rows]
+        for place in range(1, len(ids)):
+            if ids[place] in ids[:place]:
+                met += 1
+                assert ids[place] == ids[place - 1] and windows[place] > windows[place - 1]
+    assert met
+
+
+def test_batches_mix_records_and_places_of_windows(tmp_path: Path) -> None:
+    """A batch full of one record, or an epoch from starts to ends, gives gradients all alike."""
+    settings = BatchSettings(batch_tokens=512, max_rows=16)
+    batches = source(windowed(tmp_path, records=25, windows=60, steps=32, last=20), settings)
+    for epoch in range(2):
+        plan = batches.plan(epoch)
+        assert plan.padding_share < 0.03
+        found = list(batches.batches(plan))
+        assert (
+            np.mean([len(set(batch.ids.to_pylist())) for batch in found if len(batch.rows) == 16])
+            > 9
+        )
+        steps = [float(batches.first_steps[batch.rows].mean()) for batch in found]
+        assert abs(np.corrcoef(np.arange(len(steps)), steps)[0, 1]) < 0.3
