@@ -25,7 +25,8 @@ class Resolved:
 
     Args:
         duplicate: `(R,)` left out because an equal record was kept.
-        conflicting: `(R,)` left out because equal records of its split have different labels.
+        conflicting: `(R,)` left out because equal records of its split have different labels or
+            targets.
     """
 
     duplicate: Bools
@@ -54,7 +55,7 @@ def resolve_duplicates(
     Args:
         content: `(R,)` number of each record's content; equal records have the same.
         splits: `(R,)` index into SPLITS.
-        labels: `(R,)` label codes or numbers.
+        labels: `(R,)` label codes or numbers, or hashes of targets.
         order: `(R,)` place of the record by (path, record number).
         keep: `one` copy or `all` of one split.
 

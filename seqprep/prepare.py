@@ -102,7 +102,7 @@ def prepare(
     examples = Table(folder / f"examples-{recipe.recipe}")
     identity = identify(job, steps, base=base)
     history = examples.history()
-    done = find_done(history, identity, refit=refit)
+    done = find_done(examples, history, identity, refit=refit)
     if done is not None:
         return read_prepared(examples, done, recipe=recipe.recipe, began=began)
     frozen = None
@@ -119,7 +119,10 @@ def prepare(
         progress=progress,
         name=dataset,
     )
-    made = _make(work)
+    try:
+        made = _make(work)
+    except OSError as error:
+        raise SeqprepError(_cannot_write(work, error)) from error
     path = write_snapshot(examples, made, recipe=recipe.recipe)
     return _prepared(examples, made, path, reused=False, began=began)
 
@@ -138,6 +141,11 @@ def _job(
                 f"{key}: {asked} is asked for; ingest again with source.{key}: {asked}, or name "
                 "another dataset"
             )
+    if split.by == "time" and task not in ("label_steps", "regress_steps"):
+        raise ConfigError(
+            "split by time cuts recordings and needs a label or value for each step (task: "
+            f"label_steps or regress_steps), got task: {task}; use by: hash"
+        )
     steps = build_steps(recipe)
     tokens = resolve_tokens(domain, recipe.tokens)
     return Job(
@@ -228,6 +236,17 @@ def _make(work: _Work) -> int:
         info=info,
         partition_by=("split", "bucket"),
         base=newest,
+    )
+
+
+def _cannot_write(work: _Work, error: OSError) -> str:
+    table, version = work.job.table, work.job.version
+    stored = sum(file.size_bytes for file in table.files(version)) / 2**20
+    copies = 2 + work.job.chain.views
+    return (
+        f"{work.examples.path}: prepare failed: {error}; about {copies} times the unpacked content "
+        f"of {table.path} ({stored:.0f} MB packed) are needed there while it runs: free space, "
+        "allow writing, or choose another store. Nothing was changed"
     )
 
 

@@ -105,6 +105,27 @@ def check_groups(codes: Codes, groups: Keys) -> int | None:
     return int(order[1:][torn][0]) if torn.any() else None
 
 
+def check_times(split: Split, lengths: Ints) -> None:
+    """Refuse a cut by time that leaves a split without steps.
+
+    Args:
+        split: by time.
+        lengths: `(R,)` steps of the recordings that take part.
+
+    Raises:
+        ConfigError: naming the split and the longest recording.
+    """
+    _, sizes = time_spans(lengths.astype(np.int64), split)
+    for number, name in enumerate(SPLITS):
+        share = float(getattr(split, name) or 0)
+        if not sizes[:, number].any() and (share or number == TRAIN):
+            raise ConfigError(
+                f"split by time leaves {name} without steps: the longest of {len(lengths)} "
+                f"recordings has {int(lengths.max(initial=0))} steps, its share is {share:g} and "
+                f"split.gap is {split.gap}; make the share larger or the gap smaller"
+            )
+
+
 def check_filled(split: Split, codes: Codes, groups: Keys, *, task: Task) -> None:
     """Refuse a split without rows, naming the groups and what would work.
 

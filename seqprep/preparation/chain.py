@@ -10,7 +10,7 @@ import numpy as np
 from seqprep import ragged
 from seqprep.preparation.chunk import Chunk, Context, Transform, as_step, concat
 from seqprep.ragged import Ints
-from seqprep.schema import IGNORED_LABEL, SPLITS
+from seqprep.schema import IGNORED_LABEL
 from seqprep.splits import TRAIN
 from seqprep.transforms import name_of, split_chain
 from seqprep.transforms.windows import Windows
@@ -138,9 +138,4 @@ def fill_empty(chunk: Chunk, *, step: int, ignored: float = IGNORED_LABEL) -> tu
         return chunk, 0
     targets = chunk.targets and ragged.fill_empty(chunk.targets, ignored)
     filled = replace(chunk, steps=ragged.fill_empty(chunk.steps, step), targets=targets)
-    return filled, len(np.unique(chunk.rows[empty & (chunk.views == chunk.views.min())]))
-
-
-def by_split(chunk: Chunk, numbers: Ints) -> Ints:
-    """Sums of `numbers` `(R,)` by split, `(3,)`."""
-    return np.bincount(chunk.splits, weights=numbers, minlength=len(SPLITS)).astype(np.int64)
+    return filled, len(np.unique(chunk.rows[empty & (chunk.views == chunk.first_views)]))

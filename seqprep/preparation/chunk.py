@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from seqprep import ragged
 from seqprep.ragged import Ints, Keys, Ragged
-from seqprep.schema import Task
+from seqprep.schema import SPLITS, Task
 
 Kind = Literal["selects", "merges", "views", "cuts"]
 """What a technique does: selects steps, merges steps, makes a view, or cuts a row into rows."""
@@ -48,6 +48,17 @@ class Chunk:
     def lengths(self) -> Ints:
         """Steps of each row, `(R,)`."""
         return self.steps.lengths
+
+    @property
+    def first_views(self) -> Ints:
+        """The first view that each row's split holds (1 where training lost view 0), `(R,)`."""
+        lowest = np.full(len(SPLITS), np.iinfo(np.int64).max)
+        np.minimum.at(lowest, self.splits, self.views)
+        return lowest[self.splits]
+
+    def by_split(self, numbers: npt.NDArray[Any]) -> Ints:
+        """Sums of `numbers` `(R,)` by split, `(3,)`."""
+        return np.bincount(self.splits, weights=numbers, minlength=len(SPLITS)).astype(np.int64)
 
     def pick(self, index: Ints, lengths: Ints) -> Chunk:
         """The same rows with the steps at the flat `index`; targets by the same index."""

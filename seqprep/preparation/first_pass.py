@@ -25,7 +25,7 @@ from seqprep.frequency import (
     count_tokens,
 )
 from seqprep.parallel import Progress, ordered
-from seqprep.preparation.chain import Chain, by_split
+from seqprep.preparation.chain import Chain
 from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.scaling import Moments
@@ -227,7 +227,7 @@ def _part(job: Job, roster: Roster, number: int) -> _Part:
         target_text=_target_text(job, table, codes[rows] == TRAIN),
         moments=_moments(job, after),
         step_labels=_training_labels(job, chunk),
-        before=by_split(chunk, chunk.lengths),
+        before=chunk.by_split(chunk.lengths),
         lengths=chunk.lengths.astype(np.int32),
     )
 

@@ -91,11 +91,15 @@ class Frozen:
     name: str
 
 
-def find_done(history: History, identity: Identity, *, refit: bool) -> int | None:
-    """The newest version that holds these very rows; with `refit`, only one fitted on them."""
+def find_done(table: Table, history: History, identity: Identity, *, refit: bool) -> int | None:
+    """The newest version that holds these very rows; with `refit`, only one fitted on them.
+
+    A version that lacks a file does not count, so that running again makes it anew.
+    """
     for version, _, info in reversed(history):
         fits = not refit or info.params.get("frozen_from") is None
-        if fits and info.params.get("rows") == identity.rows:
+        same = fits and info.params.get("rows") == identity.rows
+        if same and table.is_whole(version):
             return version
     return None
 

@@ -30,8 +30,10 @@ class Prepared:
         rows, records: by split; a record may give several rows.
         padding_share: of training rows padded to their bucket's limit; padding_share_unbucketed:
             padded to the longest. buckets: the limits, in steps.
-        steps_before, steps_after: by split: before any technique, and of the whole after all.
-        kept_share: of the steps. removed_share: of training tokens, by the rules of `summarize`.
+        steps_before, steps_after: by split: before any technique, and of view 0 after all, steps
+            in two windows counted once.
+        kept_share: of the steps; at most 1.
+        removed_share: of training tokens, by the rules of `summarize`.
         oov_rate: by split, share of stored steps that are OOV.
         lengths_before: histogram (`edges`, `counts`) of records in their natural form.
         lengths_after: of rows, in steps.
@@ -110,7 +112,7 @@ def report(
         "buckets": list(limits),
         "steps_before": named(encoding.before),
         "steps_after": named(totals.whole),
-        "kept_share": after / before if before else 1.0,
+        "kept_share": min(after / before, 1.0) if before else 1.0,
         "removed_share": _removed_share(encoding, finisher),
         "oov_rate": {split: unknown[split] / max(steps[split], 1) for split in steps}
         if vocabulary is not None

@@ -7,8 +7,10 @@ Legend: R records of the version, in storage order.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +21,20 @@ import pyarrow.compute as pc
 from seqprep import splits
 from seqprep.duplicates import resolve_duplicates
 from seqprep.errors import ConfigError
-from seqprep.ragged import Ints, Keys, row_keys, to_offsets
+from seqprep.preparation.spill import list_rows
+from seqprep.ragged import Ints, Keys, row_keys, string_bytes, to_offsets
 from seqprep.recipe import Prepare, Split
 from seqprep.schema import SPLITS, Task
 from seqprep.staging import StagedFile
 from seqprep.table import Table
 
 Chunks = tuple[tuple[StagedFile, int], ...]
+TARGET_COLUMNS = {
+    "label_steps": "targets",
+    "regress_steps": "targets",
+    "translate": "target_text",
+}
+"""The column with what is asked for, where it is not the label."""
 COLUMNS = ("group", "label", "length", "source", "record", "content_hash")
 
 
@@ -90,7 +99,9 @@ def read_roster(
         ConfigError: if a split is empty, a group is torn, or there is nothing to learn.
     """
     chunks = tuple(table.row_groups(version))
-    wanted = list(dict.fromkeys((*COLUMNS, *splits.columns_needed(split))))
+    target = TARGET_COLUMNS.get(task)
+    extra = () if target is None else (target,)
+    wanted = list(dict.fromkeys((*COLUMNS, *splits.columns_needed(split), *extra)))
     parts: list[pa.Table] = []
     codes, groups, names = [], [], set()
     leave_one_out = split.by == "folds" and split.count is None
@@ -152,32 +163,36 @@ def _settle(
     splits.check_filled(split, placed, groups, task=task)
     outside = int((placed == splits.LEFT_OUT).sum())
     labels, found = _label_numbers(records["label"], task)
+    answers = records["answer"].to_numpy() if task in TARGET_COLUMNS else labels
     resolved = resolve_duplicates(
         _numbers(records["content_hash"])[0],
         np.where(placed == splits.LEFT_OUT, len(SPLITS), placed),
-        labels,
+        answers,
         _storage_order(records),
         keep="one" if recipe.duplicates == "one" else "all",
     )
     kept = np.where(resolved.kept, placed, splits.LEFT_OUT).astype(np.int8)
-    duplicates = _by_split(placed, resolved.duplicate)
-    conflicting = _by_split(placed, resolved.conflicting)
+    duplicates = _named_counts(placed, resolved.duplicate)
+    conflicting = _named_counts(placed, resolved.conflicting)
     names: tuple[str, ...] = ()
     unknown: dict[str, int] = {}
     new: dict[str, int] = {}
     if task == "classify":
         new = _new_classes(labels, found, kept, known)
         labels, names, missing = _class_codes(labels, found, kept, known)
-        unknown = _by_split(kept, missing)
+        unknown = _named_counts(kept, missing)
         kept = np.where(missing, splits.LEFT_OUT, kept).astype(np.int8)
     splits.check_filled(split, kept, groups, task=task)
+    lengths = records["length"].to_numpy().astype(np.int32)
+    if split.by == "time":
+        splits.check_times(split, lengths[kept != splits.LEFT_OUT])
     return Roster(
         chunks=chunks,
         starts=to_offsets(sizes),
         splits=kept,
         labels=labels if task in ("classify", "regress") else None,
         names=names,
-        lengths=records["length"].to_numpy().astype(np.int32),
+        lengths=lengths,
         duplicates=duplicates,
         conflicting=conflicting,
         unknown=unknown,
@@ -249,12 +264,30 @@ def _label_counts(
 
 
 def _compact(rows: pa.Table, task: Task) -> pa.Table:
-    """The columns that are kept of every record; repeated strings as numbers."""
+    """The columns that are kept of every record; repeated strings as numbers, targets hashed."""
     columns = {name: rows[name] for name in ("length", "record", "content_hash")}
     for name in ("source", "label"):
         repeated = not (name == "label" and task == "regress")
         columns[name] = rows[name].dictionary_encode() if repeated else rows[name]
+    if task in TARGET_COLUMNS:
+        columns["answer"] = pa.array(_answer_keys(rows[TARGET_COLUMNS[task]]))
     return pa.table(columns)
+
+
+def _answer_keys(column: pa.ChunkedArray) -> Ints:
+    """A 64-bit hash of each record's target, `(R,)`."""
+    if pa.types.is_string(column.type):
+        raw, edges = string_bytes(column)
+        edges = edges - edges[0]
+    else:
+        rows = list_rows(column)
+        raw, edges = rows.values.view(np.uint8), rows.offsets * rows.values.itemsize
+    buffer = np.ascontiguousarray(raw).data
+    digests = b"".join(
+        hashlib.blake2b(buffer[start:stop], digest_size=8).digest()
+        for start, stop in pairwise(edges.tolist())
+    )
+    return np.frombuffer(digests, dtype=np.int64)
 
 
 def _numbers(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
@@ -281,6 +314,6 @@ def _storage_order(records: pa.Table) -> Ints:
     return place
 
 
-def _by_split(placed: splits.Codes, marked: npt.NDArray[np.bool_]) -> dict[str, int]:
+def _named_counts(placed: splits.Codes, marked: npt.NDArray[np.bool_]) -> dict[str, int]:
     counts = Counter(placed[marked].tolist())
     return {name: counts[code] for code, name in enumerate(SPLITS) if counts[code]}

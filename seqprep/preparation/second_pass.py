@@ -188,7 +188,10 @@ def _finished(
             chunk, names, finisher.schema, labels=labels, target=target, seed=job.recipe.seed
         )
         tokens = job.width is None
-        return table, count_chunk(chunk, units(chunk), emptied=emptied, tokens=tokens)
+        stride = job.chain.window_stride
+        return table, count_chunk(
+            chunk, units(chunk), emptied=emptied, tokens=tokens, stride=stride
+        )
 
     yield from ordered(one, range(len(roster.chunks)), workers=workers)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,8 @@ class Totals:
     Args:
         rows: `(3,)` stored rows. records: `(3,)` that they come from.
         steps: `(3,)` stored. unknown: `(3,)` OOV among them.
-        whole: `(3,)` steps of view 0, for the share that the chain keeps.
+        whole: `(3,)` steps of view 0, those in two windows once, for the share that the chain
+            keeps.
         emptied: records that were left without steps.
         lengths: `(R,)` of the rows. units: `(R,)` that decide the bucket. splits: `(R,)`.
     """
@@ -46,20 +46,29 @@ class Totals:
     splits: npt.NDArray[np.int8]
 
 
-def count_chunk(chunk: Chunk, units: Ints, *, emptied: int, tokens: bool) -> Totals:
-    """Numbers of one finished chunk."""
-    first = (chunk.windows == 0) & (chunk.views == _lowest_view(chunk))
-    whole = np.where(chunk.views == _lowest_view(chunk), chunk.lengths, 0)
+def count_chunk(chunk: Chunk, units: Ints, *, emptied: int, tokens: bool, stride: int) -> Totals:
+    """Numbers of one finished chunk.
+
+    Args:
+        chunk: R finished rows.
+        units: `(R,)` the lengths that decide the buckets.
+        emptied: records that were left without steps.
+        tokens: whether steps are tokens.
+        stride: steps from one window to the next; 0 where rows are not windows.
+    """
+    lowest = chunk.views == chunk.first_views
+    first = (chunk.windows == 0) & lowest
+    whole = np.where(lowest, _own_steps(chunk, stride), 0)
     unknown = np.zeros(len(chunk), dtype=np.int64)
     if tokens:
         places = np.flatnonzero(chunk.steps.values == OOV)
         unknown = np.diff(np.searchsorted(places, chunk.steps.offsets))
     return Totals(
-        rows=_by_split(chunk, np.ones(len(chunk))),
-        records=_by_split(chunk, first),
-        steps=_by_split(chunk, chunk.lengths),
-        unknown=_by_split(chunk, unknown),
-        whole=_by_split(chunk, whole),
+        rows=chunk.by_split(np.ones(len(chunk))),
+        records=chunk.by_split(first),
+        steps=chunk.by_split(chunk.lengths),
+        unknown=chunk.by_split(unknown),
+        whole=chunk.by_split(whole),
         emptied=emptied,
         lengths=chunk.lengths.astype(np.int32),
         units=units.astype(np.int32),
@@ -118,15 +127,15 @@ def named(numbers: Ints) -> dict[str, int]:
     return dict(zip(SPLITS, (int(number) for number in numbers), strict=True))
 
 
-def _by_split(chunk: Chunk, numbers: npt.NDArray[Any]) -> Ints:
-    return np.bincount(chunk.splits, weights=numbers, minlength=len(SPLITS)).astype(np.int64)
-
-
-def _lowest_view(chunk: Chunk) -> Ints:
-    """The first view that each row's split holds (1 where training lost view 0), `(R,)`."""
-    lowest = np.full(len(SPLITS), np.iinfo(np.int64).max)
-    np.minimum.at(lowest, chunk.splits, chunk.views)
-    return lowest[chunk.splits]
+def _own_steps(chunk: Chunk, stride: int) -> Ints:
+    """Steps of each row that the next window of its record does not hold, too, `(R,)`."""
+    if not stride or not len(chunk):
+        return chunk.lengths
+    order = np.lexsort((chunk.windows, chunk.views, chunk.splits, chunk.rows))
+    follows = np.append(chunk.windows[order][1:] > 0, False)
+    result = chunk.lengths.copy()
+    result[order[follows]] = np.minimum(result[order[follows]], stride)
+    return result
 
 
 def _sum(parts: Sequence[Ints]) -> Ints:

@@ -500,3 +500,80 @@ def test_target_text_gets_its_own_vocabulary(tmp_path: Path) -> None:
         text = records[int(row["id"][1:5])]["target_text"]
         assert "".join(names.get(token, "W") for token in row["target_tokens"]) == text
         assert (OOV in row["target_tokens"]) == ("W" in text)
+
+
+@pytest.mark.parametrize("task", ["translate", "label_steps", "regress_steps"])
+def test_copies_with_other_targets_are_rejected_and_counted(tmp_path: Path, task: Any) -> None:
+    """One record would ask for two answers, the first of them by chance."""
+    domain = "text" if task == "translate" else "eeg"
+    content: list[Any] = [f"w{n} x" for n in range(60)]
+    target: list[Any] = ["A", "B"] * 30
+    if domain == "eeg":
+        content = [[float(n), float(n) / 2] for n in range(60)]
+        target = [[n % 2, 1 - n % 2] for n in range(60)]
+    column = "target_text" if task == "translate" else "targets"
+    records = [
+        {"text" if domain == "text" else "values": x, column: y, "source": f"f{n:03d}.txt"}
+        for n, (x, y) in enumerate(zip(content, target, strict=True))
+    ]
+    same, other = {**records[0], "source": "f000a.txt"}, {**records[1], "source": "f001a.txt"}
+    other[column] = target[2]
+    params = {} if domain == "text" else {"channels": ["a"], "target_names": ["y"]}
+    store = write_sequences(
+        tmp_path, [*records, same, other], domain=domain, task=task, **params
+    ).path.parents[1]
+    split = Split(train=1.0, validation=0.0, test=0.0)
+    done = prepared(store, domain=domain, task=task, split=split, recipe=Prepare())
+    assert (done.duplicates, done.conflicting) == (1, 2)
+    assert not {"f001.txt#0", "f001a.txt#0"} & {row["id"] for row in rows_of(done)}
+
+
+def test_emptied_records_are_counted_without_the_original(tmp_path: Path) -> None:
+    """Training records left empty would go uncounted where view 0 is dropped."""
+    records = three_ways(90)
+    for number in (1, 2, 3):
+        records[number]["text"] = f"once{number}"
+    write_sequences(tmp_path, records, chunk_rows=50)
+    views = {"subsequences": {"pieces": 1, "piece": 4, "views": 2, "original": "drop"}}
+    recipe = Prepare(steps=({"summarize": {"min_count": 2}}, views))
+    assert prepared(tmp_path, split=BY_PATH, recipe=recipe).emptied == 3
+
+
+def test_steps_in_two_windows_are_kept_once(tmp_path: Path) -> None:
+    """Windows that overlap would keep more steps than there are."""
+    write_sequences(tmp_path, documents(60))
+    recipe = Prepare(steps=({"windows": {"length": 8, "stride": 2}},))
+    done = prepared(tmp_path, recipe=recipe)
+    assert done.steps_after == done.steps_before and done.kept_share == 1.0
+
+
+def test_a_cut_by_time_without_steps_is_refused(tmp_path: Path) -> None:
+    """A score over no steps would be reported."""
+    record = {"values": [1.0] * 20, "targets": [n // 5 % 2 for n in range(20)]}
+    write_sequences(
+        tmp_path, [record], domain="eeg", task="label_steps", channels=["a"], target_classes=["c"]
+    )
+    for split in (
+        Split(by="time", gap=3),
+        Split(by="time", train=0.98, validation=0.01, test=0.01),
+    ):
+        with pytest.raises(ConfigError, match=r"validation without steps: .* has 20 steps"):
+            prepared(tmp_path, domain="eeg", task="label_steps", split=split, recipe=Prepare())
+
+
+def test_a_cut_by_time_needs_targets_for_each_step(tmp_path: Path) -> None:
+    """Parts of one document with one label would train and test."""
+    write_sequences(tmp_path, documents(30))
+    with pytest.raises(ConfigError, match=r"split by time .* got task: classify"):
+        prepared(tmp_path, split=Split(by="time"))
+
+
+def test_another_domain_or_task_than_was_ingested_is_refused(tmp_path: Path) -> None:
+    """A traceback about a missing column would be shown."""
+    write_sequences(tmp_path, documents(30))
+    for changes, message in (
+        ({"domain": "eeg", "recipe": Prepare()}, "ingested with domain: text, but domain: eeg"),
+        ({"task": "regress"}, "ingested with task: classify, but task: regress"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            prepared(tmp_path, **changes)

@@ -136,3 +136,34 @@ def test_two_prepares_at_once_give_one_version(tmp_path: Path) -> None:
     assert done.reused and done.version == 0
     assert sum(view["view"] == 0 for view in rows_of(done)) == 60
     Snapshot.read(Path(done.snapshot)).verify()
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from seqprep.errors import SeqprepError
+from seqprep.recipe import Prepare
+from tests.seqprep.test_prepare import prepared
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+try:
+    prepared(Path(sys.argv[1]), recipe=Prepare(buckets=2))
+except SeqprepError as error:
+    print(error)
+    sys.exit(2)
+"""
+
+
+@pytest.mark.parametrize("limit_bytes", [100, 3_000, 12_000])
+def test_a_full_disk_is_named_and_the_old_version_stays(tmp_path: Path, limit_bytes: int) -> None:
+    """A disk that fills up would leave half a table, or show a traceback."""
+    write_sequences(tmp_path, documents(300))
+    first = prepared(tmp_path)
+    before = rows_of(first)
+    command = [sys.executable, "-c", FULL, str(tmp_path), str(limit_bytes)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert str(tmp_path / "synthetic" / "examples-default") in done.stdout
+    assert "are needed there" in done.stdout
+    assert rows_of(first) == before
+    assert not list((tmp_path / "synthetic").glob(".spill*"))
