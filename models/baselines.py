@@ -2,7 +2,8 @@
 
 Majority; the record's length alone; naive Bayes on a bag of tokens (words by presence, small
 vocabularies by n-grams of ids); Gaussian naive Bayes on each channel's log standard deviation; for
-values the mean; for symbols the most frequent one.
+values the mean and a linear fit; for steps what their own values or token tell; for symbols the
+most frequent one, and the one beside the source token at the same relative place.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from models import metrics, outputs
 from models.cheap import (
+    SMALL_VOCABULARY,
     Baseline,
     Deviation,
     Length,
@@ -25,6 +27,7 @@ from models.cheap import (
     StepMajority,
     SymbolMajority,
 )
+from models.cheap_targets import MOST_CELLS, Linear, StepNaiveBayes, SymbolTable
 from models.outputs import Array
 from seqprep import ragged
 from seqprep.batches import BatchSource
@@ -74,11 +77,17 @@ def baselines_for(facts: Facts) -> dict[str, Baseline]:
         else:
             found["naive_bayes"] = NaiveBayes(classes, facts.vocab_size)
     elif facts.task == "label_steps":
-        found = {"majority": StepMajority(classes)}
+        by_step = StepNaiveBayes(classes, facts.vocab_size, len(facts.channels))
+        found = {"majority": StepMajority(classes), "naive_bayes": by_step}
     elif facts.task in ("regress", "regress_steps"):
         found = {"mean": Mean()}
+        if facts.task == "regress" or (facts.vocab_size or 0) <= SMALL_VOCABULARY:
+            found["linear"] = Linear(facts.vocab_size, by_step=facts.task == "regress_steps")
     elif facts.task == "translate":
         found = {"majority": SymbolMajority()}
+        sizes = (facts.vocab_size or 0, facts.target_vocab_size or 0)
+        if 0 < sizes[0] * sizes[1] <= MOST_CELLS:
+            found["table"] = SymbolTable(*sizes)
     return found
 
 

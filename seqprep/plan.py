@@ -116,7 +116,8 @@ def together(order: Ints, sizes: Ints, windows: Ints, views: Ints, records: Keys
         order: `(R,)` row numbers, batch after batch.
         sizes: `(N,)` rows of each batch.
         windows: of each row, by row number; all 0: the order stays as it is.
-        views: likewise. records: likewise, what tells one record from another.
+        views: likewise.
+        records: likewise, what tells one record from another.
 
     Returns:
         `(R,)` the same rows in the same batches.
