@@ -21,6 +21,14 @@ from matplotlib.ticker import MaxNLocator
 
 BLUE, ORANGE, GREY = "#1f6fb4", "#d9741a", "#8a8f98"
 DPI = 100
+BINS = 30
+"""A histogram shows at most about this many bars."""
+LEGEND: dict[str, Any] = {
+    "frameon": False,
+    "fontsize": 8,
+    "loc": "outside upper center",
+    "ncols": 4,
+}
 
 
 def _figure(width: float = 6.4, height: float = 3.6) -> tuple[Figure, Axes]:
@@ -52,7 +60,7 @@ def lengths(
     figure, both = plt.subplots(1, 2, figsize=(8.4, 3.3), dpi=DPI, layout="constrained")
     titles = (f"records before, in {unit}", "examples after, in steps")
     for axes, data, colour, title in zip(both, (before, after), (GREY, BLUE), titles, strict=True):
-        edges, counts = data["edges"], data["counts"]
+        edges, counts = _coarser(data["edges"], data["counts"])
         widths = [right - left for left, right in pairwise(edges)]
         axes.bar(edges[:-1], counts, width=widths, align="edge", color=colour, edgecolor="white")
         axes.set_title(title, fontsize=10, loc="left")
@@ -61,6 +69,13 @@ def lengths(
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     _save(figure, path)
+
+
+def _coarser(edges: Sequence[int], counts: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Neighbouring bins of a histogram joined until about BINS are left."""
+    step = max(1, -(-len(counts) // BINS))
+    joined = [sum(counts[start : start + step]) for start in range(0, len(counts), step)]
+    return [*edges[:-1:step], edges[-1]], joined
 
 
 def padding(path: Path, *, shares: dict[str, float]) -> None:
@@ -91,10 +106,10 @@ def learning_curves(path: Path, *, epochs: Sequence[dict[str, Any]], best: int |
     """
     figure, axes = _figure()
     x = [event["epoch"] for event in epochs]
-    axes.plot(x, [event["train_loss"] for event in epochs], color=GREY, label="training loss")
-    axes.plot(
-        x, [event["validation_loss"] for event in epochs], color=BLUE, label="validation loss"
-    )
+    for key, colour in (("train_loss", GREY), ("validation_loss", BLUE)):
+        name = key.replace("train_", "training ").replace("_", " ")
+        values = [event[key] for event in epochs]
+        axes.plot(x, values, color=colour, marker="o", markersize=3, label=name)
     if best is not None:
         axes.axvline(best, color="#b9bdc4", linewidth=1, linestyle="--", label="kept epoch")
     axes.set_xlabel("epoch")
@@ -105,12 +120,12 @@ def learning_curves(path: Path, *, epochs: Sequence[dict[str, Any]], best: int |
     if score is not None:
         right = axes.twinx()
         values = [event["validation"][score] for event in epochs]
-        right.plot(x, values, color=ORANGE, label=f"validation {score.replace('_', ' ')}")
+        right.plot(x, values, color=ORANGE, marker="o", markersize=3)
         right.set_ylim(0, 1.02)
         right.set_ylabel(score.replace("_", " "), color=ORANGE)
         right.spines[["top"]].set_visible(False)
         axes.plot([], [], color=ORANGE, label=f"validation {score.replace('_', ' ')} (right)")
-    axes.legend(frameon=False, fontsize=8, loc="center right")
+    figure.legend(*axes.get_legend_handles_labels(), **LEGEND)
     _save(figure, path)
 
 
