@@ -37,6 +37,12 @@ Settings = Annotated[
 AsJson = Annotated[
     bool, Parameter(name="--json", help="Print one JSON object as the last line.", negative="")
 ]
+Prune = Annotated[
+    bool,
+    Parameter(
+        help="Drop the rows of source files that are gone; without it they stay.", negative=""
+    ),
+]
 Refit = Annotated[
     bool,
     Parameter(
@@ -57,6 +63,7 @@ def run(
     settings: Settings = (),
     folds: Annotated[str | None, Parameter(help="`all`: train and test every fold.")] = None,
     refit: Refit = False,
+    prune: Prune = False,
     as_json: AsJson = False,
 ) -> None:
     """Ingest, prepare and train: from raw files to a scored model."""
@@ -66,7 +73,12 @@ def run(
 
     done = [
         pipeline(
-            file=str(file), store=str(store), settings=list(settings), folds=folds, refit=refit
+            file=str(file),
+            store=str(store),
+            settings=list(settings),
+            folds=folds,
+            refit=refit,
+            prune=prune,
         )
         for file in files
     ]
@@ -77,13 +89,20 @@ def run(
 
 @app.command
 def ingest(
-    file: File, /, *, store: Store = STORE, settings: Settings = (), as_json: AsJson = False
+    file: File,
+    /,
+    *,
+    store: Store = STORE,
+    settings: Settings = (),
+    prune: Prune = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read source files into a version of the sequences table."""
     _prepare_for_flow((file,), settings)
     from flows.ingest import ingest as flow
 
-    _finish(flow(file=str(file), store=str(store), settings=list(settings)), as_json)
+    done = flow(file=str(file), store=str(store), settings=list(settings), prune=prune)
+    _finish(done, as_json)
 
 
 @app.command

@@ -23,7 +23,7 @@ from flows.references import Json, resolve
     retry_delay_seconds=RETRY_DELAY_S,
     retry_condition_fn=is_passing,
 )
-def ingest_files(pipeline: Json, *, base: str, store: str) -> Json:
+def ingest_files(pipeline: Json, *, base: str, store: str, prune: bool = False) -> Json:
     """Bring the source's new and changed files into the dataset; one commit."""
     spec = build(pipeline)
     with stage(f"{spec.dataset}: ingest") as progress:
@@ -33,6 +33,7 @@ def ingest_files(pipeline: Json, *, base: str, store: str) -> Json:
             store=Path(store),
             base=Path(base),
             progress=progress,
+            prune=prune,
         )
     how = "unchanged, reused" if done.reused else "committed"
     say(
@@ -48,6 +49,7 @@ def ingest(
     pipeline: Pipeline | None = None,
     store: str = "store",
     settings: list[str] | None = None,
+    prune: bool = False,
 ) -> Json:
     """Read source files into a version of the `sequences` table.
 
@@ -56,11 +58,12 @@ def ingest(
         pipeline: the content of a pipeline file.
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
+        prune: drop the rows of source files that are gone; without it they stay.
 
     Returns:
         What was ingested, as `seqprep.ingest.Ingested`.
     """
     spec, base = resolve(file, pipeline, settings)
-    done = ingest_files(to_json(spec), base=str(base), store=store)
+    done = ingest_files(to_json(spec), base=str(base), store=store, prune=prune)
     ingest_artifact(done)
     return done

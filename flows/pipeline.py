@@ -26,6 +26,7 @@ def pipeline(
     settings: list[str] | None = None,
     folds: str | None = None,
     refit: bool = False,
+    prune: bool = False,
 ) -> Json:
     """Go from raw files to a scored model.
 
@@ -36,13 +37,14 @@ def pipeline(
         settings: `a.b=value` texts that change the file's values.
         folds: `all` trains and tests every fold of a split by folds.
         refit: fit vocabulary, labels and buckets anew, although data was only appended.
+        prune: drop the rows of source files that are gone; without it they stay.
 
     Returns:
         Versions, rows, scores and seconds by stage.
     """
     spec, base = resolve(file, pipeline, settings)
     check_folds(spec, folds)
-    sequences = ingest_files(to_json(spec), base=str(base), store=store)
+    sequences = ingest_files(to_json(spec), base=str(base), store=store, prune=prune)
     ingest_artifact(sequences)
     if folds is None:
         return _one(spec, sequences, base=base, store=store, refit=refit)

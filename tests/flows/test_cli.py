@@ -104,6 +104,20 @@ def test_another_split_needs_refit(finished: tuple[Path, dict[str, Any]]) -> Non
     assert last_json(seqprep(*moved, "--refit", cwd=folder))["version"] == 1
 
 
+def test_prune_drops_rows_of_files_that_are_gone(tmp_path: Path) -> None:
+    """Would break if the flag that messages name were missing, or pruned unasked."""
+    for name in ("neg/a", "neg/b", "pos/a"):
+        path = tmp_path / "in" / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (tmp_path / "f.yaml").write_text("dataset: d\nsource: {domain: text, path: in}\n")
+    command = ("ingest", "f.yaml", "--json")
+    seqprep(*command, cwd=tmp_path)
+    (tmp_path / "in" / "neg" / "b.txt").unlink()
+    assert last_json(seqprep(*command, cwd=tmp_path))["rows"] == 3
+    assert last_json(seqprep(*command, "--prune", cwd=tmp_path))["rows"] == 2
+
+
 def test_predict_gives_one_row_a_record_and_an_error_for_a_bad_one(
     finished: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
