@@ -7,13 +7,13 @@ from pathlib import Path
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from seqprep.ingest import ingest as ingest_sources
 
 from flows.artifacts import ingest_artifact
 from flows.faults import RETRIES, RETRY_DELAY_S, is_passing
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
 from flows.references import Json, resolve
+from seqprep.ingest import ingest as ingest_sources
 
 
 @task(
