@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from seqprep.snapshot import replace_bytes
 
 if TYPE_CHECKING:
     from models.train import Setting
+
+logger = logging.getLogger(__name__)
 
 NAME = "report.json"
 SCORED: tuple[Split, ...] = ("validation", "test")
@@ -80,13 +83,19 @@ def _about(setting: Setting) -> dict[str, Any]:
 
 
 def _score(setting: Setting, split: Split, pooled: outputs.Outputs, body: dict[str, Any]) -> None:
-    """Figures, confusion matrix and per-class table of one split, into `body`."""
+    """Figures, confusion matrix and per-class table of one split, into `body`.
+
+    Of two classes the second is the positive one: `positive` names it. `missing_classes` are those
+    without a row in the split.
+    """
     facts = setting.sources[split].facts
     if pooled.truth is None:
         raise CorruptError(f"rows of {split} carry no label or target; run prepare again")
     body["metrics"][split] = metrics.score(facts.task, pooled, majority=setting.run.majority)
     body["metrics"][split]["loss"] = pooled.loss
     if facts.task == "classify":
+        if len(facts.labels) == 2:
+            body["metrics"][split]["positive"] = facts.labels[1]
         matrix = metrics.confusion_of(pooled.answers, pooled.truth)  # type: ignore[arg-type]
     elif facts.task == "label_steps":
         matrix = metrics.confusion_of(*metrics.labelled_steps(pooled))
@@ -94,6 +103,15 @@ def _score(setting: Setting, split: Split, pooled: outputs.Outputs, body: dict[s
         return
     body["confusion"][split] = matrix
     body["per_class"][split] = metrics.per_class(matrix, facts.labels)
+    missing = [label for label, row in zip(facts.labels, matrix, strict=True) if not sum(row)]
+    if missing:
+        body["metrics"][split]["missing_classes"] = missing
+        logger.warning(
+            "%s has no rows of %s: its figures say nothing about them; split by another seed or "
+            "share",
+            split,
+            ", ".join(missing),
+        )
 
 
 def _described(setting: Setting) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,13 @@ from models.checkpoint import NAME, Checkpoint
 from models.config import JobError, Model, Optimizer, Train
 from models.device import supports_bf16
 from models.job import Job
+from models.predict import predict_examples
 from seqprep.batches import Batch
 from seqprep.errors import CorruptError, SeqprepError
 from tests.synthetic import (
     example_table,
     facts_of_task,
+    rows_of_task,
     task_snapshot,
     token_rows,
     write_snapshot,
@@ -44,6 +48,7 @@ TINY = Train(
     threads=1,
     device="cpu",
 )
+VALUES = replace(TINY, model=Model(hidden=8, dropout=0.3))
 
 
 def job(snapshot: Path, out: Path, options: Train = TINY) -> Job:
@@ -266,6 +271,61 @@ def test_a_checkpoint_of_other_data_or_options_is_refused(snapshot: Path, tmp_pa
         train.train(job(snapshot, out, options))
 
 
+def test_a_checkpoint_of_another_fitted_state_alone_is_refused(
+    snapshot: Path, tmp_path: Path
+) -> None:
+    """The same shards read with another vocabulary would be other data."""
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"labels": [name]}))
+    first = replace(job(snapshot, tmp_path / "out"), fitted=str(tmp_path / "first.json"))
+    with pytest.raises(loop.Stopped):
+        train.train(first, stopping=after(2))
+    with pytest.raises(SeqprepError, match="another run: fitted state differs"):
+        train.train(replace(first, fitted=str(tmp_path / "second.json")))
+
+
+@pytest.mark.parametrize("task", ["classify", "regress_steps", "translate"])
+def test_a_moved_bundle_answers_as_at_the_end_of_training(tmp_path: Path, task: Any) -> None:
+    """Another machine has neither store nor job; the bundle must hold all that is needed."""
+    path = task_snapshot(tmp_path / "data", task, rows=60)
+    (tmp_path / "fitted.json").write_text(json.dumps({"target_vocabulary": list("abcdef")}))
+    name = "encoder_decoder" if task == "translate" else "lstm"
+    options = Train(model=Model(name=name, hidden=8), epochs=2, threads=1, device="cpu")
+    work = replace(
+        job(path, tmp_path / "out", options),
+        fitted=str(tmp_path / "fitted.json"),
+        pipeline={"dataset": "synthetic"},
+    )
+    train.train(work)
+    wanted = pq.read_table(tmp_path / "out/predictions-test.parquet", partitioning=None)
+    data = rows_of_task(task, 20, seed=20)
+    rows = example_table(data, facts_of_task(task, data), prefix="test")
+    shutil.move(tmp_path / "out/bundle", tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "data")
+    shutil.rmtree(tmp_path / "out")
+    (tmp_path / "fitted.json").unlink()
+    found = predict_examples(Bundle.read(tmp_path / "elsewhere"), rows)
+    assert found["id"].to_pylist() == wanted["id"].to_pylist()
+    assert found["prediction"].to_pylist() == wanted["prediction"].to_pylist()
+    assert found["probabilities"].to_pylist() == wanted["probabilities"].to_pylist()
+
+
+def test_a_class_that_a_split_lacks_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sensitivity or macro-F1 without a class looks like a score of the whole task."""
+    data = {"tokens": [[2, 3], [4, 5]] * 8, "label": [0, 1] * 8}
+    facts = facts_of_task("classify", data)
+    whole = example_table(data, facts)
+    tables = {"train": whole, "validation": whole, "test": whole.filter([True, False] * 8)}
+    path = write_snapshot(tmp_path / "data", facts, tables)  # type: ignore[arg-type]
+    metrics = json.loads(train.train(job(path, tmp_path / "out")).read_bytes())["metrics"]
+    assert metrics["test"]["missing_classes"] == ["yes"]
+    assert "test has no rows of yes" in caplog.text
+    assert "missing_classes" not in metrics["validation"]
+    assert metrics["validation"]["positive"] == "yes"
+
+
 def test_an_altered_checkpoint_is_found(snapshot: Path, tmp_path: Path) -> None:
     """A flipped bit in a weight would go on training as if nothing were."""
     with pytest.raises(loop.Stopped):
@@ -297,7 +357,7 @@ def poisoned(tmp_path: Path, *, split: str) -> Path:
 def test_no_step_is_taken_on_what_is_not_finite(tmp_path: Path) -> None:
     """One bad record must not turn every weight into NaN."""
     path = poisoned(tmp_path, split="train")
-    report = json.loads(train.train(job(path, tmp_path / "out")).read_bytes())
+    report = json.loads(train.train(job(path, tmp_path / "out", VALUES)).read_bytes())
     assert report["train"]["skipped"] == 2
     weights = load_file(tmp_path / "out/bundle/weights.safetensors")
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
@@ -306,7 +366,7 @@ def test_no_step_is_taken_on_what_is_not_finite(tmp_path: Path) -> None:
 def test_the_guard_stops_and_names_the_records(tmp_path: Path) -> None:
     """After so many bad updates in a row a person has to look, and must know where."""
     path = poisoned(tmp_path, split="train")
-    options = Train(model=TINY.model, max_rows=None, epochs=5, guard=2, threads=1)
+    options = replace(VALUES, max_rows=None, epochs=5, guard=2)
     with pytest.raises(SeqprepError, match=r"2 updates in a row.*train#"):
         train.train(job(path, tmp_path / "out", options))
 
@@ -315,7 +375,7 @@ def test_the_best_weights_are_never_those_of_a_nan(tmp_path: Path) -> None:
     """A validation loss that is not a number compares as neither better nor worse."""
     path = poisoned(tmp_path, split="validation")
     with pytest.raises(SeqprepError, match="no epoch ended with a finite validation"):
-        train.train(job(path, tmp_path / "out"))
+        train.train(job(path, tmp_path / "out", VALUES))
 
 
 def test_it_learns_and_beats_the_baselines(tmp_path: Path) -> None:
