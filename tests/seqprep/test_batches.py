@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import seqprep.batches
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.errors import CorruptError
 from seqprep.plan import cut
-from seqprep.snapshot import Snapshot
+from seqprep.snapshot import Shard, Snapshot
 from tests.synthetic import (
     example_table,
     facts_of_task,
@@ -67,6 +69,30 @@ def test_resuming_skips_to_the_rest(snapshot: Path) -> None:
     """A resumed epoch must hand out exactly the batches that were left."""
     batches = source(snapshot)
     assert order(source(snapshot), 0, start=5) == order(batches, 0)[5:]
+
+
+def test_resuming_late_reads_no_more_than_resuming_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of weeks would otherwise spend its time on reading what it has already seen."""
+    path = task_snapshot(tmp_path, "classify", rows=600, shards=6)
+    batches = source(path, replace(SMALL, memory=1))
+    plan = batches.plan(0)
+    assert len(plan.windows) == 6
+    read: list[str] = []
+    read_shard = seqprep.batches.read_shard
+
+    def counted(snapshot: Snapshot, shard: Shard, **options: Any) -> Any:
+        read.append(shard.path)
+        return read_shard(snapshot, shard, **options)
+
+    monkeypatch.setattr(seqprep.batches, "read_shard", counted)
+    for start in (0, len(plan) // 2, len(plan) - 1):
+        fresh = source(path, replace(SMALL, memory=1))  # its lengths: every shard's, always
+        read.clear()
+        first = next(fresh.batches(fresh.plan(0), start=start))
+        assert first.index == start
+        assert len(read) == 1
 
 
 def test_ranks_share_each_global_batch(snapshot: Path) -> None:
