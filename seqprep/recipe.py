@@ -7,6 +7,7 @@ only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -17,6 +18,19 @@ from seqprep.schema import SPLITS
 from seqprep.source import Domain
 
 Names = tuple[str, ...]
+_VALUES = ("path", "header", "column", "table")
+_ONLY_BY: dict[str, tuple[str, ...]] = {
+    "seed": ("hash", "folds", *_VALUES),
+    "pattern": _VALUES,
+    "column": ("column", "table"),
+    "table": ("table",),
+    "key": ("table",),
+    "count": ("folds",),
+    "fold": ("folds",),
+    "of": ("folds",),
+    "gap": ("time",),
+}
+"""Where each option of a split has a meaning; elsewhere it is refused, not ignored."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,8 +47,10 @@ class Split:
         pattern: for path and header, and optional elsewhere: its first group is the value.
         column: for column and table: the column with the value.
         table: a CSV or TSV file relative to the pipeline file; key: its column of ids.
-        count: folds; fold: which one tests, from 0.
-        of: `record` or `group`; with `group` and no count, one group is left out in each fold.
+        count: folds, to which groups are hashed; fold: which one tests, from 0.
+        of: `record` or `group`; with `group` and no count, one group is left out in each fold:
+            `fold` counts the groups in the order of their names, so new groups shift it, and
+            `Prepared.held_out` names the group.
         gap: steps between two splits of one recording, for by: time.
     """
 
@@ -53,16 +69,47 @@ class Split:
     gap: int = 0
 
     def __post_init__(self) -> None:
-        check_pattern(self.pattern, key="split.pattern")
+        self._check_meaning()
+        self._check_pattern()
         if self.by in ("hash", "time"):
             self._check_shares()
         elif self.by == "folds":
             self._check_folds()
         else:
             self._check_values()
-        if self.by != "time" and self.gap:
-            raise ConfigError("split.gap has a meaning only with by: time")
         at_least(self.gap, 0, key="split.gap")
+
+    @property
+    def leaves_one_out(self) -> bool:
+        """Whether each fold tests on one whole group."""
+        return self.by == "folds" and self.count is None
+
+    def _check_meaning(self) -> None:
+        for field in fields(self):
+            ways = _ONLY_BY.get(field.name)
+            if ways is None or self.by in ways or getattr(self, field.name) == field.default:
+                continue
+            raise ConfigError(
+                f"split.{field.name} has a meaning only with by: {' or '.join(ways)}; remove it, "
+                f"got by: {self.by}"
+            )
+
+    def _check_pattern(self) -> None:
+        if self.pattern is None:
+            return
+        check_pattern(self.pattern, key="split.pattern")
+        # Escaped characters first, so that `\(?=` is read as a bracket.
+        for found in re.finditer(r"\\(.)|\(\?(?:[=!>]|<[=!]|P=)", self.pattern):
+            if found[1] is None or found[1] in "123456789":
+                raise ConfigError(
+                    f"split.pattern {self.pattern!r}: {found[0]} (look-around or a reference to a "
+                    "group) cannot be used; match the value with a group, e.g. 'cv(\\d)'"
+                )
+        if re.compile(self.pattern).groups < 1:
+            raise ConfigError(
+                f"split.pattern needs a group that holds the value, e.g. 'cv(\\d)', got "
+                f"{self.pattern!r}"
+            )
 
     def _check_shares(self) -> None:
         given = [getattr(self, name) for name in SPLITS]
@@ -75,11 +122,13 @@ class Split:
                 f"split by {self.by} needs shares for train, validation and test, e.g. 0.8, 0.1, "
                 f"0.1; got {given}"
             )
-        if any(share < 0 for share in given) or abs(sum(given) - 1) > 1e-9:
+        if any(share < 0 for share in given) or not abs(sum(given) - 1) <= 1e-9:
             raise ConfigError(
                 f"split: train + validation + test must be 1 with none below 0, got "
                 f"{' + '.join(str(share) for share in given)} = {sum(given):g}"
             )
+        if self.train == 0:
+            raise ConfigError("split.train must be > 0: nothing could be learnt, got 0")
 
     def _check_folds(self) -> None:
         if self.count is None and self.of != "group":
@@ -96,6 +145,11 @@ class Split:
         ):
             raise ConfigError(
                 "split by folds takes `count`, `fold`, `of` and a share for `validation` only"
+            )
+        if self.validation is not None and not 0 <= self.validation < 1:
+            raise ConfigError(
+                "split.validation must be a share of the training groups in [0, 1), got "
+                f"{self.validation}"
             )
 
     def _check_values(self) -> None:
@@ -151,6 +205,13 @@ class Tokens:
         at_least(self.stride, 1, key="tokens.stride")
         if self.max_vocab is not None:
             at_least(self.max_vocab, 1, key="tokens.max_vocab")
+        if self.unit in ("kmer", "value") and not self.lowercase:
+            raise ConfigError(
+                f"tokens.lowercase has a meaning only with unit: word or character, got unit: "
+                f"{self.unit}; remove it"
+            )
+        if self.unit == "value" and self.max_vocab is not None:
+            raise ConfigError("tokens.max_vocab has no meaning with unit: value; remove it")
         if self.unit not in (None, "kmer") and (self.k, self.stride, self.canonical) != (
             1,
             1,
@@ -194,6 +255,10 @@ class Prepare:
 
     def __post_init__(self) -> None:
         check_name(self.recipe, key="prepare.recipe")
+        if isinstance(self.buckets, bool):
+            raise ConfigError(
+                f"prepare.buckets must be a number of buckets or their limits, got {self.buckets}"
+            )
         if isinstance(self.buckets, int):
             at_least(self.buckets, 1, key="prepare.buckets")
         elif list(self.buckets) != sorted(set(self.buckets)) or min(self.buckets, default=0) < 1:

@@ -59,7 +59,7 @@ def assign(split: Split, table: pa.Table, *, base: Path) -> Codes:
             return np.full(len(table), TRAIN, dtype=np.int8)
         case "folds":
             count = split.count or 1
-            fold = ragged.mix(groups, _FOLD_SALT, split.seed) % np.uint64(count)
+            fold = _fold_of(split, groups, count)
             codes = np.where((fold == split.fold) & (count > 1), TEST, TRAIN).astype(np.int8)
         case _:
             codes = _by_value(split, _values(split, table, base=base))
@@ -78,14 +78,27 @@ def leave_out(split: Split, codes: Codes, groups: Keys, names: Sequence[str]) ->
     Raises:
         ConfigError: if there are not that many groups.
     """
+    held = row_keys(pa.array([held_out(split, names)]))[0]
+    return np.where(groups == held, TEST, codes).astype(np.int8)
+
+
+def held_out(split: Split, names: Sequence[str]) -> str:
+    """The group that a fold of `{by: folds, of: group}` tests on.
+
+    Args:
+        split: its `fold` counts the groups in the order of their names; a new group shifts it.
+        names: of all groups.
+
+    Raises:
+        ConfigError: if there are not that many groups.
+    """
     ordered = sorted(names)
     if split.fold >= len(ordered):
         raise ConfigError(
             f"split.fold must be in 0..{len(ordered) - 1}: there are {len(ordered)} groups "
             f"({', '.join(ordered[:8])}{' ...' if len(ordered) > 8 else ''}), got {split.fold}"
         )
-    held = row_keys(pa.array([ordered[split.fold]]))[0]
-    return np.where(groups == held, TEST, codes).astype(np.int8)
+    return ordered[split.fold]
 
 
 def hash_validation(split: Split, codes: Codes, groups: Keys) -> Codes:
@@ -126,11 +139,20 @@ def check_times(split: Split, lengths: Ints) -> None:
             )
 
 
-def check_filled(split: Split, codes: Codes, groups: Keys, *, task: Task) -> None:
+def check_filled(
+    split: Split, codes: Codes, groups: Keys, *, task: Task, left_out: int = 0
+) -> None:
     """Refuse a split without rows, naming the groups and what would work.
 
+    Args:
+        split: as in the pipeline file.
+        codes: `(R,)` of all records.
+        groups: `(R,)` keys of their groups.
+        task: of the dataset.
+        left_out: how many of the records went as duplicates, conflicting or of unknown label.
+
     Raises:
-        ConfigError: naming the split, the number of groups and a `by:` that would work.
+        ConfigError: naming the split, the number of groups and a `by:` that works.
     """
     if split.by == "time":
         return
@@ -140,28 +162,81 @@ def check_filled(split: Split, codes: Codes, groups: Keys, *, task: Task) -> Non
             continue
         if not (codes == number).any():
             count = len(np.unique(groups))
+            went = f", {left_out} of them left out as duplicates or for their label" * bool(
+                left_out
+            )
             raise ConfigError(
                 f"split by {split.by} leaves {name} without rows: there are {count} groups "
-                f"({len(codes)} records); {_remedy(split, codes, groups, name, task)}"
+                f"({len(codes)} records{went}); {_remedy(split, codes, groups, name, task)}"
             )
 
 
-def _remedy(split: Split, codes: Codes, groups: Keys, name: str, task: Task) -> str:
-    count = len(np.unique(groups))
-    training = np.unique(groups[codes == TRAIN])
-    if split.by != "hash" and name == "validation" and len(training) > 1:
-        share = np.ceil(_validation_draws(split, training).min() * 100 + 1) / 100
-        return f"give `validation: {share:.2f}` (a share of the training groups), or 0 for none"
-    if split.by not in ("hash", "folds"):
-        return f"list the values that `{name}` shall have, or use by: hash"
-    if count == 1 and task in ("label_steps", "regress_steps"):
-        return "use by: time, which cuts a recording in order"
-    if count < 3:
-        return "name a `source.group` with more values, or leave it out to split by record"
-    return (
-        f"use {{by: folds, of: group, fold: 0}}, which tests on one of the {count} groups, or "
-        "larger shares"
+def check_folds(split: Split, groups: Keys) -> None:
+    """Refuse folds of which one has no group, before the first of them is run.
+
+    Groups are hashed to folds, so that new ones never move old ones; with few groups a fold may
+    stay empty.
+
+    Raises:
+        ConfigError: naming the empty folds and what works.
+    """
+    if split.by != "folds" or split.count is None:
+        return
+    keys = np.unique(groups)
+    empty = _empty_folds(split, keys, split.count)
+    if not empty:
+        return
+    fewer = next((n for n in range(split.count - 1, 1, -1) if not _empty_folds(split, keys, n)), 0)
+    raise ConfigError(
+        f"split: {split.count} folds leave fold {', '.join(map(str, empty))} without rows: there "
+        f"are {len(keys)} groups, hashed to folds; use {{by: folds, of: group}}, which tests on "
+        "each group in turn" + (f", or count: {fewer}" if fewer else "")
     )
+
+
+def _empty_folds(split: Split, keys: Keys, count: int) -> list[int]:
+    return sorted(set(range(count)) - set(_fold_of(split, keys, count).tolist()))
+
+
+def _fold_of(split: Split, groups: Keys, count: int) -> Keys:
+    return ragged.mix(groups, _FOLD_SALT, split.seed) % np.uint64(count)
+
+
+def _remedy(split: Split, codes: Codes, groups: Keys, name: str, task: Task) -> str:
+    """What works instead, tried on the groups that are left."""
+    every = np.unique(groups[codes != LEFT_OUT])
+    training = np.unique(groups[codes == TRAIN])
+    if split.by != "hash" and name == "validation" and len(training):
+        share = _share(split, training, 1)
+        return f"give `validation: {share:g}` (a share of the training groups), or 0 for none"
+    if split.by not in ("hash", "folds"):
+        return f"list the values that `{name}` shall have" + _or_hash(every)
+    if len(every) < 2:
+        if task in ("label_steps", "regress_steps"):
+            return "use by: time, which cuts a recording in order"
+        return "name a `source.group` with more values, or leave it out to split by record"
+    # Enough that one is left for validation, and one for training, whichever is held out.
+    share = _share(Split(by="folds", of="group", seed=split.seed), every, 2)
+    seed = f", seed: {split.seed}" if split.seed else ""
+    return (
+        f"use {{by: folds, of: group, fold: 0, validation: {share:g}{seed}}}, which tests on one "
+        f"of the {len(every)} groups"
+    )
+
+
+def _or_hash(groups: Keys) -> str:
+    draws = ragged.uniform(groups, _SPLIT_SALT, 0)
+    return ", or use by: hash" if len(np.unique(np.digitize(draws, [0.8, 0.9]))) == 3 else ""
+
+
+def _share(split: Split, groups: Keys, count: int) -> float:
+    """A share that sends at least `count` groups to validation and leaves as many; 0 if none."""
+    draws = np.sort(_validation_draws(split, groups))
+    for digits in range(2, 7):
+        share = float(np.ceil(draws[min(count, len(draws)) - 1] * 10**digits + 1e-9) / 10**digits)
+        if count <= int((draws < share).sum()) <= len(draws) - count:
+            return share
+    return 0.0
 
 
 def _validation_draws(split: Split, groups: Keys) -> npt.NDArray[np.float64]:
@@ -224,7 +299,12 @@ def _looked_up(split: Split, table: pa.Table, *, base: Path) -> pl.Series:
             raise ConfigError(
                 f"split.table: {path} has no column {column!r}; it has {', '.join(listed.columns)}"
             )
-    named = listed.select(key=str(split.key), value=str(split.column)).unique("key", keep="first")
+    named = listed.select(key=str(split.key), value=str(split.column)).unique(maintain_order=True)
+    twice = named.filter(pl.col("key").is_duplicated())
+    if len(twice):
+        key = twice["key"][0]
+        several = ", ".join(map(repr, twice.filter(pl.col("key") == key)["value"]))
+        raise ConfigError(f"split.table: {path}: {key!r} has several values: {several}; keep one")
     values = pl.Series("value", [None] * len(table), dtype=pl.String)
     for column in ("id", "name", "source"):
         frame = pl.DataFrame({"key": _series(table, column)})

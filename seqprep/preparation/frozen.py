@@ -20,6 +20,7 @@ from seqprep.fingerprint import as_json, fingerprint
 from seqprep.fitted import Fitted
 from seqprep.preparation.chunk import Transform
 from seqprep.preparation.first_pass import Job
+from seqprep.preparation.roster import find_held_out
 from seqprep.recipe import Split
 from seqprep.table import CommitInfo, Table
 from seqprep.transforms import name_of
@@ -110,11 +111,14 @@ def find_frozen(table: Table, history: History, identity: Identity, job: Job) ->
     Raises:
         CorruptError: if that state is not what was committed.
     """
+    held_out = find_held_out(job.table, job.version, split=job.split)
     for version, _, info in reversed(history):
         if info.params.get("options") != identity.options:
             continue
         if info.params["sequences_version"] > job.version:
             continue  # fitted on rows that are not part of this version
+        if info.counts.get("held_out") != held_out:
+            continue  # new groups shifted the fold: that state has seen what is tested now
         name = info.state["fitted"]
         fitted = Fitted.from_bytes(table.state.get(name))
         if job.task == "label_steps" and not _same_codes(fitted, job.step_classes):

@@ -42,7 +42,8 @@ class Prepared:
             split's lists name no place for; left_out: the same by reason and split.
         emptied: records that the steps left empty.
         labels: records by split and class. vocab_size: ids of the input; None for values.
-        groups: how many there are. sequences_version: what it was made from.
+        groups: how many there are. held_out: the one that tests, with {by: folds, of: group}.
+        sequences_version: what it was made from.
         reused: nothing had to be done. seconds: that it took.
         frozen_from: the version whose fitted state was kept; None where it was fitted on these
             rows.
@@ -82,6 +83,7 @@ class Prepared:
     sequences_version: int
     reused: bool
     seconds: float
+    held_out: str | None = None
     frozen_from: int | None = None
     new_classes: dict[str, int] = field(default_factory=dict)
     unseen_share: float = 0.0
@@ -126,6 +128,7 @@ def report(
         "labels": roster.by_label,
         "vocab_size": None if vocabulary is None else vocabulary.size,
         "groups": roster.groups,
+        "held_out": roster.held_out,
         "sequences_version": job.version,
     }
 

@@ -52,7 +52,8 @@ class Roster:
             an equal one was kept; equal ones disagree; no training row has the label; the split's
             lists name no place for them.
         new_classes: `{class: training records}` that state which is kept does not know.
-        by_label: `{split: {class: records}}`. groups: how many there are.
+        by_label: `{split: {class: records}}`. groups: how many there are. held_out: the one
+            that tests, where one is left out.
     """
 
     chunks: Chunks
@@ -68,6 +69,7 @@ class Roster:
     outside: int
     by_label: dict[str, dict[str, int]]
     groups: int
+    held_out: str | None
 
     def rows(self, chunk: int) -> slice:
         """The records of a chunk."""
@@ -104,19 +106,21 @@ def read_roster(
     wanted = list(dict.fromkeys((*COLUMNS, *splits.columns_needed(split), *extra)))
     parts: list[pa.Table] = []
     codes, groups, names = [], [], set()
-    leave_one_out = split.by == "folds" and split.count is None
     for file, group in chunks:
         rows = table.read_group(file, group, wanted)
         codes.append(splits.assign(split, rows, base=base))
         groups.append(row_keys(rows["group"]))
-        if leave_one_out:
+        if split.leaves_one_out:
             names.update(rows["group"].unique().to_pylist())
         parts.append(_compact(rows, task))
     if not parts:
         raise ConfigError(f"{table.path}: there are no sequences; ingest some first")
     placed, group_keys = np.concatenate(codes), np.concatenate(groups)
-    if leave_one_out:
+    splits.check_folds(split, group_keys)
+    held_out = None
+    if split.leaves_one_out:
         placed = splits.leave_out(split, placed, group_keys, sorted(names))
+        held_out = splits.held_out(split, sorted(names))
     _refuse_torn(placed, group_keys, table, chunks, parts)
     return _settle(
         pa.concat_tables(parts),
@@ -128,7 +132,22 @@ def read_roster(
         task=task,
         sizes=[len(part) for part in parts],
         known=known,
+        held_out=held_out,
     )
+
+
+def find_held_out(table: Table, version: int, *, split: Split) -> str | None:
+    """The group that a fold tests on where one is left out in each; else None.
+
+    Raises:
+        ConfigError: if there are not that many groups.
+    """
+    if not split.leaves_one_out:
+        return None
+    names: set[str] = set()
+    for group in table.row_groups(version):
+        names.update(table.read_group(*group, ["group"])["group"].unique().to_pylist())
+    return splits.held_out(split, sorted(names))
 
 
 def _refuse_torn(
@@ -159,6 +178,7 @@ def _settle(
     task: Task,
     sizes: list[int],
     known: tuple[str, ...] | None,
+    held_out: str | None,
 ) -> Roster:
     splits.check_filled(split, placed, groups, task=task)
     outside = int((placed == splits.LEFT_OUT).sum())
@@ -182,7 +202,8 @@ def _settle(
         labels, names, missing = _class_codes(labels, found, kept, known)
         unknown = _named_counts(kept, missing)
         kept = np.where(missing, splits.LEFT_OUT, kept).astype(np.int8)
-    splits.check_filled(split, kept, groups, task=task)
+    gone = int((kept != placed).sum())
+    splits.check_filled(split, kept, groups, task=task, left_out=gone)
     lengths = records["length"].to_numpy().astype(np.int32)
     if split.by == "time":
         splits.check_times(split, lengths[kept != splits.LEFT_OUT])
@@ -200,6 +221,7 @@ def _settle(
         outside=outside,
         by_label=_label_counts(kept, labels, names),
         groups=len(np.unique(groups)),
+        held_out=held_out,
     )
 
 

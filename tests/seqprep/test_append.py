@@ -270,3 +270,18 @@ def test_a_changed_table_of_splits_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"content of split.table \(s.csv\) changed"):
         prepared(tmp_path, split=split, base=tmp_path)
     assert prepared(tmp_path, split=split, base=tmp_path, refit=True).version == 1
+
+
+def test_a_fold_that_new_groups_shift_is_fitted_anew(tmp_path: Path) -> None:
+    """Fold 0 would test on subject a with words learnt from subject a."""
+    records = [{**r, "group": f"s{n % 4 + 2}"} for n, r in enumerate(documents(60))]
+    split = Split(by="folds", of="group", fold=0, validation=0.0)
+    write_sequences(tmp_path, records)
+    first = prepared(tmp_path, split=split)
+    more = [{**r, "group": "s9"} for r in LATER]
+    write_sequences(tmp_path, [*records, *more])
+    second = prepared(tmp_path, split=split)
+    assert (first.held_out, second.held_out, second.frozen_from) == ("s2", "s2", 0)
+    write_sequences(tmp_path, [*records, *({**r, "group": "s1"} for r in LATER)])
+    third = prepared(tmp_path, split=split)
+    assert (third.held_out, third.frozen_from) == ("s1", None)

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seqprep import splits
 from seqprep.errors import ConfigError
 from seqprep.ragged import row_keys
-from seqprep.recipe import Split
+from seqprep.recipe import Prepare, Split, Tokens, resolve_tokens
 from seqprep.schema import SPLITS
 from seqprep.splits import LEFT_OUT, TEST, TRAIN, VALIDATION
 
@@ -177,9 +178,9 @@ def test_the_share_that_is_advised_works() -> None:
     rows, keys = table(groups), row_keys(pa.array(groups))
     split = Split(by="folds", of="group", fold=0, validation=0.01)
     codes = splits.leave_out(split, splits.assign(split, rows, base=Path(".")), keys, groups)
-    with pytest.raises(ConfigError, match=r"validation: 0\.\d\d") as caught:
+    with pytest.raises(ConfigError, match=r"validation: 0\.\d") as caught:
         splits.check_filled(split, codes, keys, task="classify")
-    share = float(str(caught.value).partition("validation: ")[2][:4])
+    share = float(str(caught.value).partition("validation: ")[2].split("`")[0])
     split = Split(by="folds", of="group", fold=0, validation=share)
     codes = splits.leave_out(split, splits.assign(split, rows, base=Path(".")), keys, groups)
     splits.check_filled(split, codes, keys, task="classify")
@@ -201,3 +202,85 @@ def test_time_cuts_in_order_with_gaps(
         for (_, end), (start, _) in pairwise(spans):
             assert start - end >= gap
         assert all(0 <= start < end <= length for start, end in spans)
+
+
+@given(st.integers(2, 12), st.integers(0, 30))
+def test_the_split_that_is_advised_for_few_groups_works(count: int, seed: int) -> None:
+    """A person would follow the message and be refused again."""
+    groups = [f"s{n}" for n in range(count)]
+    rows, keys = table(groups), row_keys(pa.array(groups))
+    split = Split(seed=seed)
+    try:
+        splits.check_filled(split, splits.assign(split, rows, base=Path(".")), keys, task="regress")
+    except ConfigError as error:
+        advice = yaml.safe_load(str(error).partition("use ")[2].partition("}")[0] + "}")
+        for fold in range(count):
+            advised = Split(**{**advice, "fold": fold})
+            codes = splits.assign(advised, rows, base=Path("."))
+            codes = splits.leave_out(advised, codes, keys, groups)
+            splits.check_filled(advised, codes, keys, task="regress")
+
+
+def test_folds_without_a_group_are_refused_at_the_first() -> None:
+    """Running all folds would fail after hours, in the fold that nothing was hashed to."""
+    keys = row_keys(pa.array([f"subj{n}" for n in range(6)]))
+    with pytest.raises(ConfigError, match=r"5 folds leave fold .* without rows.*of: group") as seen:
+        splits.check_folds(Split(by="folds", count=5, fold=0), keys)
+    fewer = int(str(seen.value).rpartition("count: ")[2])
+    splits.check_folds(Split(by="folds", count=fewer), keys)
+
+
+def test_duplicates_that_empty_a_split_are_named() -> None:
+    """The message would speak of enough groups, and not say why none is left."""
+    keys = row_keys(pa.array(["a", "b", "c"]))
+    codes = np.array([TRAIN, VALIDATION, LEFT_OUT], dtype=np.int8)
+    with pytest.raises(ConfigError, match=r"leaves test without rows.*, 1 of them left out as dup"):
+        splits.check_filled(Split(), codes, keys, task="classify", left_out=1)
+
+
+def test_a_table_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    """The first of two lines would decide whether a record trains or tests."""
+    (tmp_path / "splits.csv").write_text("who,x\nn0,train\nn0,test\nn1,test\nn1,test\n")
+    split = Split(by="table", table="splits.csv", key="who", column="x", test=("test",))
+    with pytest.raises(ConfigError, match="'n0' has several values: 'train', 'test'; keep one"):
+        assigned(split, table(["a", "b"]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"column": "x"}, "split.column has a meaning only with by: column or table"),
+        ({"pattern": "(x)"}, "split.pattern has a meaning only with by: path"),
+        ({"count": 3}, "split.count has a meaning only with by: folds"),
+        ({"of": "group"}, "split.of has a meaning only with by: folds"),
+        ({"by": "time", "seed": 1}, "split.seed has a meaning only with"),
+        ({"gap": 3}, "split.gap has a meaning only with by: time"),
+        ({"by": "path", "test": ("a",), "pattern": "a"}, "split.pattern needs a group"),
+        ({"by": "path", "test": ("a",), "pattern": "(?=a)(a)"}, "look-around"),
+        ({"by": "path", "test": ("a",), "pattern": r"(a)\1"}, "reference to a group"),
+        ({"by": "folds", "count": 3, "validation": 1.5}, r"split.validation .* in \[0, 1\)"),
+        ({"by": "folds", "count": 3, "validation": -1}, r"split.validation .* in \[0, 1\)"),
+        ({"train": 0.0, "validation": 0.5, "test": 0.5}, "split.train must be > 0"),
+        ({"train": float("nan"), "validation": 0.5, "test": 0.5}, "must be 1"),
+    ],
+)
+def test_options_without_meaning_are_refused(options: dict[str, Any], message: str) -> None:
+    """A key would be ignored, and a person believe that it worked."""
+    with pytest.raises(ConfigError, match=message):
+        Split(**options)
+
+
+def test_patterns_with_escaped_brackets_are_taken() -> None:
+    """A right pattern would be refused as look-around."""
+    for pattern in (r"\(?=(a)", r"(?P<v>a)", r"(?:a|b)(c)"):
+        Split(by="path", pattern=pattern, test=("a",))
+
+
+def test_tokens_and_buckets_without_meaning_are_refused() -> None:
+    """Options would be ignored, or `true` be one bucket."""
+    with pytest.raises(ConfigError, match=r"tokens.lowercase has a meaning only"):
+        resolve_tokens("dna", Tokens(lowercase=False))
+    with pytest.raises(ConfigError, match=r"tokens.max_vocab has no meaning"):
+        resolve_tokens("eeg", Tokens(max_vocab=5))
+    with pytest.raises(ConfigError, match=r"prepare.buckets must be a number"):
+        Prepare(buckets=True)
