@@ -7,10 +7,24 @@ command line and a Prefect deployment all read the same job.
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass, fields
 from typing import Literal
+
+from models.checks import JobError, check, check_finite, not_built, parse_bytes
+
+__all__ = [
+    "BUILT_MODELS",
+    "PLANNED_MODELS",
+    "Backpropagation",
+    "Conv",
+    "Front",
+    "JobError",
+    "Model",
+    "Optimizer",
+    "Pooling",
+    "Train",
+    "parse_bytes",
+]
 
 Pooling = Literal["last", "mean", "max", "attention"]
 
@@ -23,42 +37,6 @@ PLANNED_MODELS = (
     "next_symbol",
     "min_lstm",
 )
-
-
-class JobError(ValueError):
-    """A key or value of a training job is wrong; the message says which and what to do."""
-
-
-def _not_built(what: str) -> JobError:
-    return JobError(f"{what} is not built yet; remove it or choose another")
-
-
-def _check(ok: bool, key: str, rule: str, value: object) -> None:
-    if not ok:
-        raise JobError(f"train.{key} must be {rule}, got {value!r}")
-
-
-def _check_finite(options: object, prefix: str = "") -> None:
-    """Refuse infinities and what is not a number in every float of a dataclass."""
-    for item in fields(options):  # type: ignore[arg-type]
-        value = getattr(options, item.name)
-        for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, float):
-                _check(math.isfinite(number), prefix + item.name, "a finite number", value)
-
-
-def parse_bytes(value: str | int, *, key: str) -> int:
-    """Bytes from a number or a text such as `512MB` (MB = 2**20 bytes).
-
-    >>> parse_bytes("1GB", key="memory")
-    1073741824
-    """
-    if isinstance(value, int):
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", value, re.IGNORECASE)
-    if match is None:
-        raise JobError(f"{key} must be a size such as 512MB, got {value!r}")
-    return int(float(match[1]) * 1024 ** (" KMGT".index(match[2].upper()) if match[2] else 0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,10 +55,8 @@ class Conv:
 
     def __post_init__(self) -> None:
         for name in ("channels", "kernel", "stride"):
-            _check(
-                getattr(self, name) >= 1, f"model.front.conv.{name}", ">= 1", getattr(self, name)
-            )
-        _check(
+            check(getattr(self, name) >= 1, f"model.front.conv.{name}", ">= 1", getattr(self, name))
+        check(
             self.stride <= self.kernel,
             "model.front.conv.stride",
             "<= kernel (no step may be skipped)",
@@ -103,11 +79,11 @@ class Front:
     conv: tuple[Conv, ...] = ()
 
     def __post_init__(self) -> None:
-        _check(self.parallel >= 1, "model.front.parallel", ">= 1 part", self.parallel)
+        check(self.parallel >= 1, "model.front.parallel", ">= 1 part", self.parallel)
         if isinstance(self.conv, Conv):
             object.__setattr__(self, "conv", (self.conv,))
         if self.parallel > 1:
-            raise _not_built("train.model.front.parallel")
+            raise not_built("train.model.front.parallel")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,34 +146,34 @@ class Model:
 
     def __post_init__(self) -> None:
         if self.name in PLANNED_MODELS:
-            raise _not_built(f"train.model.name: {self.name}")
+            raise not_built(f"train.model.name: {self.name}")
         for key in ("parts", "merge", "second_backwards", "chunk", "upper_hidden", "code_every"):
             if getattr(self, key) is not None:
-                raise _not_built(f"train.model.{key}")
+                raise not_built(f"train.model.{key}")
         if isinstance(self.pooling, str):
             object.__setattr__(self, "pooling", (self.pooling,))
-        _check_finite(self, "model.")
+        check_finite(self, "model.")
         for key in ("embedding", "hidden", "layers", "beam"):
-            _check(getattr(self, key) >= 1, f"model.{key}", ">= 1", getattr(self, key))
+            check(getattr(self, key) >= 1, f"model.{key}", ">= 1", getattr(self, key))
         for key in ("dropout", "input_dropout"):
             value = getattr(self, key)
-            _check(0 <= value < 1, f"model.{key}", "in [0, 1)", value)
-        _check(self.noise >= 0, "model.noise", ">= 0", self.noise)
-        _check(all(units >= 1 for units in self.head), "model.head", "units >= 1", self.head)
-        _check(len(self.pooling) > 0, "model.pooling", "one or several", self.pooling)
-        _check(
+            check(0 <= value < 1, f"model.{key}", "in [0, 1)", value)
+        check(self.noise >= 0, "model.noise", ">= 0", self.noise)
+        check(all(units >= 1 for units in self.head), "model.head", "units >= 1", self.head)
+        check(len(self.pooling) > 0, "model.pooling", "one or several", self.pooling)
+        check(
             len(set(self.pooling)) == len(self.pooling),
             "model.pooling",
             "without repeats",
             self.pooling,
         )
-        _check(
+        check(
             all(0 <= share <= 1 for share in self.teacher_forcing),
             "model.teacher_forcing",
             "two shares in [0, 1]",
             self.teacher_forcing,
         )
-        _check(self.max_target > 0, "model.max_target", "> 0", self.max_target)
+        check(self.max_target > 0, "model.max_target", "> 0", self.max_target)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,7 +199,7 @@ class Backpropagation:
 
     def __post_init__(self) -> None:
         if self.mode != "full":
-            raise _not_built(f"train.backpropagation.mode: {self.mode}")
+            raise not_built(f"train.backpropagation.mode: {self.mode}")
         for item in fields(self):
             if item.name not in ("mode", "patience") and getattr(self, item.name) != item.default:
                 raise JobError(
@@ -257,15 +233,15 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         if self.name not in ("adamw", "adam", "sgd"):
-            raise _not_built(f"train.optimizer.name: {self.name}")
-        _check_finite(self, "optimizer.")
-        _check(self.lr > 0, "optimizer.lr", "> 0", self.lr)
-        _check(self.weight_decay >= 0, "optimizer.weight_decay", ">= 0", self.weight_decay)
-        _check(0 <= self.momentum < 1, "optimizer.momentum", "in [0, 1)", self.momentum)
-        _check(0 <= self.warmup < 1, "optimizer.warmup", "a share in [0, 1)", self.warmup)
+            raise not_built(f"train.optimizer.name: {self.name}")
+        check_finite(self, "optimizer.")
+        check(self.lr > 0, "optimizer.lr", "> 0", self.lr)
+        check(self.weight_decay >= 0, "optimizer.weight_decay", ">= 0", self.weight_decay)
+        check(0 <= self.momentum < 1, "optimizer.momentum", "in [0, 1)", self.momentum)
+        check(0 <= self.warmup < 1, "optimizer.warmup", "a share in [0, 1)", self.warmup)
         for key in ("clip_norm", "clip_value"):
             value = getattr(self, key)
-            _check(value is None or value > 0, f"optimizer.{key}", "> 0 or none", value)
+            check(value is None or value > 0, f"optimizer.{key}", "> 0 or none", value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -324,21 +300,21 @@ class Train:
             raise JobError("train: give `epochs` or `updates`, not both")
         if self.epochs is None and self.updates is None:
             object.__setattr__(self, "epochs", 10)
-        _check_finite(self)
+        check_finite(self)
         for key in ("batch_tokens", "guard", "processes"):
-            _check(getattr(self, key) >= 1, key, ">= 1", getattr(self, key))
+            check(getattr(self, key) >= 1, key, ">= 1", getattr(self, key))
         for key in ("epochs", "updates", "threads", "early_stopping", "max_rows"):
             value = getattr(self, key)
-            _check(value is None or value >= 1, key, ">= 1", value)
-        _check(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
-        _check(
+            check(value is None or value >= 1, key, ">= 1", value)
+        check(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
+        check(
             parse_bytes(self.memory, key="train.memory") >= 2**20, "memory", ">= 1MB", self.memory
         )
-        _check(self.checkpoint_minutes > 0, "checkpoint_minutes", "> 0", self.checkpoint_minutes)
+        check(self.checkpoint_minutes > 0, "checkpoint_minutes", "> 0", self.checkpoint_minutes)
         if self.processes > 1:
-            raise _not_built("train.processes")
+            raise not_built("train.processes")
         if self.tracking != "none":
-            raise _not_built(f"train.tracking: {self.tracking}")
+            raise not_built(f"train.tracking: {self.tracking}")
         for key in ("if_newer", "warm_start"):
             if getattr(self, key):
-                raise _not_built(f"train.{key}")
+                raise not_built(f"train.{key}")
