@@ -98,9 +98,10 @@ def prepare(
     check_chain(steps, domain=domain, task=task, tokens=recipe.tokens)
     folder = store / dataset
     sequences = Table(folder / "sequences")
-    job = _job(sequences, version, domain=domain, task=task, split=split, recipe=recipe)
+    chain = Chain.of(steps, seed=recipe.seed)
+    job = _job(sequences, version, chain, domain=domain, task=task, split=split, recipe=recipe)
     examples = Table(folder / f"examples-{recipe.recipe}")
-    identity = identify(job, steps, base=base)
+    identity = identify(job, base=base)
     history = examples.history()
     done = find_done(examples, history, identity, refit=refit)
     if done is not None:
@@ -128,7 +129,14 @@ def prepare(
 
 
 def _job(
-    table: Table, version: int | None, *, domain: Domain, task: Task, split: Split, recipe: Prepare
+    table: Table,
+    version: int | None,
+    chain: Chain,
+    *,
+    domain: Domain,
+    task: Task,
+    split: Split,
+    recipe: Prepare,
 ) -> Job:
     version = table.version() if version is None else version
     if version is None:
@@ -146,7 +154,6 @@ def _job(
             "split by time cuts recordings and needs a label or value for each step (task: "
             f"label_steps or regress_steps), got task: {task}; use by: hash"
         )
-    steps = build_steps(recipe)
     tokens = resolve_tokens(domain, recipe.tokens)
     return Job(
         table=table,
@@ -156,12 +163,14 @@ def _job(
         split=split,
         recipe=recipe,
         tokens=tokens,
-        chain=Chain.of(steps, seed=recipe.seed),
+        chain=chain,
         channels=tuple(params.get("channels") or ()),
         rate_hz=params.get("rate_hz"),
         target_names=tuple(params.get("target_names") or ()),
         step_classes=tuple(params.get("target_classes") or ()),
-        needs_records=any(isinstance(step, Summarize) and step.needs_records for step in steps),
+        needs_records=any(
+            isinstance(step, Summarize) and step.needs_records for step in chain.steps
+        ),
     )
 
 
@@ -285,7 +294,7 @@ def _fit(job: Job, roster: Roster, encoding: Encoding) -> Fitted:
     """Everything that is learnt from training rows, but for the buckets."""
     vocabulary: tuple[str, ...] = ()
     if encoding.frequency is not None:
-        steps = build_steps(job.recipe)
+        steps = job.chain.steps
         built = build_vocabulary(encoding.frequency, steps, max_vocab=job.tokens.max_vocab)
         vocabulary = tuple(built.tokens.to_pylist())
     targets: tuple[str, ...] = ()

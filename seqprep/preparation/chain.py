@@ -51,6 +51,11 @@ class Chain:
             seed=seed,
         )
 
+    @property
+    def steps(self) -> tuple[Transform, ...]:
+        """All of them, in the recipe's order."""
+        return tuple(step for _, step in (*self.early, *self.late, *self.on_the_fly))
+
     def run(
         self,
         chunk: Chunk,

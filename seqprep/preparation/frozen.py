@@ -18,7 +18,6 @@ from typing import Any
 from seqprep.errors import ConfigError, CorruptError
 from seqprep.fingerprint import as_json, fingerprint
 from seqprep.fitted import Fitted
-from seqprep.preparation.chunk import Transform
 from seqprep.preparation.first_pass import Job
 from seqprep.preparation.roster import find_held_out
 from seqprep.recipe import Split
@@ -50,7 +49,7 @@ class Identity:
     table: str | None
 
 
-def identify(job: Job, steps: Sequence[Transform], *, base: Path) -> Identity:
+def identify(job: Job, *, base: Path) -> Identity:
     """Fingerprints of a preparation before it runs."""
     info = job.table.info(job.version)
     table = _table_digest(job.split, base)
@@ -63,7 +62,7 @@ def identify(job: Job, steps: Sequence[Transform], *, base: Path) -> Identity:
         job.split,
         table,
         recipe,
-        [(name_of(step), step.version) for step in steps],
+        [(name_of(step), step.version) for step in job.chain.steps],
         info.params.get("options"),
         job.channels,
         job.target_names,

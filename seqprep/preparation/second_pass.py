@@ -55,9 +55,8 @@ class Finisher:
         """Work out the vocabulary from the fitted frequencies and the chain's rules."""
         vocabulary = complement = None
         if fitted.frequency is not None:
-            every = [step for _, step in (*chain.early, *chain.late, *chain.on_the_fly)]
-            vocabulary = build_vocabulary(fitted.frequency, every, max_vocab=max_vocab)
-            if any(step.kind == "views" for step in every):
+            vocabulary = build_vocabulary(fitted.frequency, chain.steps, max_vocab=max_vocab)
+            if any(step.kind == "views" for step in chain.steps):
                 complement = complement_ranks(fitted.frequency)
         return cls(
             task=task,

@@ -577,3 +577,23 @@ def test_another_domain_or_task_than_was_ingested_is_refused(tmp_path: Path) -> 
     ):
         with pytest.raises(ConfigError, match=message):
             prepared(tmp_path, **changes)
+
+
+def test_labels_and_names_never_become_paths(tmp_path: Path) -> None:
+    """A class called `..` would write a shard outside the table (S6)."""
+    names = ["..", "/abs", "../../up", "a/b", "split=test", "nul\x00byte", "\u00e9 \n"]
+    records = [
+        {**record, "label": names[n % len(names)], "group": f"../g{n}"}
+        for n, record in enumerate(documents(210))
+    ]
+    store = tmp_path / "deep" / "store"
+    write_sequences(store, records)
+    done = prepared(store)
+    labels = Snapshot.read(Path(done.snapshot)).facts.labels
+    assert set(labels) == set(names)
+    found = {row["id"]: labels[row["label"]] for row in rows_of(done)}
+    assert found == {f"f{n:05d}.txt#0": record["label"] for n, record in enumerate(records)}
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["store"]
+    folders = {path.name for path in (store / "synthetic" / "examples-default").iterdir()}
+    assert folders == {"_delta_log", "split=train", "split=validation", "split=test"}
