@@ -168,6 +168,8 @@ def read_records(
     """
     if source.domain == "prices":
         raise SeqprepError("prices are generated, there are no files to read")
+    if not paths:
+        raise SeqprepError("there is nothing to read: no file or folder was named")
     reader = DOMAINS[source.domain]
     files = _files_of(source, [base / path for path in paths])
     context = Context.of(source, base, facts=facts, predicting=True)

@@ -6,7 +6,9 @@ checked without reading data, and refuse by name what is not built yet. Standard
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -17,6 +19,16 @@ from seqprep.schema import Task
 Domain = Literal["dna", "text", "eeg", "prices"]
 Oddity = Literal["keep", "drop", "reject"]
 """What to do with an odd thing: keep it (counted), drop the odd part, or reject the record."""
+
+
+def _check_columns(columns: Sequence[str | int | None], *, key: str) -> None:
+    """Refuse positions under 0 and columns that are listed twice."""
+    given = [column for column in columns if column is not None]
+    for number, column in enumerate(given):
+        if isinstance(column, int) and column < 0:
+            raise ConfigError(f"{key}: positions count from 0, got {column}")
+        if column in given[:number]:
+            raise ConfigError(f"{key}: {column!r} is listed twice")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +66,15 @@ class Field:
             raise ConfigError("from: table needs `table` (a CSV file) and `key` (its id column)")
         if self.from_ not in ("column", "table") and self.column is not None:
             raise ConfigError(f"`column` has no meaning with from: {self.from_}")
+        _check_columns((self.column,), key="column")
+        given = {
+            "table": self.from_ != "table" and self.table is not None,
+            "key": self.from_ != "table" and self.key is not None,
+            "pattern": self.from_ == "none" and self.pattern is not None,
+            "values": self.from_ == "none" and self.values is not None,
+        }
+        for name in (name for name, wrong in given.items() if wrong):
+            raise ConfigError(f"`{name}` has no meaning with from: {self.from_}; remove it")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +99,13 @@ class Target:
             raise ConfigError("target: {from: column} needs `column` or `columns`")
         if self.from_ == "file" and not self.suffix:
             raise ConfigError("target: {from: file} needs `suffix`")
+        if self.from_ != "column" and self.names:
+            raise ConfigError(f"target.column has no meaning with from: {self.from_}; remove it")
+        if self.from_ != "file" and self.suffix is not None:
+            raise ConfigError(f"target.suffix has no meaning with from: {self.from_}; remove it")
+        if self.column is not None and self.columns:
+            raise ConfigError("target takes `column` or `columns`, not both")
+        _check_columns((self.column, *self.columns), key="target.columns")
 
     @property
     def names(self) -> tuple[str | int, ...]:
@@ -119,6 +147,7 @@ _ONLY_FOR: dict[str, tuple[str, ...]] = {
     "nltk": ("text",),
     "text_column": ("text",),
     "encoding": ("text",),
+    "on_repeated_name": ("dna",),
     "normalize": ("text",),
     "on_control_characters": ("text",),
     "ambiguity": ("dna",),
@@ -212,8 +241,15 @@ class Source:
         self._check_domain()
         self._check_task()
         at_least(self.max_expanded_bytes, 1, key="source.max_expanded_bytes")
-        if self.rate_hz is not None and self.rate_hz <= 0:
+        self._check_columns()
+        self._check_fields()
+        if self.rate_hz is not None and not (math.isfinite(self.rate_hz) and self.rate_hz > 0):
             raise ConfigError(f"source.rate_hz must be > 0 hertz, got {self.rate_hz}")
+        if not _is_text_codec(self.encoding):
+            raise ConfigError(
+                f"source.encoding: {self.encoding!r} is no text encoding that Python knows; use "
+                "auto, utf-8 or a name such as cp1252"
+            )
         if self.form == "long":
             raise NotBuiltError("source.form: long")
 
@@ -232,6 +268,37 @@ class Source:
             raise ConfigError(
                 "source needs `path`" + (" or `nltk`" if self.domain == "text" else "")
             )
+
+    def _check_columns(self) -> None:
+        time = None if self.time_column in ("auto", "none") else self.time_column
+        _check_columns((self.text_column,), key="source.text_column")
+        _check_columns((time,), key="source.time_column")
+        _check_columns(self.channels, key="source.channels")
+        if time is not None and time in self.channels:
+            raise ConfigError(f"source.channels: {time!r} is source.time_column, too; remove one")
+
+    def _check_fields(self) -> None:
+        table = self.domain == "eeg" or self.text_column is not None
+        if self.keep and not table:
+            raise ConfigError("source.keep needs a table with columns: these records have none")
+        for key, field in (("label", self.label), ("group", self.group)):
+            place = "" if field is None else field.from_
+            if place == "column" and not table:
+                raise ConfigError(
+                    f"source.{key}: {{from: column}} needs a table: "
+                    + (
+                        "set source.text_column"
+                        if self.domain == "text"
+                        else "choose another place"
+                    )
+                )
+            if place == "header" and self.domain != "dna":
+                raise ConfigError(f"source.{key}: {{from: header}} is the header of FASTA (dna)")
+            if place == "table" and self.nltk is not None:
+                raise ConfigError(
+                    f"source.{key}: {{from: table}} is looked for in source.path, and a corpus has "
+                    "none; use `from: folder`, `file` or `path`"
+                )
 
     def _check_task(self) -> None:
         allowed = {
@@ -256,7 +323,21 @@ class Source:
             )
         if self.target is not None and not (steps or self.task == "translate"):
             raise ConfigError(f"source.target has no meaning with task: {self.task}")
+        if self.domain == "text" and self.target is not None and self.target.columns:
+            raise ConfigError("source.target: text has one target `column`, not `columns`")
         if self.target is not None and self.target.from_ == "codons" and self.domain != "dna":
             raise ConfigError("source.target: {from: codons} needs domain: dna")
         if self.label is None and self.task in ("classify", "regress"):
             object.__setattr__(self, "label", Field(from_="folder"))
+
+
+def _is_text_codec(name: str) -> bool:
+    """Whether a codec turns text into bytes and back; `auto` counts.
+
+    >>> _is_text_codec("cp1252"), _is_text_codec("hex"), _is_text_codec("nonsense")
+    (True, False, False)
+    """
+    try:
+        return name == "auto" or bool("a".encode(name))
+    except (LookupError, ValueError):
+        return False

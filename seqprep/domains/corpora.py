@@ -7,6 +7,7 @@ are refused.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,19 @@ def list_corpus(source: Source) -> list[SourceFile]:
         SeqprepError: if there is no such corpus in NLTK_DATA.
     """
     corpus = _load(source.nltk or "")
-    by_file: dict[str, list[str]] = {}
-    if hasattr(corpus, "categories"):
-        by_file = {name: corpus.categories(fileids=[name]) for name in corpus.fileids()}
+    categorised = hasattr(corpus, "categories")
     found = []
     for name in sorted(corpus.fileids()):
         if source.include and not matches(name, source.include):
             continue
         if matches(name, source.exclude):
             continue
-        categories = by_file.get(name, [])
-        found.append(
-            _located(corpus.abspath(name), name, categories[0] if len(categories) == 1 else None)
-        )
+        file = _located(corpus.abspath(name), name)
+        if categorised:
+            # Where the corpus has categories, a folder's name is none of them.
+            says = tuple(corpus.categories(fileids=[name]))
+            file = replace(file, category=says[0] if len(says) == 1 else "", categories=says)
+        found.append(file)
     if not found:
         raise SeqprepError(f"source.nltk: no file of {source.nltk!r} fits {source.include}")
     return found
@@ -64,14 +65,13 @@ def _load(name: str) -> Any:
     return corpus
 
 
-def _located(pointer: Any, name: str, category: str | None) -> SourceFile:
+def _located(pointer: Any, name: str) -> SourceFile:
     if hasattr(pointer, "zipfile"):
         return SourceFile(
             path=name,
             full=Path(pointer.zipfile.filename),
             member=pointer.entry,
             size_bytes=pointer.file_size(),
-            category=category,
         )
     full = Path(str(pointer))
-    return SourceFile(path=name, full=full, size_bytes=os.stat(full).st_size, category=category)
+    return SourceFile(path=name, full=full, size_bytes=os.stat(full).st_size)

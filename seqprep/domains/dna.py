@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,9 +90,10 @@ def _read_file(
         for record, (title, letters) in enumerate(SimpleFastaParser(handle)):
             raw = letters.encode("latin-1")
             del letters
-            rejected = _add(file, record, title, raw, context, builder, alphabet, names)
-            if rejected is not None:
-                pending.append(rejected)
+            late: list[Rejection] = []
+            rejected = _add(file, record, title, raw, context, builder, alphabet, names, late)
+            late += [] if rejected is None else [rejected]
+            pending += [one for one in late if builder.lists(file, one.reason)]
             if builder.full:
                 yield builder.take()
         builder.count(file, "comment_lines", stream.comments)
@@ -107,13 +108,7 @@ def _read_file(
     )
     for rejection in pending:
         assert rejection.record is not None
-        builder.reject(
-            file,
-            rejection.reason,
-            rejection.detail,
-            record=rejection.record,
-            line=lines[rejection.record],
-        )
+        builder.list_rejection(replace(rejection, line=lines[rejection.record]))
 
 
 class _Names:
@@ -153,8 +148,9 @@ def _add(
     builder: RecordBuilder,
     alphabet: Alphabet,
     names: _Names,
+    late: list[Rejection],
 ) -> Rejection | None:
-    """Add one record to the builder, or say why not."""
+    """Add one record to the builder, or say why not, here or in `late`."""
     header = title.strip()
     if not header.isascii():
         header = _decode_header(header)
@@ -187,6 +183,7 @@ def _add(
         name=name,
         header=header,
         target=target,
+        later=late,
     )
     return None
 

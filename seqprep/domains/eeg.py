@@ -43,7 +43,7 @@ class Recording:
         targets: `(T, G)` per-step numbers, if asked for.
         classes: `(T,)` per-step names, if asked for.
         cells: the constant text of the label and group columns; kept: of the columns to keep.
-        channels: names. first_line: the file's line of step 0.
+        channels: names. first_line: the file's line of step 0; header_line: of the columns' names.
     """
 
     values: npt.NDArray[np.float64]
@@ -54,6 +54,7 @@ class Recording:
     kept: dict[str, str]
     channels: tuple[str, ...]
     first_line: int
+    header_line: int
 
 
 def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
@@ -99,6 +100,7 @@ def load(file: SourceFile, context: Context, notice: Notice | None = None) -> Re
         kept={key: _constant(strings[place], key) for key, place in picked.kept.items()},
         channels=picked.names,
         first_line=layout.first_line,
+        header_line=layout.header_line,
     )
 
 
@@ -126,9 +128,9 @@ def _add(file: SourceFile, found: Recording, context: Context, builder: RecordBu
     if context.facts.channels and found.channels != context.facts.channels:
         raise SignalError(
             "wrong_channels",
-            None,
-            f"has {', '.join(found.channels)}; the first file has "
-            f"{', '.join(context.facts.channels)}",
+            found.header_line,
+            f"has {', '.join(found.channels)}; the dataset has "
+            f"{', '.join(context.facts.channels)}, as in the first recording that was read",
         )
     rate_hz = source.rate_hz or context.facts.rate_hz
     if found.times is not None:

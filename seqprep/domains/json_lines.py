@@ -139,6 +139,12 @@ def read_block(
 def _parse(block: bytes, columns: Columns) -> pa.RecordBatch | None:
     """The columns as strings without nulls; None if anything else stands in them."""
     schema = pa.schema([(str(name), pa.string()) for name in columns.all])
+    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    # With as many rows as lines that start and end like an object, each line holds exactly one.
+    starts = block.startswith(b"{") + block.count(b"\n{")
+    stops = block.count(b"}\n") + block.endswith(b"}")
+    if starts != lines or stops != lines:
+        return None
     try:
         block.decode()
         table = pj.read_json(
@@ -150,7 +156,6 @@ def _parse(block: bytes, columns: Columns) -> pa.RecordBatch | None:
         )
     except (UnicodeDecodeError, pa.ArrowException):
         return None
-    lines = block.count(b"\n") + (not block.endswith(b"\n"))
     if table.num_rows != lines or any(column.null_count for column in table.columns):
         return None
     batches = table.combine_chunks().to_batches()

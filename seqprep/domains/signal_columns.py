@@ -52,7 +52,8 @@ def pick_columns(layout: Layout, context: Context, file: SourceFile) -> Picked:
     taken = {*time, *targets, *cells.values(), *kept.values()}
     channels = _channels(layout, context, file, taken)
     if not channels:
-        raise SignalError("wrong_channels", None, "no column is left for values")
+        raise SignalError("wrong_channels", layout.header_line, "no column is left for values")
+    _check_apart(layout, channels, time + targets, file)
     names = tuple(layout.names[place] if layout.names else str(place) for place in channels)
     if "" in names:
         raise InputError(
@@ -62,6 +63,21 @@ def pick_columns(layout: Layout, context: Context, file: SourceFile) -> Picked:
             reason="unnamed_channel",
         )
     return Picked(channels, names, time, targets, cells, kept)
+
+
+def _check_apart(layout: Layout, channels: list[int], others: list[int], file: SourceFile) -> None:
+    """Refuse a column that is a channel twice, or also the time or a target."""
+    for number, place in enumerate(channels):
+        if place in others or place in channels[:number]:
+            name = layout.names[place] if layout.names else str(place)
+            other = "also the time or a target" if place in others else "listed twice"
+            raise InputError(
+                f"channel {name!r} is {other}; change source.channels, source.time_column (none: "
+                "no column is the time) or source.target",
+                file=file.path,
+                line=layout.header_line,
+                reason="duplicate_channel",
+            )
 
 
 def _target_names(source: Source) -> tuple[str | int, ...]:
@@ -140,4 +156,4 @@ def _needed(layout: Layout, name: str | int, file: SourceFile) -> int:
     if layout.names is not None and name in layout.names:
         return layout.names.index(str(name))
     has = ", ".join(layout.names[:20]) if layout.names else f"{layout.width} columns"
-    raise SignalError("wrong_channels", None, f"has no column {name!r}; it has {has}")
+    raise SignalError("wrong_channels", layout.header_line, f"has no column {name!r}; it has {has}")

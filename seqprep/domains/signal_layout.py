@@ -51,6 +51,11 @@ class Layout:
     first_line: int
     arff: bool = False
 
+    @property
+    def header_line(self) -> int:
+        """The line that says which columns there are: the header, or the first row."""
+        return max(1, self.first_line - 1) if self.names else self.first_line
+
 
 def find_layout(data: bytes, *, header: Literal["auto", "yes", "no"]) -> Layout:
     """How the table in `data` is written.

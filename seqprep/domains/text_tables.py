@@ -143,6 +143,10 @@ def _csv_rows(
             detail = f"the row has {len(cells)} cells, the first has {width}"
             yield Row(line=line, fault=("ragged_row", detail), fallback=fallback)
             continue
+        if max(places.values()) >= width:
+            raise InputError(
+                f"has no column {max(places.values())}, only {width}", file=file.path, line=line
+            )
         values = {column: cells[place] for column, place in places.items()}
         yield columns.row(values, line=line, fallback=fallback)
 

@@ -66,6 +66,11 @@ class FieldReader:
         """
         match self.given.from_:
             case "folder":
+                if len(file.categories) > 1:
+                    raise FieldError(
+                        f"{self.key}: the corpus gives it {len(file.categories)} categories: "
+                        f"{', '.join(file.categories[:8])}; only documents with one can be used"
+                    )
                 text = folder_of(file)
             case "file":
                 text = stem_of(file.path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import posixpath
 import re
 import stat
 import zipfile
@@ -35,7 +36,8 @@ class SourceFile:
         full: where it lies; None for a generated one. member: its name inside the zip file `full`.
         size_bytes: as it lies there.
         sha256: of those bytes, in hex; "" until hashed.
-        category: what a corpus says it is, where it has no folder.
+        category: what a corpus says it is, instead of its folder; categories: all it says, where
+            that is not one.
         beside: the file that holds its target; beside_sha256: of that one.
         number: place in the listing, from 0, for generated files.
         stamp: sizes and times of last change when it was hashed; () until then.
@@ -47,6 +49,7 @@ class SourceFile:
     size_bytes: int = 0
     sha256: str = ""
     category: str | None = None
+    categories: tuple[str, ...] = ()
     beside: Path | None = None
     beside_sha256: str = ""
     number: int = 0
@@ -159,7 +162,7 @@ def list_files(source: Source, base: Path, *, default: Sequence[str]) -> list[So
     if not root.is_dir():
         _check_plain(root, name=root.name)
         return [_with_target(_plain(root, root.name), source)]
-    side = {table for table in _side_tables(source) if table}
+    side = {posixpath.normpath(table) for table in _side_tables(source) if table}
     found, others = [], []
     for path in _walk(root, tuple(source.exclude)):
         if path in side:
@@ -207,7 +210,11 @@ def _walk(root: Path, exclude: tuple[str, ...]) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not _excluded(prefix + name, exclude))
         for name in folders:
             if os.path.islink(os.path.join(folder, name)):
-                _check_inside(Path(folder, name), root, name=prefix + name)
+                raise InputError(
+                    "is a link to a folder, and those are not followed; copy the folder, or set "
+                    "source.exclude",
+                    file=prefix + name,
+                )
         for name in sorted(names):
             if not _excluded(prefix + name, exclude):
                 yield _checked_name(prefix + name)

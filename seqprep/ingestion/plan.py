@@ -88,7 +88,9 @@ def make_plan(
     gone = {file.path for file in fresh} | (set(missing) if prune else set())
     kept = {path: count for path, count in known.items() if path not in gone}
     identities = [*(file.identity for file in fresh), *(count.identity for count in kept.values())]
-    facts = None if info is None or afresh else _known_facts(info)
+    # What no stored row shares any longer binds no new one.
+    bound = any(count.rows for count in kept.values())
+    facts = _known_facts(info) if info is not None and not afresh and bound else None
     context = Context.of(source, base, facts=facts)
     mark = fingerprint(options, sorted(identities))
     reusable = info is not None and not afresh and info.fingerprint == mark
@@ -104,7 +106,9 @@ def make_plan(
         kept=kept,
         gone=frozenset(gone & known.keys()),
         context=context,
-        rejections=b"" if info is None or afresh else _kept_rejections(table, info, kept),
+        rejections=b""
+        if info is None or afresh or reusable
+        else _kept_rejections(table, info, kept, all_kept=len(kept) == len(known)),
         next_chunk=0 if info is None or afresh else int(info.params["next_chunk"]),
         afresh=afresh,
         reusable=reusable,
@@ -155,6 +159,11 @@ def _known_facts(info: CommitInfo) -> SourceFacts:
     )
 
 
-def _kept_rejections(table: Table, info: CommitInfo, kept: Mapping[str, FileCounts]) -> bytes:
-    lines = table.state.get(info.state["rejections"]).splitlines(keepends=True)
+def _kept_rejections(
+    table: Table, info: CommitInfo, kept: Mapping[str, FileCounts], *, all_kept: bool
+) -> bytes:
+    stored = table.state.get(info.state["rejections"])
+    if all_kept:
+        return stored
+    lines = stored.splitlines(keepends=True)
     return b"".join(line for line in lines if json.loads(line)["source"] in kept)

@@ -23,6 +23,8 @@ from seqprep.schema import CONTENT_COLUMN, sequences_schema
 BATCH_BYTES = 16 * 2**20
 """Content of one batch, unless a single record is larger."""
 BATCH_ROWS = 2**17
+LISTED = 1000
+"""Rejections of one file and reason whose details are stored; all are counted."""
 
 
 class RecordBuilder:
@@ -41,6 +43,8 @@ class RecordBuilder:
         self._parts: list[pa.RecordBatch] = []
         self._part_rows = 0
         self._rejections: list[Rejection] = []
+        self._listed: Counter[tuple[str, str]] = Counter()
+        self._unlisted: Counter[tuple[str, str]] = Counter()
         self._oddities: Counter[tuple[str, str]] = Counter()
         self._bytes = 0
 
@@ -56,10 +60,27 @@ class RecordBuilder:
     def reject(
         self, file: SourceFile, reason: str, detail: str, *, record: int | None, line: int | None
     ) -> None:
-        """Count a record that cannot be used."""
-        self._rejections.append(
-            Rejection(source=file.path, record=record, line=line, reason=reason, detail=detail)
-        )
+        """Count a record that cannot be used; LISTED of a file and reason keep their details."""
+        if self.lists(file, reason):
+            self._rejections.append(
+                Rejection(source=file.path, record=record, line=line, reason=reason, detail=detail)
+            )
+
+    def lists(self, file: SourceFile, reason: str) -> bool:
+        """Whether a rejection will keep its details; it is counted if not.
+
+        All keep them in a prediction, where each becomes a row.
+        """
+        key = file.path, reason
+        self._listed[key] += 1
+        if self._context.predicting or self._listed[key] <= LISTED:
+            return True
+        self._unlisted[key] += 1
+        return False
+
+    def list_rejection(self, rejection: Rejection) -> None:
+        """Add one for which `lists` was true, now that all of it is known."""
+        self._rejections.append(rejection)
 
     def count(self, file: SourceFile, oddity: str, number: int = 1) -> None:
         """Count an oddity."""
@@ -86,6 +107,7 @@ class RecordBuilder:
         cells: Mapping[str, str] | None = None,
         attributes: Mapping[str, str] | None = None,
         target: object = None,
+        later: list[Rejection] | None = None,
     ) -> bool:
         """Add one cleaned record; it is rejected if its label or group cannot be found.
 
@@ -102,6 +124,7 @@ class RecordBuilder:
             cells: `label` and `group` from columns.
             attributes: columns to keep.
             target: steps or text.
+            later: takes the rejection, where the caller has yet to find its line.
 
         Returns:
             Whether it was accepted.
@@ -110,7 +133,18 @@ class RecordBuilder:
         try:
             found = self._fields(file, id_=id_, name=name, header=header, cells=cells or {})
         except _FieldRejectionError as error:
-            self.reject(file, error.reason, error.detail, record=record, line=line)
+            if later is None:
+                self.reject(file, error.reason, error.detail, record=record, line=line)
+            else:
+                later.append(
+                    Rejection(
+                        source=file.path,
+                        record=record,
+                        line=line,
+                        reason=error.reason,
+                        detail=error.detail,
+                    )
+                )
             return False
         row: dict[str, object] = {
             "id": id_,
@@ -181,10 +215,12 @@ class RecordBuilder:
         batch = Batch(
             rows=pa.concat_batches(self._parts) if self._parts else _no_rows(self._schema),
             rejections=tuple(self._rejections),
+            unlisted=dict(self._unlisted),
             oddities=dict(self._oddities),
         )
         self._parts, self._part_rows = [], 0
         self._rejections, self._oddities, self._bytes = [], Counter(), 0
+        self._unlisted = Counter()
         return batch
 
     def _array(self, name: str, kind: pa.DataType) -> pa.Array:

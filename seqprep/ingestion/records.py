@@ -93,11 +93,13 @@ class Batch:
     Args:
         rows: in the schema of `sequences`.
         rejections: what was left out since the batch before.
+        unlisted: (source file, reason) -> rejections beyond those, counted alone.
         oddities: (source file, oddity) -> count.
     """
 
     rows: pa.RecordBatch
     rejections: tuple[Rejection, ...] = ()
+    unlisted: Mapping[tuple[str, str], int] = field(default_factory=dict)
     oddities: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 

@@ -174,6 +174,9 @@ def count_batch(batch: Batch, counts: dict[str, FileCounts]) -> None:
     for rejection in batch.rejections:
         rejected = counts[rejection.source].rejected
         rejected[rejection.reason] = rejected.get(rejection.reason, 0) + 1
+    for (path, reason), number in batch.unlisted.items():
+        rejected = counts[path].rejected
+        rejected[reason] = rejected.get(reason, 0) + number
     for (path, name), number in batch.oddities.items():
         counts[path].oddities[name] = counts[path].oddities.get(name, 0) + number
 
