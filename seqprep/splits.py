@@ -186,16 +186,30 @@ def check_folds(split: Split, groups: Keys) -> None:
     empty = _empty_folds(split, keys, split.count)
     if not empty:
         return
-    fewer = next((n for n in range(split.count - 1, 1, -1) if not _empty_folds(split, keys, n)), 0)
+    counts = range(split.count - 1, 1, -1)
+    fewer = next((count for count in counts if _folds_work(split, keys, count)), 0)
+    share = 0.0 if split.validation == 0 else _share(split, keys, 2)
     raise ConfigError(
         f"split: {split.count} folds leave fold {', '.join(map(str, empty))} without rows: there "
-        f"are {len(keys)} groups, hashed to folds; use {{by: folds, of: group}}, which tests on "
-        "each group in turn" + (f", or count: {fewer}" if fewer else "")
+        f"are {len(keys)} groups, hashed to folds; use {{by: folds, of: group, "
+        f"validation: {share:g}}}, which tests on each group in turn"
+        + (f", or count: {fewer}" if fewer else "")
     )
 
 
 def _empty_folds(split: Split, keys: Keys, count: int) -> list[int]:
     return sorted(set(range(count)) - set(_fold_of(split, keys, count).tolist()))
+
+
+def _folds_work(split: Split, keys: Keys, count: int) -> bool:
+    """Whether every fold of so many trains, validates where that is wanted, and tests."""
+    folds = _fold_of(split, keys, count)
+    for fold in range(count):
+        codes = hash_validation(split, np.where(folds == fold, TEST, TRAIN).astype(np.int8), keys)
+        wanted = {TRAIN, TEST} if split.validation == 0 else {TRAIN, VALIDATION, TEST}
+        if not wanted <= set(codes.tolist()):
+            return False
+    return True
 
 
 def _fold_of(split: Split, groups: Keys, count: int) -> Keys:
@@ -289,9 +303,11 @@ def _values(split: Split, table: pa.Table, *, base: Path) -> pl.Series:
 
 def _looked_up(split: Split, table: pa.Table, *, base: Path) -> pl.Series:
     path = base / str(split.table)
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            separator = max(",\t;", key=file.readline().count)
         listed = pl.read_csv(path, separator=separator, infer_schema=False)
+        listed = listed.rename(str.strip).select(pl.all().str.strip_chars())
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ConfigError(f"split.table: {path} cannot be read: {error}") from error
     for column in (split.key, split.column):

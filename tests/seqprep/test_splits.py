@@ -223,11 +223,29 @@ def test_the_split_that_is_advised_for_few_groups_works(count: int, seed: int) -
 
 def test_folds_without_a_group_are_refused_at_the_first() -> None:
     """Running all folds would fail after hours, in the fold that nothing was hashed to."""
-    keys = row_keys(pa.array([f"subj{n}" for n in range(6)]))
-    with pytest.raises(ConfigError, match=r"5 folds leave fold .* without rows.*of: group") as seen:
-        splits.check_folds(Split(by="folds", count=5, fold=0), keys)
+    groups = [f"subj{n:02d}" for n in range(12)]
+    rows, keys = table(groups), row_keys(pa.array(groups))
+    with pytest.raises(ConfigError, match=r"9 folds leave fold .* without rows.*of: group") as seen:
+        splits.check_folds(Split(by="folds", count=9, validation=0.4), keys)
     fewer = int(str(seen.value).rpartition("count: ")[2])
-    splits.check_folds(Split(by="folds", count=fewer), keys)
+    share = float(str(seen.value).partition("validation: ")[2].partition("}")[0])
+    for fold in range(fewer):
+        split = Split(by="folds", count=fewer, fold=fold, validation=0.4)
+        splits.check_folds(split, keys)
+        codes = splits.assign(split, rows, base=Path("."))
+        splits.check_filled(split, codes, keys, task="regress")
+    for fold in range(12):
+        split = Split(by="folds", of="group", fold=fold, validation=share)
+        codes = splits.leave_out(split, splits.assign(split, rows, base=Path(".")), keys, groups)
+        splits.check_filled(split, codes, keys, task="regress")
+
+
+def test_tables_are_read_with_any_usual_separator(tmp_path: Path) -> None:
+    """A table from a German spreadsheet would have one column called `who;x`."""
+    split = Split(by="table", table="splits.csv", key="who", column="x", test=("test",))
+    for text in ("who;x\nn0;test\n", "who,  x\nn0, test\n", "who\tx\nn0\ttest\n"):
+        (tmp_path / "splits.csv").write_text(text)
+        assert assigned(split, table(["a"]), tmp_path) == [TEST]
 
 
 def test_duplicates_that_empty_a_split_are_named() -> None:
