@@ -113,11 +113,11 @@ class StagedWriter:
     ) -> None:
         try:
             self._writer.close()
+            if kind is None:
+                self._publish()
         finally:
-            if kind is not None:
-                self._temporary.unlink(missing_ok=True)
-        if kind is None:
-            self._publish()
+            # Gone already where it was published.
+            self._temporary.unlink(missing_ok=True)
 
     def _publish(self) -> None:
         with self._temporary.open("rb") as file:

@@ -17,6 +17,7 @@ from seqprep.ingestion.files import SourceFile
 _COMMENT = re.compile(rb"(?<![^\n]);[^\n]*")
 _BLANK_LINES = re.compile(rb"(?:[ \t]*\n)*")
 _BOM = b"\xef\xbb\xbf"
+_UTF16_STARTS = (b"\xff\xfe", b"\xfe\xff", b">\0", b"\0>")
 
 
 class FastaStream(io.RawIOBase):
@@ -93,6 +94,13 @@ class FastaStream(io.RawIOBase):
         if not text.strip():
             return
         self._header_seen = True
+        if text.startswith(_UTF16_STARTS):
+            raise InputError(
+                "is UTF-16 text; save it as plain text (ASCII or UTF-8)",
+                file=self._file.path,
+                line=1,
+                reason="bad_encoding",
+            )
         if not text.startswith(b">"):
             line = first_line + block.count(b"\n", 0, len(block) - len(text))
             raise InputError(

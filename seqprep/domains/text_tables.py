@@ -199,6 +199,13 @@ def read_parquet(file: SourceFile, columns: Columns) -> Iterator[Row]:
         raise InputError(f"is no readable Parquet file: {error}", file=file.path) from error
     header = parquet.schema_arrow.names
     places = _places(columns.all, header, file)
+    for place in places.values():
+        if _holds_bytes(parquet.schema_arrow.field(place).type):
+            raise InputError(
+                f"column {header[place]!r} holds bytes, not text; write it as a string column",
+                file=file.path,
+                reason="bad_table",
+            )
     try:
         for batch in parquet.iter_batches(
             batch_size=PARQUET_ROWS, columns=[header[place] for place in places.values()]
@@ -211,6 +218,16 @@ def read_parquet(file: SourceFile, columns: Columns) -> Iterator[Row]:
                 yield columns.row(values, line=None, fallback=False)
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"cannot be read: {error}", file=file.path) from error
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )
 
 
 def _as_text(value: object) -> str:

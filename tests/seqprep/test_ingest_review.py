@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from seqprep.errors import ConfigError, InputError, SeqprepError
@@ -154,6 +156,22 @@ def test_a_column_is_a_channel_once_and_not_the_time(tmp_path: Path) -> None:
             run(tmp_path, domain="eeg", channels=channels)
     done = run(tmp_path, domain="eeg", channels=("time", "b"), time_column="none")
     assert done.channels == ("time", "b")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf16_fasta_is_called_by_its_name(tmp_path: Path, encoding: str) -> None:
+    """Otherwise the message would speak of a missing header, or of letters nobody sees."""
+    write_files(tmp_path / "in", {"c/a.fa": ">a\nACGT\n".encode(encoding)})
+    with pytest.raises(InputError, match="is UTF-16 text"):
+        run(tmp_path, domain="dna")
+
+
+def test_parquet_columns_of_bytes_are_refused(tmp_path: Path) -> None:
+    """Otherwise the text would be how Python prints bytes."""
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"t": [b"x", b"y"], "l": ["a", "b"]}), tmp_path / "in" / "a.parquet")
+    with pytest.raises(InputError, match="column 't' holds bytes, not text"):
+        run(tmp_path, domain="text", text_column="t", label=BY_COLUMN)
 
 
 def test_nothing_to_read_is_said(tmp_path: Path) -> None:
