@@ -10,9 +10,6 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from seqprep.buckets import best_limits, bin_lengths
 from seqprep.checks import check_name, parse_bytes
 from seqprep.errors import ConfigError, CorruptError, SeqprepError
 from seqprep.fingerprint import as_json, fingerprint
@@ -21,6 +18,7 @@ from seqprep.parallel import Progress, default_workers
 from seqprep.preparation.applied import apply_fitted
 from seqprep.preparation.chain import Chain
 from seqprep.preparation.first_pass import Encoding, Job, first_pass
+from seqprep.preparation.fitting import bucket_limits, fit
 from seqprep.preparation.frozen import (
     Frozen,
     Identity,
@@ -32,7 +30,6 @@ from seqprep.preparation.frozen import (
 from seqprep.preparation.prepared import Prepared, drift, report
 from seqprep.preparation.published import known_facts, snapshot_path, write_snapshot
 from seqprep.preparation.roster import Roster, read_roster
-from seqprep.preparation.scaling import Scaler
 from seqprep.preparation.second_pass import Finisher, second_pass, slot_schema
 from seqprep.preparation.shards import Slots, write_shards
 from seqprep.preparation.spill import SpillFolder
@@ -41,12 +38,10 @@ from seqprep.recipe import Prepare, Split, resolve_tokens
 from seqprep.schema import Task
 from seqprep.snapshot import Snapshot
 from seqprep.source import Domain
-from seqprep.splits import TRAIN
 from seqprep.staging import StagedFile, collect_stale
 from seqprep.table import CommitInfo, Table
 from seqprep.transforms import build_steps, check_chain
 from seqprep.transforms.summarize import Summarize
-from seqprep.vocabulary import build_vocabulary
 
 __all__ = ["Prepared", "apply_fitted", "prepare", "write_snapshot"]
 MAX_SLOTS = 500
@@ -212,7 +207,7 @@ def _make(work: _Work) -> int:
         encoding = first_pass(
             job, roster, folder, known=kept, workers=work.threads, progress=work.progress
         )
-        fitted = _fit(job, roster, encoding) if kept is None else kept
+        fitted = fit(job, roster, encoding) if kept is None else kept
         finisher = Finisher.of(
             job.chain,
             fitted,
@@ -276,7 +271,7 @@ def _write(
             progress=work.progress,
         )
     if work.frozen is None:
-        fitted = replace(fitted, limits=_limits(job, totals))
+        fitted = replace(fitted, limits=bucket_limits(job, totals))
     collect_stale(work.examples.path)
     files = write_shards(
         slots,
@@ -290,57 +285,12 @@ def _write(
     return files, totals, fitted
 
 
-def _fit(job: Job, roster: Roster, encoding: Encoding) -> Fitted:
-    """Everything that is learnt from training rows, but for the buckets."""
-    vocabulary: tuple[str, ...] = ()
-    if encoding.frequency is not None:
-        steps = job.chain.steps
-        built = build_vocabulary(encoding.frequency, steps, max_vocab=job.tokens.max_vocab)
-        vocabulary = tuple(built.tokens.to_pylist())
-    targets: tuple[str, ...] = ()
-    if encoding.target_frequency is not None:
-        limit = job.recipe.target_tokens.max_vocab
-        targets = tuple(encoding.target_frequency.tokens[:limit].to_pylist())
-    scaled = job.recipe.scale == "channel" and encoding.moments is not None
-    labels = roster.names
-    if job.task == "label_steps":
-        labels = _step_names(job, encoding)
-    return Fitted(
-        frequency=encoding.frequency,
-        vocabulary=vocabulary,
-        target_vocabulary=targets,
-        labels=labels,
-        step_codes=encoding.step_labels,
-        channels=job.channels,
-        target_names=job.target_names,
-        rate_hz=job.rate_hz,
-        scaler=Scaler.of(encoding.moments) if scaled and encoding.moments else None,
-    )
-
-
-def _step_names(job: Job, encoding: Encoding) -> tuple[str, ...]:
-    names, codes = job.step_classes, encoding.step_labels
-    if len(codes) < 2:
-        raise ConfigError(
-            f"there is nothing to tell apart: the training steps have {len(codes)} label(s); "
-            "check source.target and the split"
-        )
-    return tuple(str(names[code]) if code < len(names) else str(code) for code in codes)
-
-
 def _slots(job: Job, encoding: Encoding) -> int:
     """How many slots keep one of them, with its copies while it is sorted, within the memory."""
     memory = parse_bytes(job.recipe.memory, key="prepare.memory")
     late_views = any(step.views for _, step in job.chain.late)
     growth = 1 + job.chain.views if late_views else 1
     return min(MAX_SLOTS, max(1, -(-encoding.size_bytes * growth // (memory // 8))))
-
-
-def _limits(job: Job, totals: Totals) -> tuple[int, ...]:
-    if not isinstance(job.recipe.buckets, int):
-        return tuple(job.recipe.buckets)
-    edges, rows = bin_lengths(totals.units[totals.splits == TRAIN].astype(np.int64))
-    return best_limits(edges, rows, count=job.recipe.buckets)
 
 
 def read_prepared(

@@ -7,10 +7,8 @@ Legend: R records of the version, in storage order.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +16,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqprep import splits
+from seqprep import split_checks, splits
 from seqprep.duplicates import resolve_duplicates
 from seqprep.errors import ConfigError
-from seqprep.preparation.spill import list_rows
-from seqprep.ragged import Ints, Keys, row_keys, string_bytes, to_offsets
+from seqprep.preparation.labels import (
+    answer_keys,
+    class_codes,
+    label_counts,
+    label_numbers,
+    new_classes,
+    number_values,
+)
+from seqprep.ragged import Ints, Keys, row_keys, to_offsets
 from seqprep.recipe import Prepare, Split
 from seqprep.schema import SPLITS, Task
 from seqprep.staging import StagedFile
@@ -116,7 +121,7 @@ def read_roster(
     if not parts:
         raise ConfigError(f"{table.path}: there are no sequences; ingest some first")
     placed, group_keys = np.concatenate(codes), np.concatenate(groups)
-    splits.check_folds(split, group_keys)
+    split_checks.check_folds(split, group_keys)
     held_out = None
     if split.leaves_one_out:
         placed = splits.leave_out(split, placed, group_keys, sorted(names))
@@ -153,7 +158,7 @@ def find_held_out(table: Table, version: int, *, split: Split) -> str | None:
 def _refuse_torn(
     placed: splits.Codes, groups: Keys, table: Table, chunks: Chunks, parts: list[pa.Table]
 ) -> None:
-    torn = splits.check_groups(placed, groups)
+    torn = split_checks.check_groups(placed, groups)
     if torn is None:
         return
     starts = to_offsets([len(part) for part in parts])
@@ -180,12 +185,12 @@ def _settle(
     known: tuple[str, ...] | None,
     held_out: str | None,
 ) -> Roster:
-    splits.check_filled(split, placed, groups, task=task)
+    split_checks.check_filled(split, placed, groups, task=task)
     outside = int((placed == splits.LEFT_OUT).sum())
-    labels, found = _label_numbers(records["label"], task)
+    labels, found = label_numbers(records["label"], task)
     answers = records["answer"].to_numpy() if task in TARGET_COLUMNS else labels
     resolved = resolve_duplicates(
-        _numbers(records["content_hash"])[0],
+        number_values(records["content_hash"])[0],
         np.where(placed == splits.LEFT_OUT, len(SPLITS), placed),
         answers,
         _storage_order(records),
@@ -198,15 +203,15 @@ def _settle(
     unknown: dict[str, int] = {}
     new: dict[str, int] = {}
     if task == "classify":
-        new = _new_classes(labels, found, kept, known)
-        labels, names, missing = _class_codes(labels, found, kept, known)
+        new = new_classes(labels, found, kept, known)
+        labels, names, missing = class_codes(labels, found, kept, known)
         unknown = _named_counts(kept, missing)
         kept = np.where(missing, splits.LEFT_OUT, kept).astype(np.int8)
     gone = int((kept != placed).sum())
-    splits.check_filled(split, kept, groups, task=task, left_out=gone)
+    split_checks.check_filled(split, kept, groups, task=task, left_out=gone)
     lengths = records["length"].to_numpy().astype(np.int32)
     if split.by == "time":
-        splits.check_times(split, lengths[kept != splits.LEFT_OUT])
+        split_checks.check_times(split, lengths[kept != splits.LEFT_OUT])
     return Roster(
         chunks=chunks,
         starts=to_offsets(sizes),
@@ -219,70 +224,10 @@ def _settle(
         unknown=unknown,
         new_classes=new,
         outside=outside,
-        by_label=_label_counts(kept, labels, names),
+        by_label=label_counts(kept, labels, names),
         groups=len(np.unique(groups)),
         held_out=held_out,
     )
-
-
-def _label_numbers(
-    column: pa.ChunkedArray, task: Task
-) -> tuple[npt.NDArray[np.generic], list[str | None]]:
-    """A number for each record's label, and the labels by number where they are names."""
-    if task == "regress":
-        return column.to_numpy().astype(np.float64), []
-    numbers, names = _numbers(column)
-    return numbers, names.to_pylist()
-
-
-def _class_codes(
-    labels: npt.NDArray[np.generic],
-    found: list[str | None],
-    kept: splits.Codes,
-    known: tuple[str, ...] | None,
-) -> tuple[npt.NDArray[np.int32], tuple[str, ...], npt.NDArray[np.bool_]]:
-    """Codes by the sorted names of the training rows, the names, and the records without one."""
-    training = {found[number] for number in np.unique(labels[kept == splits.TRAIN]).tolist()}
-    names = tuple(sorted(name for name in training if name is not None)) if known is None else known
-    if len(names) < 2:
-        raise ConfigError(
-            f"there is nothing to tell apart: the training rows have {len(names)} label(s)"
-            f"{' (' + names[0] + ')' if names else ''}; check source.label and the split"
-        )
-    place = {name: code for code, name in enumerate(names)}
-    table = np.array([place.get(name, -1) if name else -1 for name in found], dtype=np.int32)
-    codes = table[labels.astype(np.int64)]
-    return codes, names, (codes < 0) & (kept != splits.LEFT_OUT)
-
-
-def _new_classes(
-    labels: npt.NDArray[np.generic],
-    found: list[str | None],
-    kept: splits.Codes,
-    known: tuple[str, ...] | None,
-) -> dict[str, int]:
-    if known is None:
-        return {}
-    numbers, counts = np.unique(labels[kept == splits.TRAIN], return_counts=True)
-    pairs = zip((found[number] for number in numbers.tolist()), counts.tolist(), strict=True)
-    return {name: count for name, count in pairs if name is not None and name not in known}
-
-
-def _label_counts(
-    kept: splits.Codes, labels: npt.NDArray[np.generic], names: tuple[str, ...]
-) -> dict[str, dict[str, int]]:
-    if not names:
-        return {}
-    return {
-        split: dict(
-            zip(
-                names,
-                np.bincount(labels[kept == code], minlength=len(names)).tolist(),
-                strict=True,
-            )
-        )
-        for code, split in enumerate(SPLITS)
-    }
 
 
 def _compact(rows: pa.Table, task: Task) -> pa.Table:
@@ -292,43 +237,13 @@ def _compact(rows: pa.Table, task: Task) -> pa.Table:
         repeated = not (name == "label" and task == "regress")
         columns[name] = rows[name].dictionary_encode() if repeated else rows[name]
     if task in TARGET_COLUMNS:
-        columns["answer"] = pa.array(_answer_keys(rows[TARGET_COLUMNS[task]]))
+        columns["answer"] = pa.array(answer_keys(rows[TARGET_COLUMNS[task]]))
     return pa.table(columns)
-
-
-def _answer_keys(column: pa.ChunkedArray) -> Ints:
-    """A 64-bit hash of each record's target, `(R,)`."""
-    if pa.types.is_string(column.type):
-        raw, edges = string_bytes(column)
-        edges = edges - edges[0]
-    else:
-        rows = list_rows(column)
-        raw, edges = rows.values.view(np.uint8), rows.offsets * rows.values.itemsize
-    buffer = np.ascontiguousarray(raw).data
-    digests = b"".join(
-        hashlib.blake2b(buffer[start:stop], digest_size=8).digest()
-        for start, stop in pairwise(edges.tolist())
-    )
-    return np.frombuffer(digests, dtype=np.int64)
-
-
-def _numbers(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
-    """A number for each value, `(R,)`, and the values by number; null is a value."""
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    coded = column.unify_dictionaries().combine_chunks()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.chunk(0) if coded.num_chunks else pa.array([], column.type)
-    names = coded.dictionary
-    numbers = pc.fill_null(coded.indices, len(names))
-    if coded.null_count:
-        names = pa.concat_arrays([names, pa.nulls(1, names.type)])
-    return numbers.to_numpy(zero_copy_only=False).astype(np.int64), names
 
 
 def _storage_order(records: pa.Table) -> Ints:
     """The place of each record by (path, record number), `(R,)`."""
-    numbers, names = _numbers(records["source"])
+    numbers, names = number_values(records["source"])
     ranks = pc.rank(names.cast(pa.large_binary()), tiebreaker="first").to_numpy()
     order = np.lexsort((records["record"].to_numpy(), ranks[numbers]))
     place = np.empty(len(order), dtype=np.int64)

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqprep import splits
+from seqprep import split_checks, splits
 from seqprep.errors import ConfigError
 from seqprep.ragged import row_keys
 from seqprep.recipe import Prepare, Split, Tokens, resolve_tokens
@@ -71,7 +71,7 @@ def test_records_of_a_group_stay_together() -> None:
     groups = [f"s{n % 5}" for n in range(50)]
     for split in (Split(), Split(by="folds", count=3), Split(by="folds", of="group")):
         codes = splits.assign(split, table(groups), base=Path("."))
-        assert splits.check_groups(codes, row_keys(pa.array(groups))) is None
+        assert split_checks.check_groups(codes, row_keys(pa.array(groups))) is None
 
 
 def test_path_values_come_from_the_pattern() -> None:
@@ -169,7 +169,7 @@ def test_an_empty_split_is_refused_with_a_remedy(
     rows = table(groups)
     codes = splits.assign(split, rows, base=Path("."))
     with pytest.raises(ConfigError, match=message):
-        splits.check_filled(split, codes, row_keys(rows["group"]), task="classify")
+        split_checks.check_filled(split, codes, row_keys(rows["group"]), task="classify")
 
 
 def test_the_share_that_is_advised_works() -> None:
@@ -179,11 +179,11 @@ def test_the_share_that_is_advised_works() -> None:
     split = Split(by="folds", of="group", fold=0, validation=0.01)
     codes = splits.leave_out(split, splits.assign(split, rows, base=Path(".")), keys, groups)
     with pytest.raises(ConfigError, match=r"validation: 0\.\d") as caught:
-        splits.check_filled(split, codes, keys, task="classify")
+        split_checks.check_filled(split, codes, keys, task="classify")
     share = float(str(caught.value).partition("validation: ")[2].split("`")[0])
     split = Split(by="folds", of="group", fold=0, validation=share)
     codes = splits.leave_out(split, splits.assign(split, rows, base=Path(".")), keys, groups)
-    splits.check_filled(split, codes, keys, task="classify")
+    split_checks.check_filled(split, codes, keys, task="classify")
 
 
 @given(
@@ -211,14 +211,16 @@ def test_the_split_that_is_advised_for_few_groups_works(count: int, seed: int) -
     rows, keys = table(groups), row_keys(pa.array(groups))
     split = Split(seed=seed)
     try:
-        splits.check_filled(split, splits.assign(split, rows, base=Path(".")), keys, task="regress")
+        split_checks.check_filled(
+            split, splits.assign(split, rows, base=Path(".")), keys, task="regress"
+        )
     except ConfigError as error:
         advice = yaml.safe_load(str(error).partition("use ")[2].partition("}")[0] + "}")
         for fold in range(count):
             advised = Split(**{**advice, "fold": fold})
             codes = splits.assign(advised, rows, base=Path("."))
             codes = splits.leave_out(advised, codes, keys, groups)
-            splits.check_filled(advised, codes, keys, task="regress")
+            split_checks.check_filled(advised, codes, keys, task="regress")
 
 
 def test_folds_without_a_group_are_refused_at_the_first() -> None:
@@ -226,18 +228,18 @@ def test_folds_without_a_group_are_refused_at_the_first() -> None:
     groups = [f"subj{n:02d}" for n in range(12)]
     rows, keys = table(groups), row_keys(pa.array(groups))
     with pytest.raises(ConfigError, match=r"9 folds leave fold .* without rows.*of: group") as seen:
-        splits.check_folds(Split(by="folds", count=9, validation=0.4), keys)
+        split_checks.check_folds(Split(by="folds", count=9, validation=0.4), keys)
     fewer = int(str(seen.value).rpartition("count: ")[2])
     share = float(str(seen.value).partition("validation: ")[2].partition("}")[0])
     for fold in range(fewer):
         split = Split(by="folds", count=fewer, fold=fold, validation=0.4)
-        splits.check_folds(split, keys)
+        split_checks.check_folds(split, keys)
         codes = splits.assign(split, rows, base=Path("."))
-        splits.check_filled(split, codes, keys, task="regress")
+        split_checks.check_filled(split, codes, keys, task="regress")
     for fold in range(12):
         split = Split(by="folds", of="group", fold=fold, validation=share)
         codes = splits.leave_out(split, splits.assign(split, rows, base=Path(".")), keys, groups)
-        splits.check_filled(split, codes, keys, task="regress")
+        split_checks.check_filled(split, codes, keys, task="regress")
 
 
 def test_tables_are_read_with_any_usual_separator(tmp_path: Path) -> None:
@@ -253,7 +255,7 @@ def test_duplicates_that_empty_a_split_are_named() -> None:
     keys = row_keys(pa.array(["a", "b", "c"]))
     codes = np.array([TRAIN, VALIDATION, LEFT_OUT], dtype=np.int8)
     with pytest.raises(ConfigError, match=r"leaves test without rows.*, 1 of them left out as dup"):
-        splits.check_filled(Split(), codes, keys, task="classify", left_out=1)
+        split_checks.check_filled(Split(), codes, keys, task="classify", left_out=1)
 
 
 def test_a_table_that_contradicts_itself_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,112 @@
+"""Labels and targets of all records as numbers, and the classes that training knows.
+
+Legend: R records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqprep import splits
+from seqprep.errors import ConfigError
+from seqprep.preparation.spill import list_rows
+from seqprep.ragged import Ints, string_bytes
+from seqprep.schema import SPLITS, Task
+
+
+def label_numbers(
+    column: pa.ChunkedArray, task: Task
+) -> tuple[npt.NDArray[np.generic], list[str | None]]:
+    """A number for each record's label, and the labels by number where they are names."""
+    if task == "regress":
+        return column.to_numpy().astype(np.float64), []
+    numbers, names = number_values(column)
+    return numbers, names.to_pylist()
+
+
+def class_codes(
+    labels: npt.NDArray[np.generic],
+    found: list[str | None],
+    kept: splits.Codes,
+    known: tuple[str, ...] | None,
+) -> tuple[npt.NDArray[np.int32], tuple[str, ...], npt.NDArray[np.bool_]]:
+    """Codes by the sorted names of the training rows, the names, and the records without one."""
+    training = {found[number] for number in np.unique(labels[kept == splits.TRAIN]).tolist()}
+    names = tuple(sorted(name for name in training if name is not None)) if known is None else known
+    if len(names) < 2:
+        raise ConfigError(
+            f"there is nothing to tell apart: the training rows have {len(names)} label(s)"
+            f"{' (' + names[0] + ')' if names else ''}; check source.label and the split"
+        )
+    place = {name: code for code, name in enumerate(names)}
+    table = np.array([place.get(name, -1) if name else -1 for name in found], dtype=np.int32)
+    codes = table[labels.astype(np.int64)]
+    return codes, names, (codes < 0) & (kept != splits.LEFT_OUT)
+
+
+def new_classes(
+    labels: npt.NDArray[np.generic],
+    found: list[str | None],
+    kept: splits.Codes,
+    known: tuple[str, ...] | None,
+) -> dict[str, int]:
+    """Training records of each class that state which is kept does not know."""
+    if known is None:
+        return {}
+    numbers, counts = np.unique(labels[kept == splits.TRAIN], return_counts=True)
+    pairs = zip((found[number] for number in numbers.tolist()), counts.tolist(), strict=True)
+    return {name: count for name, count in pairs if name is not None and name not in known}
+
+
+def label_counts(
+    kept: splits.Codes, labels: npt.NDArray[np.generic], names: tuple[str, ...]
+) -> dict[str, dict[str, int]]:
+    """Records by split and class."""
+    if not names:
+        return {}
+    return {
+        split: dict(
+            zip(
+                names,
+                np.bincount(labels[kept == code], minlength=len(names)).tolist(),
+                strict=True,
+            )
+        )
+        for code, split in enumerate(SPLITS)
+    }
+
+
+def answer_keys(column: pa.ChunkedArray) -> Ints:
+    """A 64-bit hash of each record's target, `(R,)`."""
+    if pa.types.is_string(column.type):
+        raw, edges = string_bytes(column)
+        edges = edges - edges[0]
+    else:
+        rows = list_rows(column)
+        raw, edges = rows.values.view(np.uint8), rows.offsets * rows.values.itemsize
+    buffer = np.ascontiguousarray(raw).data
+    digests = b"".join(
+        hashlib.blake2b(buffer[start:stop], digest_size=8).digest()
+        for start, stop in pairwise(edges.tolist())
+    )
+    return np.frombuffer(digests, dtype=np.int64)
+
+
+def number_values(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """A number for each value, `(R,)`, and the values by number; null is a value."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    coded = column.unify_dictionaries().combine_chunks()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.chunk(0) if coded.num_chunks else pa.array([], column.type)
+    names = coded.dictionary
+    numbers = pc.fill_null(coded.indices, len(names))
+    if coded.null_count:
+        names = pa.concat_arrays([names, pa.nulls(1, names.type)])
+    return numbers.to_numpy(zero_copy_only=False).astype(np.int64), names
