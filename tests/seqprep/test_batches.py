@@ -137,7 +137,7 @@ def test_rows_of_a_batch_are_those_of_the_table(snapshot: Path) -> None:
     lengths=st.lists(st.integers(1, 50), min_size=1, max_size=80),
     budget=st.integers(1, 200),
     rows=st.none() | st.integers(1, 9),
-    first=st.floats(0, 1, exclude_max=True),
+    first=st.floats(0, 1, exclude_max=True, allow_subnormal=False),  # training flushes them
 )
 def test_batches_stay_within_the_budget(
     lengths: list[int], budget: int, rows: int | None, first: float
