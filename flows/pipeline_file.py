@@ -18,6 +18,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from models.config import Backpropagation, Conv, Front, JobError, Model, Optimizer, Train
+from models.fits import check_fits
 from seqprep.checks import check_name
 from seqprep.errors import ConfigError, NotBuiltError
 from seqprep.fingerprint import as_json
@@ -102,6 +103,7 @@ class Pipeline:
             )
 
     def _check_model(self) -> None:
+        """Refuse a model, or options of it, that do not fit the task and the data."""
         sequence = self.source.task == "translate"
         name = self.train.model.name
         if sequence != (name == "encoder_decoder"):
@@ -115,6 +117,13 @@ class Pipeline:
                 "train.model.front.conv with stride > 1 merges steps, and task: "
                 f"{self.source.task} needs an output for each; use stride: 1"
             )
+        values = self.source.domain in ("eeg", "prices")
+        check_fits(
+            self.train,
+            task=self.source.task,
+            kind="values" if values else "tokens",
+            has_validation=self.split.validation != 0,
+        )
 
 
 _CONFIG = ConfigDict(

@@ -71,6 +71,9 @@ def test_json_of_a_pipeline_builds_the_same_pipeline() -> None:
         ({"source__task": "translate"}, ["translate", "target"]),
         ({"split": {"by": "time"}}, ["time", "each step"]),
         ({"train__model__name": "encoder_decoder"}, ["encoder_decoder", "lstm"]),
+        ({"train__select_by": "rmse"}, ["select_by", "accuracy"]),
+        ({"train__model__beam": 4}, ["beam", "ignored", "encoder_decoder"]),
+        ({"predict__views": 3}, ["predict.views", "views"]),
     ],
 )
 def test_what_is_wrong_is_named_with_its_remedy(changes: dict[str, Any], parts: list[str]) -> None:
@@ -142,7 +145,9 @@ def test_a_wrong_set_is_refused(text: str) -> None:
 
 def test_split_by_column_keeps_the_column() -> None:
     """Would break if prepare could not see the column that the split needs."""
-    spec = build({**MINIMAL, "split": {"by": "column", "column": "year", "test": [2005]}})
+    table = {"domain": "text", "path": "x", "text_column": "body"}
+    split = {"by": "column", "column": "year", "test": [2005]}
+    spec = build({**MINIMAL, "source": table, "split": split})
     assert "year" in spec.source.keep
 
 
