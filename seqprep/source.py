@@ -323,6 +323,8 @@ class Source:
             )
         if self.target is not None and not (steps or self.task == "translate"):
             raise ConfigError(f"source.target has no meaning with task: {self.task}")
+        if self.nltk is not None and self.target is not None and self.target.from_ == "file":
+            raise ConfigError("source.target: {from: file} needs source.path; a corpus has none")
         if self.domain == "text" and self.target is not None and self.target.columns:
             raise ConfigError("source.target: text has one target `column`, not `columns`")
         if self.target is not None and self.target.from_ == "codons" and self.domain != "dna":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seqprep.errors import NotBuiltError, SeqprepError
-from seqprep.ingestion.files import SourceFile, matches
+from seqprep.ingestion.files import SourceFile, is_excluded, matches
 from seqprep.source import Source
 
 
@@ -28,7 +28,7 @@ def list_corpus(source: Source) -> list[SourceFile]:
     for name in sorted(corpus.fileids()):
         if source.include and not matches(name, source.include):
             continue
-        if matches(name, source.exclude):
+        if is_excluded(name, source.exclude):
             continue
         file = _located(corpus.abspath(name), name)
         if categorised:

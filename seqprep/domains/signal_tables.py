@@ -150,7 +150,7 @@ def _first_fault(
             if fault is not None:
                 name = layout.names[place] if layout.names else str(place)
                 detail = f"column {name!r} holds {cells[place][:40]!r}"
-                if is_number(cells[place]):
+                if fault == "bad_number" and is_number(cells[place]):
                     detail += (
                         "; numbers are written with a point, or throughout the file with a comma "
                         f"that separates no cells, and are under {_LARGEST:.1e}"

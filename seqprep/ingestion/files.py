@@ -123,7 +123,7 @@ def matches(path: str, globs: Sequence[str]) -> bool:
     return any(glob_pattern(glob).match(name) for glob in globs for name in names)
 
 
-def _excluded(path: str, globs: Sequence[str]) -> bool:
+def is_excluded(path: str, globs: Sequence[str]) -> bool:
     """Whether the path or a folder on it is excluded."""
     parts = path.split("/")
     return any(matches("/".join(parts[: stop + 1]), globs) for stop in range(len(parts)))
@@ -207,7 +207,7 @@ def _walk(root: Path, exclude: tuple[str, ...]) -> Iterator[str]:
     for folder, folders, names in os.walk(root, onerror=refuse):
         here = Path(folder).relative_to(root).as_posix()
         prefix = "" if here == "." else f"{here}/"
-        folders[:] = sorted(name for name in folders if not _excluded(prefix + name, exclude))
+        folders[:] = sorted(name for name in folders if not is_excluded(prefix + name, exclude))
         for name in folders:
             if os.path.islink(os.path.join(folder, name)):
                 raise InputError(
@@ -216,7 +216,7 @@ def _walk(root: Path, exclude: tuple[str, ...]) -> Iterator[str]:
                     file=prefix + name,
                 )
         for name in sorted(names):
-            if not _excluded(prefix + name, exclude):
+            if not is_excluded(prefix + name, exclude):
                 yield _checked_name(prefix + name)
 
 

@@ -259,7 +259,8 @@ class _FieldRejectionError(Exception):
 def parse_label(text: str) -> float:
     """The number that is a record's label for `task: regress`."""
     try:
-        value = float(text)
+        # Python also takes digits of other scripts and underscores.
+        value = float(text) if text.isascii() and "_" not in text else float("nan")
     except ValueError:
         value = float("nan")
     if value - value != 0:

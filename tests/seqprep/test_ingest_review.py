@@ -48,6 +48,8 @@ def test_a_document_of_several_categories_has_no_label(
     }
     assert [one.reason for one in seen.rejections] == ["no_label"]
     assert "2 categories: grain, wheat" in seen.rejections[0].detail
+    rows, _ = read_source(Source(domain="text", nltk="reuters", exclude=("test",)))
+    assert [row["id"] for row in rows] == ["training/3#0"]
 
 
 def test_fasta_rejections_of_label_and_group_have_a_line(tmp_path: Path) -> None:
@@ -172,6 +174,16 @@ def test_parquet_columns_of_bytes_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"t": [b"x", b"y"], "l": ["a", "b"]}), tmp_path / "in" / "a.parquet")
     with pytest.raises(InputError, match="column 't' holds bytes, not text"):
         run(tmp_path, domain="text", text_column="t", label=BY_COLUMN)
+
+
+@pytest.mark.parametrize("label", ["1_0", "\u0663", "nan"])
+def test_a_label_that_is_no_plain_number_is_rejected(tmp_path: Path, label: str) -> None:
+    """Otherwise a mistyped number would be learnt as another one."""
+    write_files(tmp_path, {"a.csv": f"t,l\nx,1.5\ny,{label}\n"})
+    keys: dict[str, Any] = {"text_column": "t", "label": BY_COLUMN, "task": "regress"}
+    rows, seen = read_source(Source(domain="text", path=str(tmp_path), **keys))
+    assert [row["label"] for row in rows] == [1.5]
+    assert [one.reason for one in seen.rejections] == ["bad_target"]
 
 
 def test_nothing_to_read_is_said(tmp_path: Path) -> None:
