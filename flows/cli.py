@@ -190,7 +190,8 @@ def verify(
 
     done = verify_path(path)
     print(f"{done['files']:,} files are what was committed")
-    _finish(done, as_json)
+    if as_json:
+        _print_json(done)
 
 
 @app.command

@@ -13,14 +13,16 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import predict_artifact
-from flows.pipeline_file import build
+from flows.pipeline_file import Pipeline, build
 from flows.progress import stage
 from flows.references import Json
 from models.bundle import MANIFEST, Bundle
 from models.config import Train
 from models.device import prepare_torch
+from models.manifest import place
 from models.predict import ANSWER_TYPES, predict_examples
-from seqprep.errors import Rejection, SeqprepError
+from seqprep import __version__
+from seqprep.errors import ConfigError, Rejection, SeqprepError
 from seqprep.fitted import Fitted
 from seqprep.ingest import read_records
 from seqprep.ingestion.records import SourceFacts
@@ -53,8 +55,8 @@ def predictions_schema(task: Task) -> pa.Schema:
 def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
     """Clean and encode new files exactly as in training, and write one row an input record."""
     model = Bundle.read(Path(bundle))
-    spec = build(json.loads(model.files["pipeline.json"]))
-    fitted = Fitted.from_bytes(model.files["fitted.json"])
+    spec = pipeline_of(model, folder=bundle)
+    fitted = Fitted.from_bytes(model.fitted)
     device = prepare_torch(Train(device="auto"))
     about = {"labels": json.dumps(model.facts.labels), "bundle": bundle_digest(Path(bundle))}
     schema = predictions_schema(spec.source.task).with_metadata(about)
@@ -105,9 +107,24 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
     }
 
 
+def pipeline_of(model: Bundle, *, folder: str) -> Pipeline:
+    """The pipeline that a bundle was trained with.
+
+    Raises:
+        SeqprepError: if there is none, or this version does not know a key of it.
+    """
+    try:
+        return build(model.needed_pipeline())
+    except ConfigError as error:
+        raise SeqprepError(
+            f"{folder}: written by version {model.code_version}, whose pipeline this version "
+            f"({__version__}) cannot read: {error}; train again, or use that version"
+        ) from error
+
+
 def bundle_digest(folder: Path) -> str:
     """SHA-256 of a bundle's manifest, which holds the hashes of all its files."""
-    return file_sha256(folder / MANIFEST)
+    return file_sha256(place(folder) / MANIFEST)
 
 
 def _slices(records: pa.Table, size: int = 2048) -> Iterator[pa.Table]:

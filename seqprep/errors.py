@@ -32,6 +32,7 @@ REASONS = {
     "repeated_name": "the name occurred before and the policy is to reject repeats",
     "timestamp_gaps": "timestamps have gaps and the policy is to reject such records",
     "timestamp_order": "timestamps run backwards",
+    "unreadable": "the file cannot be read",
     "unknown_label": "the label does not occur in the training rows",
     "wrong_channels": "the channels differ from those of the first file",
     "wrong_rate": "the sampling rate differs from the stated one",

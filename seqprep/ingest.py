@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,19 +17,23 @@ import pyarrow as pa
 
 from seqprep.checks import check_name
 from seqprep.domains import DOMAINS
-from seqprep.errors import Rejection, SeqprepError
+from seqprep.errors import REASONS, InputError, Rejection, SeqprepError
 from seqprep.ingestion.commit import commit_chunks
 from seqprep.ingestion.files import SourceFile, hash_files
 from seqprep.ingestion.plan import Plan, make_plan
-from seqprep.ingestion.records import Context, SourceFacts
+from seqprep.ingestion.records import Context, Reader, SourceFacts
 from seqprep.ingestion.source_chunks import (
     Progress,
     cut_chunks,
     run_chunks,
 )
+from seqprep.schema import sequences_schema
 from seqprep.source import Source
 from seqprep.staging import collect_stale
 from seqprep.table import Table
+
+GATHER_BYTES = 2**23
+"""Small files are read together until their rows take this much."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +168,8 @@ def read_records(
         Rows in the schema of `sequences`, and the records that were rejected, in order.
 
     Raises:
-        SeqprepError: if a path does not exist or a file cannot be read.
+        SeqprepError: if a path does not exist, or none of the files can be read. A file that
+            cannot be read among others is a rejection of the whole file.
     """
     if source.domain == "prices":
         raise SeqprepError("prices are generated, there are no files to read")
@@ -174,8 +179,46 @@ def read_records(
     files = _files_of(source, [base / path for path in paths])
     context = Context.of(source, base, facts=facts, predicting=True)
     context = replace(context, facts=reader.probe(files, context, facts))
-    for batch in reader.read(files, context):
-        yield pa.Table.from_batches([batch.rows]), list(batch.rejections)
+    yield from _gathered(_each_file(reader, files, context))
+
+
+def _each_file(
+    reader: Reader, files: Sequence[SourceFile], context: Context
+) -> Iterator[tuple[pa.Table, list[Rejection]]]:
+    """Batches of each file; what stops a file is a rejection of it, unless it stops all."""
+    failures = []
+    for file in files:
+        try:
+            for batch in reader.read([file], context):
+                yield pa.Table.from_batches([batch.rows]), list(batch.rejections)
+        except InputError as error:
+            failures.append(error)
+            if len(failures) == len(files):
+                raise failures[0] from None
+            reason = error.reason if error.reason in REASONS else "unreadable"
+            rejection = Rejection(
+                source=file.path, record=None, line=error.line, reason=reason, detail=error.text
+            )
+            schema = sequences_schema(context.source.domain, context.source.task)
+            yield schema.empty_table(), [rejection]
+
+
+def _gathered(
+    parts: Iterable[tuple[pa.Table, list[Rejection]]],
+) -> Iterator[tuple[pa.Table, list[Rejection]]]:
+    """The same, many small files at a time."""
+    tables: list[pa.Table] = []
+    rejections: list[Rejection] = []
+    size_bytes = 0
+    for table, rejected in parts:
+        tables.append(table)
+        rejections += rejected
+        size_bytes += table.nbytes
+        if size_bytes >= GATHER_BYTES:
+            yield pa.concat_tables(tables), rejections
+            tables, rejections, size_bytes = [], [], 0
+    if tables:
+        yield pa.concat_tables(tables), rejections
 
 
 def _files_of(source: Source, paths: Sequence[Path]) -> list[SourceFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -127,13 +128,15 @@ def test_predict_gives_one_row_a_record_and_an_error_for_a_bad_one(
     (tmp_path / "in").mkdir()
     for document in documents:
         (tmp_path / "in" / document.name).write_bytes(document.read_bytes())
+    (tmp_path / "in" / "yy-cut.txt.gz").write_bytes(gzip.compress(b"some words " * 90)[:-9])
     (tmp_path / "in" / "zz-empty.txt").write_text("")
     out = tmp_path / "out.parquet"
     seqprep("predict", done["bundle"], tmp_path / "in", "--out", out, cwd=tmp_path)
     rows = pq.read_table(out).to_pylist()
-    assert len(rows) == 4
-    assert [row["error"] is None for row in rows] == [True, True, True, False]
-    assert "empty" in rows[-1]["error"]
+    errors = {row["source"]: row["error"] for row in rows if row["error"] is not None}
+    assert len(rows) == 5
+    assert sorted(errors) == ["yy-cut.txt.gz", "zz-empty.txt"]
+    assert "empty" in errors["zz-empty.txt"]
     for row in rows[:3]:
         assert sum(row["probabilities"]) == pytest.approx(1, abs=1e-5)
 
