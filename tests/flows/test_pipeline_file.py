@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -195,3 +196,12 @@ def test_the_schema_accepts_the_reference_and_refuses_an_unknown_key() -> None:
     assert list(validator.iter_errors(body)) == []
     assert list(validator.iter_errors({**body, "nonsense": 1}))
     assert list(validator.iter_errors({**body, "prepare": {"steps": [{"nonsense": {}}]}}))
+
+
+def test_every_pipeline_in_the_readme_is_valid() -> None:
+    """Would break if the README showed a key that the loader refuses."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) >= 3
+    for block in blocks:
+        assert build(yaml.safe_load(block)).dataset
