@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,7 +67,7 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
             raise SeqprepError(f"{path}: no such file or folder to predict")
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    staged = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
     rows = errors = 0
     try:
         with (
