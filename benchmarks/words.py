@@ -19,6 +19,8 @@ SPECIAL = ["[PAD]", "[UNK]"]
 
 def ours(settings: Settings) -> Any:
     """`ingest` and `prepare`: also a cleaned table, hashes, duplicates, a split and buckets."""
+    import pandas  # noqa: F401  # Arrow loads it on first use; imports are not timed
+
     from seqprep.ingest import ingest
     from seqprep.prepare import prepare
     from seqprep.recipe import Prepare, Split

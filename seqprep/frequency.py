@@ -15,12 +15,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqprep.ragged import Ints, Ragged
+from seqprep.ragged import Ints, Ragged, take
 
 Ranks = npt.NDArray[np.int32]
 """`(V,)` the rank of each local id; as many as there are ranks for a token without one."""
 
 _BLOCK = 2**18
+_FEW = 16
+"""Up to so many different tokens, comparing is faster than `bincount`."""
 _FOLD_TOKENS = 4_000_000
 """Dictionary entries that may wait before they are merged."""
 
@@ -59,12 +61,28 @@ def count_tokens(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -
     """
     if not rows.any():
         return np.zeros(num_tokens, dtype=np.int64)
-    values = ids.values if rows.all() else ids.values[np.repeat(rows, ids.lengths)]
+    values = (ids if rows.all() else take(ids, np.flatnonzero(rows))).values
     counts = np.zeros(num_tokens, dtype=np.int64)
-    # In blocks that fit the cache: bincount makes 64-bit copies of what it counts.
+    count = _count_few if num_tokens <= _FEW else _count_many
     for start in range(0, len(values), _BLOCK):
-        counts += np.bincount(values[start : start + _BLOCK], minlength=num_tokens)
+        count(values[start : start + _BLOCK], counts)
     return counts
+
+
+def _count_many(block: npt.NDArray[np.integer], counts: Ints) -> None:
+    # In blocks that fit the cache: bincount makes 64-bit copies of what it counts.
+    counts += np.bincount(block, minlength=len(counts))
+
+
+def _count_few(block: npt.NDArray[np.integer], counts: Ints) -> None:
+    """Count id by id until all are found; bases come before the rare ambiguity codes."""
+    left = len(block)
+    for token in range(len(counts)):
+        found = int(np.count_nonzero(block == token))
+        counts[token] += found
+        left -= found
+        if not left:
+            return
 
 
 def count_records(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -> Ints:

@@ -1,6 +1,6 @@
 """Vectorised kernels on ragged arrays: the one place with index arithmetic.
 
-A ragged array is a flat array of steps and the offsets of its rows. Every kernel is NumPy only, has
+A ragged array is a flat array of steps and the offsets of its rows. Every kernel works on NumPy arrays, has
 no Python loop over rows or steps, and draws its numbers from (seed, key of the record, view), so
 that the same record gives the same result in any order, on any worker, on any platform.
 
@@ -19,13 +19,15 @@ import numpy.typing as npt
 
 from seqprep.hashing import Ints, Keys, draw_keys, mix, row_keys, string_bytes, uniform
 from seqprep.kernels import (
+    copy_rows,
+    copy_spans,
     cut_spans,
     keep_index,
+    look_up,
     piece_spans,
     ranges,
     reverse_index,
     shift_spans,
-    span_index,
     thin_index,
     to_offsets,
 )
@@ -36,11 +38,14 @@ __all__ = [
     "Ragged",
     "apply_view",
     "concat",
+    "copy_spans",
+    "cut",
     "draw_keys",
     "fill_empty",
     "first_occurrences",
     "from_lists",
     "keep_index",
+    "look_up",
     "mirrored_rows",
     "mix",
     "pad",
@@ -54,6 +59,7 @@ __all__ = [
     "uniform",
     "view_index",
     "view_lengths",
+    "view_spans",
 ]
 
 
@@ -101,9 +107,24 @@ def take(ragged: Ragged, rows: Ints) -> Ragged:
     >>> to_lists(take(from_lists([[1, 2], [3], [4, 5]]), np.array([2, 0])))
     [[4, 5], [1, 2]]
     """
-    starts = ragged.offsets[rows]
-    lengths = ragged.offsets[rows + 1] - starts
-    return Ragged(ragged.values[ranges(starts, lengths)], to_offsets(lengths))
+    rows = np.ascontiguousarray(rows, dtype=np.int64)
+    lengths = ragged.offsets[rows + 1] - ragged.offsets[rows]
+    return Ragged(copy_rows(ragged.values, ragged.offsets, rows), to_offsets(lengths))
+
+
+def cut(ragged: Ragged, starts: Ints, sizes: Ints) -> Ragged:
+    """P spans of each row, joined in order.
+
+    Args:
+        ragged: R rows.
+        starts: `(R, P)` in steps from the row's start.
+        sizes: `(R, P)` in steps.
+
+    >>> to_lists(cut(from_lists([[1, 2, 3], [4, 5]]), np.array([[1], [0]]), np.array([[2], [1]])))
+    [[2, 3], [4]]
+    """
+    flat = (starts + ragged.offsets[:-1, None]).ravel()
+    return Ragged(copy_spans(ragged.values, flat, sizes.ravel()), to_offsets(sizes.sum(axis=1)))
 
 
 def pad(ragged: Ragged, *, fill: float = 0) -> npt.NDArray[np.generic]:
@@ -129,7 +150,30 @@ def _fold(keys: Keys, views: Ints | int) -> Keys:
     return mix(keys.astype(np.uint64) ^ mix(salt, 7), 0)
 
 
-def _spans(lengths: Ints, step: Mapping[str, Any], keys: Keys) -> tuple[Ints, Ints] | None:
+def _step_keys(step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int) -> Keys:
+    return mix(_fold(keys, view), seed, step["position"])
+
+
+def mirrored_rows(
+    step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int
+) -> npt.NDArray[np.bool_]:
+    """Which rows a `reverse_complement` step turns round: each with probability `p`, `(R,)`."""
+    return uniform(_step_keys(step, keys, seed=seed, view=view), 0) < step["p"]
+
+
+def view_spans(
+    lengths: Ints, step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int
+) -> tuple[Ints, Ints] | None:
+    """The spans that one step of a chain selects, `(R, P)` starts and sizes; None if not spans.
+
+    Args:
+        lengths: `(R,)` of the rows.
+        step: its `name`, its `position` in the chain, and its options.
+        keys: `(R,)`, see `row_keys` and `draw_keys`.
+        seed: of the recipe.
+        view: number of the view, one or `(R,)`; on the fly: of the epoch.
+    """
+    keys = _step_keys(step, keys, seed=seed, view=view)
     match step["name"]:
         case "truncate":
             return cut_spans(lengths, length=step["length"], keep=step["keep"], keys=keys)
@@ -149,36 +193,22 @@ def _spans(lengths: Ints, step: Mapping[str, Any], keys: Keys) -> tuple[Ints, In
             raise ValueError(f"no kernel for step {name!r}")
 
 
-def _step_keys(step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int) -> Keys:
-    return mix(_fold(keys, view), seed, step["position"])
-
-
-def mirrored_rows(
-    step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int
-) -> npt.NDArray[np.bool_]:
-    """Which rows a `reverse_complement` step turns round: each with probability `p`, `(R,)`."""
-    return uniform(_step_keys(step, keys, seed=seed, view=view), 0) < step["p"]
-
-
 def view_index(
     offsets: Ints, step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int
 ) -> tuple[Ints, Ints]:
-    """Flat index of the steps that one step of a chain selects, and the new lengths.
+    """Flat index of what a step selects that does not select spans, and the new lengths.
 
     Steps and per-step targets of the same rows are selected by the same index.
 
     Args:
         offsets: `(R + 1,)` of the rows.
-        step: its `name`, its `position` in the chain, and its options.
-        keys: `(R,)`, see `row_keys` and `draw_keys`.
-        seed: of the recipe.
-        view: number of the view, one or `(R,)`; on the fly: of the epoch.
+        step: as for `view_spans`.
+        keys: as for `view_spans`.
+        seed: as for `view_spans`.
+        view: as for `view_spans`.
     """
-    drawn = _step_keys(step, keys, seed=seed, view=view)
-    spans = _spans(np.diff(offsets), step, drawn)
-    if spans is not None:
-        return span_index(offsets, *spans)
     if step["name"] == "remove_steps":
+        drawn = _step_keys(step, keys, seed=seed, view=view)
         return thin_index(offsets, length=step["length"], keys=drawn)
     turned = mirrored_rows(step, keys, seed=seed, view=view)
     return reverse_index(offsets, turned), np.diff(offsets)
@@ -189,7 +219,7 @@ def view_lengths(
 ) -> Ints:
     """Lengths of the rows after the step, without touching any row, `(R,)`."""
     lengths = np.asarray(lengths, dtype=np.int64)
-    spans = _spans(lengths, step, _step_keys(step, keys, seed=seed, view=view))
+    spans = view_spans(lengths, step, keys, seed=seed, view=view)
     if spans is not None:
         return spans[1].sum(axis=1)
     if step["name"] == "remove_steps":
@@ -204,17 +234,20 @@ def apply_view(
 
     Args:
         ragged: tokens `(N,)` or values `(N, F)`.
-        step: as for `view_index`; `reverse_complement` also needs `complement`, the id of each
+        step: as for `view_spans`; `reverse_complement` also needs `complement`, the id of each
             id's complement.
-        keys: as for `view_index`.
-        seed: as for `view_index`.
-        view: as for `view_index`.
+        keys: as for `view_spans`.
+        seed: as for `view_spans`.
+        view: as for `view_spans`.
 
     >>> step = {"name": "truncate", "position": 0, "length": 2, "keep": "tail"}
     >>> rows = from_lists([[1, 2, 3], [4]])
     >>> to_lists(apply_view(rows, step, np.zeros(2, np.uint64), seed=0, view=0))
     [[2, 3], [4]]
     """
+    spans = view_spans(ragged.lengths, step, keys, seed=seed, view=view)
+    if spans is not None:
+        return cut(ragged, *spans)
     index, lengths = view_index(ragged.offsets, step, keys, seed=seed, view=view)
     values = ragged.values[index]
     if step["name"] == "reverse_complement":

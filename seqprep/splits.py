@@ -211,11 +211,14 @@ def cut_by_time(chunk: Chunk, split: Split) -> Chunk:
     starts, sizes = time_spans(chunk.lengths, split)
     rows = np.repeat(np.arange(len(chunk)), len(SPLITS))
     offsets = chunk.steps.offsets[:-1]
-    index = ragged.ranges((starts + offsets[:, None]).ravel(), sizes.ravel())
-    cut = ragged.to_offsets(sizes.ravel())
+    flat, edges = (starts + offsets[:, None]).ravel(), ragged.to_offsets(sizes.ravel())
+
+    def cut(whole: ragged.Ragged) -> ragged.Ragged:
+        return ragged.Ragged(ragged.copy_spans(whole.values, flat, sizes.ravel()), edges)
+
     every = Chunk(
-        steps=ragged.Ragged(chunk.steps.values[index], cut),
-        targets=chunk.targets and ragged.Ragged(chunk.targets.values[index], cut),
+        steps=cut(chunk.steps),
+        targets=chunk.targets and cut(chunk.targets),
         keys=chunk.keys[rows],
         rows=chunk.rows[rows],
         splits=np.tile(np.arange(len(SPLITS), dtype=np.int8), len(chunk)),

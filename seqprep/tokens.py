@@ -76,11 +76,14 @@ def encode_words(content: pa.Array | pa.ChunkedArray, *, lowercase: bool) -> Enc
     first = np.ones(len(raw), dtype=bool)
     first[1:] = kinds[1:] != kinds[:-1]
     first[offsets[:-1][offsets[:-1] < len(raw)]] = True
-    runs = np.flatnonzero(first)
-    visible = kinds[runs] != _SPACE
-    edges = ragged.to_offsets(np.diff(runs, append=len(raw))[visible])
+    visible = kinds != _SPACE
+    starts = np.flatnonzero(first & visible)
+    stops = np.flatnonzero(first[1:] & visible[:-1]) + 1
+    if len(stops) < len(starts):  # the last word ends where all ends
+        stops = np.append(stops, len(raw))
+    edges = ragged.to_offsets(stops - starts)
     kept = _without_space(raw, kinds)
-    lengths = np.diff(np.searchsorted(runs[visible], offsets))
+    lengths = np.diff(np.searchsorted(starts, offsets))
     words = pa.LargeStringArray.from_buffers(len(edges) - 1, pa.py_buffer(edges), kept)
     coded = words.dictionary_encode()
     ids = coded.indices.to_numpy(zero_copy_only=False)

@@ -297,4 +297,4 @@ def _list(source: Source, base: Path) -> list[SourceFile]:
     return list_files(source, base, default=INCLUDE)
 
 
-READER = Reader(version=1, list_files=_list, probe=no_facts, read=read)
+READER = Reader(version=1, workers="processes", list_files=_list, probe=no_facts, read=read)

@@ -135,4 +135,4 @@ def _probe(files: Sequence[SourceFile], context: Context, known: SourceFacts | N
     return SourceFacts(channels=channels, target_names=TARGETS)
 
 
-READER = Reader(version=1, list_files=_list, probe=_probe, read=read)
+READER = Reader(version=1, workers="threads", list_files=_list, probe=_probe, read=read)

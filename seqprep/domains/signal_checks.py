@@ -84,8 +84,14 @@ def railed(values_TC: Floats) -> Marks:
 def extreme(values_TC: Floats) -> Marks:
     """Which values lie over 30 robust deviations from their channel's median, `(T, C)`."""
     distance = np.abs(values_TC - np.median(values_TC, axis=0))
-    deviation = _MAD_TO_SD * np.median(distance, axis=0)
-    return (distance > EXTREME * deviation) & (deviation > 0)
+    # Where over half of the distances reach a 30th of the largest one, so does their median: most
+    # channels need no second median.
+    needed = distance.max(axis=0) / (EXTREME * _MAD_TO_SD)
+    open_ = np.flatnonzero(2 * (distance >= needed).sum(axis=0) <= len(distance))
+    marks = np.zeros(distance.shape, bool)
+    deviation = _MAD_TO_SD * np.median(distance[:, open_], axis=0)
+    marks[:, open_] = (distance[:, open_] > EXTREME * deviation) & (deviation > 0)
+    return marks
 
 
 def interpolate(values_TC: Floats, *, first_line: int) -> Floats:

@@ -185,4 +185,4 @@ def _list(source: Source, base: Path) -> list[SourceFile]:
     )
 
 
-READER = Reader(version=1, list_files=_list, probe=no_facts, read=read)
+READER = Reader(version=1, workers="threads", list_files=_list, probe=no_facts, read=read)

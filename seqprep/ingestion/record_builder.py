@@ -227,13 +227,23 @@ class RecordBuilder:
         column = self._columns[name]
         if pa.types.is_list(kind):
             return list_array(column, kind)
-        if name == self._content:
-            return pa.array(column, pa.binary()).view(pa.string())
+        if name in (self._content, "content_hash"):
+            return _joined(column).view(kind)  # type: ignore[arg-type]
         return pa.array(column, kind)
 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in schema.types], schema=schema)
+
+
+def _joined(rows: Sequence[bytes]) -> pa.BinaryArray:
+    """A column of bytes in one copy; several times faster than `pa.array`."""
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)), out=offsets[1:])
+    if offsets[-1] >= 2**31:
+        raise OverflowError(f"a batch of {offsets[-1]} bytes does not fit an Arrow column")
+    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(b"".join(rows))]
+    return pa.BinaryArray.from_buffers(pa.binary(), len(rows), buffers)
 
 
 def list_array(rows: Sequence[object], kind: pa.DataType) -> pa.Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pyarrow as pa
 
@@ -121,9 +121,12 @@ class Reader:
         list_files: the source files, sorted by path.
         probe: see Probe.
         read: the records of some files, in order, in bounded batches.
+        workers: what reads chunks side by side. Threads where the parser releases the interpreter
+            lock, processes where it is Python.
     """
 
     version: int
+    workers: Literal["threads", "processes"]
     list_files: Callable[[Source, Path], list[SourceFile]]
     probe: Probe
     read: Callable[[Sequence[SourceFile], Context], Iterator[Batch]]

@@ -66,6 +66,11 @@ class Chunk:
         targets = self.targets and Ragged(self.targets.values[index], offsets)
         return replace(self, steps=Ragged(self.steps.values[index], offsets), targets=targets)
 
+    def cut(self, starts: Ints, sizes: Ints) -> Chunk:
+        """The same rows with P spans of each, `(R, P)`; targets by the same spans."""
+        targets = self.targets and ragged.cut(self.targets, starts, sizes)
+        return replace(self, steps=ragged.cut(self.steps, starts, sizes), targets=targets)
+
     def take(self, rows: Ints) -> Chunk:
         """The named rows, in that order; a row may be named more than once."""
         return Chunk(

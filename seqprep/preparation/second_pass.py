@@ -92,7 +92,7 @@ class Finisher:
         elif ranks is not None:
             table = table[ranks]  # two look-ups in one
         small = table.astype(token_type(self.vocabulary.size).to_pandas_dtype())
-        ids = Ragged(np.take(small, values), chunk.steps.offsets)
+        ids = Ragged(ragged.look_up(small, values), chunk.steps.offsets)
         return fill_empty(replace(chunk, steps=ids), step=OOV)
 
     def _run(self, chunk: Chunk, steps: Sequence[tuple[int, Transform]]) -> Chunk:

@@ -95,8 +95,42 @@ def slot_of(place: Keys, count: int) -> npt.NDArray[np.int64]:
     return np.minimum(place // step, count - 1).astype(np.int64)
 
 
+class _Shard:
+    """One file of a split and bucket on its way to disk.
+
+    Attributes:
+        writer: of the file.
+        waiting: row groups to write next, each some tables.
+        size_bytes: content of all its row groups so far.
+        whole: whether it ends after them. opened: whether the writer is open.
+    """
+
+    def __init__(self, writer: StagedWriter) -> None:
+        self.writer = writer
+        self.waiting: list[list[pa.Table]] = []
+        self.size_bytes = 0
+        self.opened = self.whole = False
+
+    def write(self) -> None:
+        """Write what waits, and publish the file under its final name if it is whole."""
+        if not self.opened:
+            self.writer.__enter__()
+            self.opened = True
+        groups, self.waiting = self.waiting, []
+        for group in groups:
+            self.writer.write(pa.concat_tables(group).combine_chunks())
+        if self.whole:
+            self.opened = False
+            self.writer.__exit__(None, None, None)
+
+    def abandon(self, error: BaseException) -> None:
+        """Leave nothing of a file that is not whole."""
+        if self.opened:
+            self.writer.__exit__(type(error), error, error.__traceback__)
+
+
 class ShardWriter:
-    """Writes the shards of one split and bucket, one after the other.
+    """Cuts the rows of one split and bucket into shards, which may then be written side by side.
 
     Args:
         root: of the table. schema: of the files.
@@ -108,48 +142,58 @@ class ShardWriter:
     ) -> None:
         self._root, self._schema, self._shard_bytes = root, schema, shard_bytes
         self._partition = {"split": split, "bucket": str(bucket)}
-        self._waiting: list[pa.Table] = []
-        self._waiting_bytes = self._written_bytes = 0
-        self._writer: StagedWriter | None = None
-        self.files: list[StagedFile] = []
+        self._group: list[pa.Table] = []
+        self._group_bytes = 0
+        self.shards: list[_Shard] = []
 
     def add(self, table: pa.Table) -> None:
-        """Append rows; they are written when there are enough for a row group."""
+        """Append rows; `pending` then names the shards that have something to write."""
         table = table.select(self._schema.names)
         limit = min(ROW_GROUP_BYTES, self._shard_bytes)
-        for piece in _pieces(table, limit, self._waiting_bytes):
-            self._waiting.append(piece)
-            self._waiting_bytes += piece.nbytes
-            if self._waiting_bytes >= limit:
-                self._flush()
+        for piece in _pieces(table, limit, self._group_bytes):
+            self._group.append(piece)
+            self._group_bytes += piece.nbytes
+            if self._group_bytes >= limit:
+                self._end_group()
 
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
-        if self._writer is None:
-            name = f"part-{len(self.files):05d}"
-            self._writer = StagedWriter(self._root, name, self._schema, partition=self._partition)
-            self._writer.__enter__()
-        self._writer.write(pa.concat_tables(self._waiting).combine_chunks())
-        self._written_bytes += self._waiting_bytes
-        self._waiting, self._waiting_bytes = [], 0
-        if self._written_bytes >= self._shard_bytes:
-            self.close()
+    def _end_group(self) -> None:
+        if not self.shards or self.shards[-1].whole:
+            name = f"part-{len(self.shards):05d}"
+            self.shards.append(
+                _Shard(StagedWriter(self._root, name, self._schema, partition=self._partition))
+            )
+        shard = self.shards[-1]
+        shard.waiting.append(self._group)
+        shard.size_bytes += self._group_bytes
+        shard.whole = shard.size_bytes >= self._shard_bytes
+        self._group, self._group_bytes = [], 0
 
-    def close(self) -> None:
-        """Write what waits and publish the shard under its final name."""
-        if self._waiting:
-            self._flush()
-        if self._writer is not None:
-            writer, self._writer = self._writer, None
-            writer.__exit__(None, None, None)
-            self.files.append(writer.staged)
-            self._written_bytes = 0
+    def settle(self) -> None:
+        """Copy the rows that wait for a row group, so that they don't hold their whole slot."""
+        if self._group:
+            rows = pa.concat_tables(self._group)
+            self._group = [take_rows(rows, np.arange(len(rows)))]
+
+    def end(self) -> None:
+        """No more rows follow."""
+        if self._group:
+            self._end_group()
+        if self.shards:
+            self.shards[-1].whole = True
+
+    def pending(self) -> list[_Shard]:
+        """Shards with row groups or an end that are not written yet."""
+        return [shard for shard in self.shards if shard.waiting or (shard.whole and shard.opened)]
+
+    @property
+    def files(self) -> list[StagedFile]:
+        """What was written, in order."""
+        return [shard.writer.staged for shard in self.shards]
 
     def abandon(self, error: BaseException) -> None:
-        """Leave nothing of the open shard."""
-        if self._writer is not None:
-            self._writer.__exit__(type(error), error, error.__traceback__)
+        """Leave nothing of the shards that are not whole."""
+        for shard in self.shards:
+            shard.abandon(error)
 
 
 def _pieces(table: pa.Table, limit: int, waiting: int) -> Iterator[pa.Table]:
@@ -180,29 +224,34 @@ def write_shards(
         schema: of the files.
         limits: of the buckets, in steps.
         shard_bytes: content of a shard, about.
-        workers: threads; each split and bucket is written by one at a time.
+        workers: threads; each shard is written by one at a time.
         progress: see `parallel.Progress`.
     """
     writers: dict[tuple[int, int], ShardWriter] = {}
-
-    def write(cell: tuple[int, int], part: pa.Table | None) -> None:
-        if part is not None:
-            writers[cell].add(part)
-        else:
-            writers[cell].close()
-
     try:
         with ThreadPoolExecutor(workers) as pool:
             for number in range(slots.count):
-                parts = dict(_cells(slots.read(number), limits))
-                for split, bucket in parts.keys() - writers.keys():
-                    writers[split, bucket] = ShardWriter(
-                        root, schema, split=SPLITS[split], bucket=bucket, shard_bytes=shard_bytes
-                    )
-                list(pool.map(write, parts.keys(), parts.values()))
+                for (split, bucket), part in _cells(slots.read(number), limits):
+                    if (split, bucket) not in writers:
+                        writers[split, bucket] = ShardWriter(
+                            root,
+                            schema,
+                            split=SPLITS[split],
+                            bucket=bucket,
+                            shard_bytes=shard_bytes,
+                        )
+                    writers[split, bucket].add(part)
+                if number == slots.count - 1:
+                    for writer in writers.values():
+                        writer.end()
+                pending = [shard for writer in writers.values() for shard in writer.pending()]
+                # The most work first, so that no thread is left alone with it at the end.
+                pending.sort(key=lambda shard: -sum(map(len, shard.waiting)))
+                list(pool.map(_Shard.write, pending))
+                for writer in writers.values():
+                    writer.settle()
                 if progress is not None:
                     progress("write shards", number + 1, slots.count)
-            list(pool.map(write, writers.keys(), [None] * len(writers)))
     except BaseException as error:
         for writer in writers.values():
             writer.abandon(error)

@@ -67,9 +67,12 @@ class ViewOptions:
         """Selecting steps serves every domain and task."""
 
     def apply(self, chunk: Chunk, context: Context) -> Chunk:
-        """Select steps, and per-step targets by the same index."""
+        """Select steps, and per-step targets by the same numbers."""
         step = as_step(self.name, context.position, self.options())
         keys = ragged.draw_keys(chunk.keys, chunk.windows)
+        spans = ragged.view_spans(chunk.lengths, step, keys, seed=context.seed, view=chunk.views)
+        if spans is not None:
+            return chunk.cut(*spans)
         return chunk.pick(
             *ragged.view_index(chunk.steps.offsets, step, keys, seed=context.seed, view=chunk.views)
         )

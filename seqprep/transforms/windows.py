@@ -81,13 +81,16 @@ class Windows:
         number = ragged.ranges(np.zeros_like(counts), counts)
         starts = number * self.hop
         sizes = np.minimum(chunk.lengths[rows] - starts, self.length)
-        index = ragged.ranges(chunk.steps.offsets[:-1][rows] + starts, sizes)
         bare = replace(chunk, steps=_empty(chunk.steps), targets=None).take(rows)
-        offsets = ragged.to_offsets(sizes)
+        flat, offsets = chunk.steps.offsets[:-1][rows] + starts, ragged.to_offsets(sizes)
+
+        def cut(whole: ragged.Ragged) -> ragged.Ragged:
+            return ragged.Ragged(ragged.copy_spans(whole.values, flat, sizes), offsets)
+
         return replace(
             bare,
-            steps=ragged.Ragged(chunk.steps.values[index], offsets),
-            targets=chunk.targets and ragged.Ragged(chunk.targets.values[index], offsets),
+            steps=cut(chunk.steps),
+            targets=chunk.targets and cut(chunk.targets),
             windows=number,
         )
 
