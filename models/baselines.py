@@ -28,7 +28,6 @@ from models.cheap import (
     SymbolMajority,
 )
 from models.cheap_targets import MOST_CELLS, Linear, StepNaiveBayes, SymbolTable
-from models.outputs import Array
 from seqprep import ragged
 from seqprep.batches import BatchSource
 from seqprep.examples import Examples
@@ -97,30 +96,14 @@ def _slices(source: BatchSource) -> Iterator[Examples]:
         part = examples.inputs.offsets[:-1] // SLICE_STEPS
         for rows in np.split(np.arange(len(examples)), np.flatnonzero(np.diff(part)) + 1):
             if len(rows):
-                yield examples if len(rows) == len(examples) else _take(examples, rows)
+                yield examples if len(rows) == len(examples) else examples.take(rows)
 
 
 def _plain_rows(source: BatchSource) -> Iterator[Examples]:
     """Training rows as they are, without augmented views if there is a plain one."""
     for examples in _slices(source):
         plain = np.flatnonzero(examples.views == 0)
-        yield examples if len(plain) in (0, len(examples)) else _take(examples, plain)
-
-
-def _take(examples: Examples, rows: Array) -> Examples:
-    symbols = examples.target_tokens
-    return replace(
-        examples,
-        ids=examples.ids.take(pa.array(rows)),
-        keys=examples.keys[rows],
-        views=examples.views[rows],
-        windows=examples.windows[rows],
-        record_lengths=examples.record_lengths[rows],
-        inputs=ragged.take(examples.inputs, rows),
-        labels=None if examples.labels is None else examples.labels[rows],
-        targets=None if examples.targets is None else ragged.take(examples.targets, rows),
-        target_tokens=None if symbols is None else ragged.take(symbols, rows),
-    )
+        yield examples if len(plain) in (0, len(examples)) else examples.take(plain)
 
 
 def _outputs(fitted: dict[str, Baseline], source: BatchSource) -> dict[str, outputs.Outputs]:

@@ -31,6 +31,7 @@ from seqprep.snapshot import Facts, Snapshot, read_shard
 
 __all__ = ["Batch", "BatchSettings", "BatchSource", "Examples", "Plan"]
 
+_BLOCK_BYTES = 4 * 2**20
 _VIEW_BITS = 24  # epochs count below, stored views above
 _ROWS, _SHARDS, _BATCHES, _FIRST = 1, 2, 3, 4  # salts: one stream of random numbers for each use
 
@@ -183,13 +184,22 @@ class BatchSource:
         Yields:
             Batches in the order of the plan; with more ranks than rows some are empty.
         """
-        for index in range(start, len(plan)):
-            examples, first = self._load(plan.windows[int(plan.window[index])])
-            rows = plan.rows(index)
-            mine = rows[rank::world]
-            shard = np.searchsorted(self._starts, mine, side="right") - 1
-            local = mine - self._starts[shard] + first[shard]
-            yield self._batch(examples, local, mine, index, plan, total=rows)
+        for block in self._blocks(plan, start):
+            mine = [plan.rows(index)[rank::world] for index in block]
+            yield from self._gather(plan, block, np.concatenate(mine), [len(rows) for rows in mine])
+
+    def _blocks(self, plan: Plan, start: int) -> Iterator[range]:
+        """Runs of batches of one window that are gathered together: many small copies cost time."""
+        limit = max(1, _BLOCK_BYTES // self._step_bytes())
+        while start < len(plan):
+            steps, stop = 0, start
+            while stop < len(plan) and plan.window[stop] == plan.window[start]:
+                steps += int(self._lengths[plan.rows(stop)].sum())
+                if stop > start and steps > limit:
+                    break
+                stop += 1
+            yield range(start, stop)
+            start = stop
 
     def examples(self) -> Iterator[Examples]:
         """All rows in stored order, a window of shards at a time."""
@@ -236,7 +246,8 @@ class BatchSource:
             room -= int(sizes[shard])
         return tuple(tuple(sorted(window)) for window in windows)
 
-    def _shard_bytes(self) -> Ints:
+    def _step_bytes(self) -> int:
+        """Bytes of a step with its target."""
         facts = self.facts
         inputs = (
             4 * len(facts.channels)
@@ -244,9 +255,11 @@ class BatchSource:
             else token_type(facts.vocab_size).bit_width // 8
         )
         targets = {"label_steps": 4, "regress_steps": 4 * len(facts.target_names), "translate": 4}
+        return inputs + targets.get(facts.task, 0)
+
+    def _shard_bytes(self) -> Ints:
         ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._lengths)])[self._starts]
-        steps, rows = np.diff(ends), np.diff(self._starts)
-        return steps * (inputs + targets.get(facts.task, 0)) + rows * 96
+        return np.diff(ends) * self._step_bytes() + np.diff(self._starts) * 96
 
     def _load(self, shards: tuple[int, ...]) -> tuple[Examples, Ints]:
         """Examples of these shards, and where each shard's rows start in them, by shard."""
@@ -281,30 +294,47 @@ class BatchSource:
             overlong=int((lengths > self.settings.batch_tokens).sum()),
         )
 
-    def _batch(
-        self, examples: Examples, local: Ints, rows: Ints, index: int, plan: Plan, *, total: Ints
-    ) -> Batch:
-        inputs = ragged.take(examples.inputs, local)
-        targets = None if examples.targets is None else ragged.take(examples.targets, local)
+    def _gather(
+        self, plan: Plan, block: range, rows: Ints, sizes: Sequence[int]
+    ) -> Iterator[Batch]:
+        """Some batches of one window.
+
+        Args:
+            plan: of this source.
+            block: their numbers.
+            rows: their rows of this rank, batch after batch.
+            sizes: how many of them each batch has.
+        """
+        examples, first = self._load(plan.windows[int(plan.window[block[0]])])
+        shard = np.searchsorted(self._starts, rows, side="right") - 1
+        some = examples.take(rows - self._starts[shard] + first[shard])
+        inputs, targets, symbols = some.inputs, some.targets, some.target_tokens
         if plan.epoch >= 0:
+            drawn = self._drawn(rows, plan.epoch)
             for step in self.facts.on_the_fly:
-                drawn = self._drawn(rows, plan.epoch)
                 inputs = ragged.apply_view(inputs, step, **drawn)
                 if targets is not None:  # the same draw selects the same steps
                     targets = ragged.apply_view(targets, step, **drawn)
-        symbols = examples.target_tokens
-        target = None if symbols is None else ragged.take(symbols, local)
+        edges = ragged.to_offsets(sizes)
         ignored = IGNORED_LABEL if self.facts.task == "label_steps" else 0
-        return Batch(
-            index=index,
-            rows=rows,
-            ids=examples.ids.take(pa.array(local)),
-            inputs=ragged.pad(inputs, fill=PAD),
-            lengths=inputs.lengths,
-            labels=None if examples.labels is None else examples.labels[local],
-            targets=None if targets is None else ragged.pad(targets, fill=ignored),
-            target_tokens=None if target is None else ragged.pad(target, fill=PAD),
-            target_lengths=None if target is None else target.lengths,
-            total_rows=len(total),
-            total_steps=int(plan.lengths[total].sum()),
-        )
+        dense = ragged.pad_groups(inputs, edges, fill=PAD)
+        dense_targets = None if targets is None else ragged.pad_groups(targets, edges, fill=ignored)
+        dense_symbols = None if symbols is None else ragged.pad_groups(symbols, edges, fill=PAD)
+        lengths = inputs.lengths
+        symbol_lengths = None if symbols is None else symbols.lengths
+        for number, index in enumerate(block):
+            here = slice(int(edges[number]), int(edges[number + 1]))
+            total = plan.rows(index)
+            yield Batch(
+                index=index,
+                rows=rows[here],
+                ids=some.ids.slice(here.start, here.stop - here.start),
+                inputs=dense[number],
+                lengths=lengths[here],
+                labels=None if some.labels is None else some.labels[here],
+                targets=None if dense_targets is None else dense_targets[number],
+                target_tokens=None if dense_symbols is None else dense_symbols[number],
+                target_lengths=None if symbol_lengths is None else symbol_lengths[here],
+                total_rows=len(total),
+                total_steps=int(plan.lengths[total].sum()),
+            )

@@ -7,14 +7,14 @@ Legend: R rows, F features of a step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from seqprep.ragged import Keys, Ragged
+from seqprep.ragged import Ints, Keys, Ragged, take
 from seqprep.snapshot import Facts
 
 Array = npt.NDArray[Any]
@@ -43,6 +43,21 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def take(self, rows: Ints) -> Examples:
+        """The named rows, in that order."""
+        return replace(
+            self,
+            ids=self.ids.take(pa.array(rows)),
+            keys=self.keys[rows],
+            views=self.views[rows],
+            windows=self.windows[rows],
+            record_lengths=self.record_lengths[rows],
+            inputs=take(self.inputs, rows),
+            labels=None if self.labels is None else self.labels[rows],
+            targets=None if self.targets is None else take(self.targets, rows),
+            target_tokens=None if self.target_tokens is None else take(self.target_tokens, rows),
+        )
 
     @classmethod
     def of(cls, table: pa.Table, facts: Facts) -> Examples:

@@ -78,7 +78,9 @@ def copy_rows(values: npt.NDArray[Any], offsets: Ints, rows: Ints) -> npt.NDArra
     total = int((offsets[rows + 1] - offsets[rows]).sum())
     if total == 0:
         return values[:0]
-    flat = np.frombuffer(taken.buffers()[2], dtype=values.dtype, count=total * width // values.itemsize)
+    flat = np.frombuffer(
+        taken.buffers()[2], dtype=values.dtype, count=total * width // values.itemsize
+    )
     return flat.reshape(total, *values.shape[1:])
 
 

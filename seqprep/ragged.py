@@ -1,8 +1,8 @@
 """Vectorised kernels on ragged arrays: the one place with index arithmetic.
 
-A ragged array is a flat array of steps and the offsets of its rows. Every kernel works on NumPy arrays, has
-no Python loop over rows or steps, and draws its numbers from (seed, key of the record, view), so
-that the same record gives the same result in any order, on any worker, on any platform.
+A ragged array is a flat array of steps and the offsets of its rows. Every kernel works on NumPy
+arrays, has no Python loop over rows or steps, and draws its numbers from (seed, key of the record,
+view), so that the same record gives the same result in any order, on any worker, on any platform.
 
 Legend: R rows, N steps of all rows together, F features of a step.
 """
@@ -48,7 +48,7 @@ __all__ = [
     "look_up",
     "mirrored_rows",
     "mix",
-    "pad",
+    "pad_groups",
     "ranges",
     "reverse_index",
     "row_keys",
@@ -127,21 +127,36 @@ def cut(ragged: Ragged, starts: Ints, sizes: Ints) -> Ragged:
     return Ragged(copy_spans(ragged.values, flat, sizes.ravel()), to_offsets(sizes.sum(axis=1)))
 
 
-def pad(ragged: Ragged, *, fill: float = 0) -> npt.NDArray[np.generic]:
-    """A dense array `(R, longest)` or `(R, longest, F)`; places after a row's end hold `fill`.
+def pad_groups(rows: Ragged, edges: Ints, *, fill: float = 0) -> list[npt.NDArray[Any]]:
+    """Dense arrays of consecutive groups of rows, each as long as its own longest row.
 
-    >>> pad(from_lists([[1, 2], [3]])).tolist()
-    [[1, 2], [3, 0]]
+    Args:
+        rows: R rows.
+        edges: `(G + 1,)` in rows; group g is rows `edges[g]` up to `edges[g + 1]`.
+        fill: what stands after a row's end.
+
+    >>> rows = from_lists([[1], [2, 3], [4]])
+    >>> [dense.tolist() for dense in pad_groups(rows, np.array([0, 2, 3]))]
+    [[[1, 0], [2, 3]], [[4]]]
     """
-    lengths = ragged.lengths
-    longest = int(lengths.max(initial=0))
-    dense = np.full(
-        (len(ragged), longest, *ragged.values.shape[1:]), fill, dtype=ragged.values.dtype
-    )
-    dense[np.arange(longest) < lengths[:, None]] = ragged.values[
-        int(ragged.offsets[0]) : int(ragged.offsets[-1])
+    lengths, sizes = rows.lengths, np.diff(edges)
+    longest = np.zeros(len(sizes), dtype=np.int64)
+    longest[sizes > 0] = np.maximum.reduceat(lengths, edges[:-1][sizes > 0]) if len(rows) else 0
+    spare = np.repeat(longest, sizes) - lengths
+    first, last = int(rows.offsets[0]), int(rows.offsets[-1])
+    shape = rows.values.shape[1:]
+    filler = np.full((int(spare.sum()), *shape), fill, dtype=rows.values.dtype)
+    # Behind the rows lies what fills each of them up: row, filler, row, filler ...
+    offsets = np.concatenate([rows.offsets - first, last - first + np.cumsum(spare)])
+    order = np.arange(2 * len(rows)).reshape(2, -1).T.ravel()
+    flat = copy_rows(np.concatenate([rows.values[first:last], filler]), offsets, order)
+    ends = to_offsets(sizes * longest).tolist()
+    return [
+        flat[start:stop].reshape(size, steps, *shape)
+        for start, stop, size, steps in zip(
+            ends, ends[1:], sizes.tolist(), longest.tolist(), strict=False
+        )
     ]
-    return dense
 
 
 def _fold(keys: Keys, views: Ints | int) -> Keys:

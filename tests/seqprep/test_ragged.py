@@ -236,8 +236,69 @@ def test_keys_follow_from_the_string_alone(ids: list[str]) -> None:
     assert sliced.tolist() == alone
 
 
+@given(ROWS, st.data())
+def test_cut_equals_slices_in_order(rows: list[list[int]], data: st.DataObject) -> None:
+    """Spans that overlap, stand out of order or are empty take another way than the common ones."""
+    pieces = data.draw(st.integers(1, 3))
+    drawn = [
+        [sorted(data.draw(st.tuples(*[st.integers(0, len(row))] * 2))) for _ in range(pieces)]
+        for row in rows
+    ]
+    starts = np.array([[start for start, _ in row] for row in drawn], dtype=np.int64)
+    sizes = np.array([[stop - start for start, stop in row] for row in drawn], dtype=np.int64)
+    expected = [
+        [step for start, stop in spans for step in row[start:stop]]
+        for row, spans in zip(rows, drawn, strict=True)
+    ]
+    assert to_lists(ragged.cut(from_lists(rows), starts, sizes)) == expected
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 5)])
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.float32, np.float64])
+def test_rows_and_spans_of_any_width(shape: tuple[int, ...], kind: type[np.generic]) -> None:
+    """Rows are copied as bytes: a wrong width would mix steps or channels."""
+    flat = np.random.default_rng(0).normal(size=(12, *shape)) * 50
+    rows = ragged.Ragged(flat.astype(kind)[1:], np.array([0, 4, 4, 11]))
+    taken = ragged.take(rows, np.array([2, 0, 1, 2]))
+    np.testing.assert_array_equal(
+        taken.values, rows.values[[*range(4, 11), *range(4), *range(4, 11)]]
+    )
+    cut = ragged.cut(rows, np.array([[1], [0], [2]]), np.array([[2], [0], [4]]))
+    np.testing.assert_array_equal(cut.values, rows.values[[1, 2, 6, 7, 8, 9]])
+    assert cut.values.dtype == kind
+
+
+@given(st.data())
+def test_look_up_equals_indexing(data: st.DataObject) -> None:
+    """Tables of bytes are looked up another way than others."""
+    kind = data.draw(st.sampled_from([np.int8, np.int16, np.int32]))
+    table = np.array(data.draw(st.lists(st.integers(-9, 99), min_size=1, max_size=128)), dtype=kind)
+    places = np.array(
+        data.draw(st.lists(st.integers(0, len(table) - 1))),
+        dtype=data.draw(st.sampled_from([np.int8, np.int32])),
+    )
+    found = kernels.look_up(table, places)
+    assert found.tolist() == table[places].tolist()
+    assert found.dtype == kind
+
+
+@given(ROWS, st.data(), st.integers(-100, 9))
+def test_groups_are_padded_to_their_own_longest(
+    rows: list[list[int]], data: st.DataObject, fill: int
+) -> None:
+    """A batch would hold a neighbour's steps, or be as long as the longest of all."""
+    inner = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=4)))
+    edges = [0, *inner, len(rows)]
+    groups = ragged.pad_groups(from_lists(rows), np.array(edges), fill=fill)
+    assert len(groups) == len(edges) - 1
+    for dense, start, stop in zip(groups, edges, edges[1:], strict=False):
+        longest = max(map(len, rows[start:stop]), default=0)
+        assert dense.shape == (stop - start, longest)
+        assert dense.tolist() == [row + [fill] * (longest - len(row)) for row in rows[start:stop]]
+
+
 def test_padding_marks_nothing_by_value() -> None:
     """A real step that is zero would be taken for padding (mistake 2); lengths are the mask."""
     rows = from_lists([[0, 0, 3], [0]])
-    assert ragged.pad(rows).tolist() == [[0, 0, 3], [0, 0, 0]]
+    assert ragged.pad_groups(rows, np.array([0, 2]))[0].tolist() == [[0, 0, 3], [0, 0, 0]]
     assert rows.lengths.tolist() == [3, 1]
