@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -206,11 +205,7 @@ def run_chunks(
     with ExitStack() as stack:
         if wanted > 1 and readers == {"processes"} and size_bytes > PARALLEL_BYTES:
             pool = stack.enter_context(
-                ProcessPoolExecutor(
-                    wanted,
-                    mp_context=multiprocessing.get_context("spawn"),
-                    initializer=_spare_pandas,
-                )
+                ProcessPoolExecutor(wanted, mp_context=multiprocessing.get_context("spawn"))
             )
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
             results: Iterator[ChunkResult] = pool.map(read_chunk, chunks)
@@ -221,11 +216,6 @@ def run_chunks(
             if progress is not None:
                 progress("reading files", done, total)
             yield result
-
-
-def _spare_pandas() -> None:
-    """Keep Arrow from importing pandas in a worker: a third of a second for nothing."""
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
 
 
 def total(counts: Sequence[FileCounts], name: str) -> dict[str, int]:
