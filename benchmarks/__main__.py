@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     for name in named or NAMES:
         command = [sys.executable, "-m", f"benchmarks.{name}", *options]
         failed += subprocess.run(command, check=False).returncode != 0
-    if "--keep" not in options:
+    if not {"--keep", "--help", "-h"} & set(options):
         renew()
     return failed
 

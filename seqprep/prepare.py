@@ -32,7 +32,7 @@ from seqprep.preparation.published import known_facts, snapshot_path, write_snap
 from seqprep.preparation.roster import Roster, read_roster
 from seqprep.preparation.second_pass import Finisher, second_pass, slot_schema
 from seqprep.preparation.shards import Slots, write_shards
-from seqprep.preparation.spill import SpillFolder
+from seqprep.preparation.spill import SpillFolder, release_memory
 from seqprep.preparation.totals import Totals
 from seqprep.recipe import Prepare, Split, resolve_tokens
 from seqprep.schema import Task
@@ -270,6 +270,7 @@ def _write(
             workers=work.threads,
             progress=work.progress,
         )
+    release_memory()
     if work.frozen is None:
         fitted = replace(fitted, limits=bucket_limits(job, totals))
     collect_stale(work.examples.path)

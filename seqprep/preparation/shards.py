@@ -22,13 +22,15 @@ import pyarrow as pa
 
 from seqprep.buckets import bucket_of
 from seqprep.parallel import Progress
-from seqprep.preparation.spill import SpillFolder, take_rows
+from seqprep.preparation.spill import SpillFolder, copy_table, release_memory, take_rows
 from seqprep.ragged import Keys, mix
 from seqprep.schema import SPLITS
 from seqprep.staging import StagedFile, StagedWriter
 
 _ORDER_SALT = 211
-ROW_GROUP_BYTES = 16 * 2**20
+ROW_GROUP_VALUES = 2**20
+"""Tokens or values of a row group. Arrow's writer holds some ten bytes for each of them, for every
+file that is open."""
 
 
 def places(keys: Keys, *, seed: int) -> Keys:
@@ -149,7 +151,7 @@ class ShardWriter:
     def add(self, table: pa.Table) -> None:
         """Append rows; `pending` then names the shards that have something to write."""
         table = table.select(self._schema.names)
-        limit = min(ROW_GROUP_BYTES, self._shard_bytes)
+        limit = min(ROW_GROUP_VALUES * _value_bytes(self._schema), self._shard_bytes)
         for piece in _pieces(table, limit, self._group_bytes):
             self._group.append(piece)
             self._group_bytes += piece.nbytes
@@ -171,8 +173,7 @@ class ShardWriter:
     def settle(self) -> None:
         """Copy the rows that wait for a row group, so that they don't hold their whole slot."""
         if self._group:
-            rows = pa.concat_tables(self._group)
-            self._group = [take_rows(rows, np.arange(len(rows)))]
+            self._group = [copy_table(pa.concat_tables(self._group))]
 
     def end(self) -> None:
         """No more rows follow."""
@@ -194,6 +195,12 @@ class ShardWriter:
         """Leave nothing of the shards that are not whole."""
         for shard in self.shards:
             shard.abandon(error)
+
+
+def _value_bytes(schema: pa.Schema) -> int:
+    """Bytes of one token or value of the content."""
+    content = schema.field("tokens" if "tokens" in schema.names else "values")
+    return int(content.type.value_type.bit_width) // 8
 
 
 def _pieces(table: pa.Table, limit: int, waiting: int) -> Iterator[pa.Table]:
@@ -250,6 +257,7 @@ def write_shards(
                 list(pool.map(_Shard.write, pending))
                 for writer in writers.values():
                     writer.settle()
+                release_memory()
                 if progress is not None:
                     progress("write shards", number + 1, slots.count)
     except BaseException as error:

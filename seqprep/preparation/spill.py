@@ -108,6 +108,19 @@ def take_rows(table: pa.Table, rows: npt.NDArray[np.integer]) -> pa.Table:
     return taken.cast(table.schema)
 
 
+def release_memory() -> None:
+    """Give back what Arrow keeps for its next arrays."""
+    pa.default_memory_pool().release_unused()
+
+
+def copy_table(table: pa.Table) -> pa.Table:
+    """The same rows in memory of their own: a slice keeps all of its table alive."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return pa.ipc.open_stream(sink.getvalue()).read_all()
+
+
 def list_array(rows: Ragged) -> pa.ListArray:
     """An Arrow list for each row; steps of F features are written one after the other."""
     width = int(np.prod(rows.values.shape[1:], dtype=np.int64))

@@ -72,7 +72,7 @@ def count_chunk(chunk: Chunk, units: Ints, *, emptied: int, tokens: bool, stride
         emptied=emptied,
         lengths=chunk.lengths.astype(np.int32),
         units=units.astype(np.int32),
-        splits=chunk.splits,
+        splits=chunk.splits.copy(),  # not a view, which keeps the whole chunk in memory
     )
 
 

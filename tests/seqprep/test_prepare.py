@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ import pytest
 from seqprep import ragged
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fitted import Fitted
+from seqprep.preparation.second_pass import units
+from seqprep.preparation.spill import table_chunk
+from seqprep.preparation.totals import count_chunk
 from seqprep.prepare import Prepared, apply_fitted, prepare
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.schema import OOV
@@ -597,3 +600,24 @@ def test_labels_and_names_never_become_paths(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["store"]
     folders = {path.name for path in (store / "synthetic" / "examples-default").iterdir()}
     assert folders == {"_delta_log", "split=train", "split=validation", "split=test"}
+
+
+def test_the_totals_of_a_chunk_do_not_keep_it_in_memory() -> None:
+    """A view of one small column would hold every chunk until the last was read."""
+    table = pa.table(
+        {
+            "key": np.arange(3, dtype=np.uint64),
+            "row": np.arange(3),
+            "split": np.zeros(3, np.int8),
+            "view": np.zeros(3, np.int64),
+            "window": np.zeros(3, np.int64),
+            "steps": pa.array([[2, 3], [4], [5]], pa.list_(pa.int8())),
+        }
+    )
+    chunk = table_chunk(table, width=None, target_width=None)
+    totals = count_chunk(chunk, units(chunk), emptied=0, tokens=True, stride=0)
+    held = [chunk.keys, chunk.rows, chunk.splits, chunk.views, chunk.windows, chunk.steps.values]
+    numbers = [getattr(totals, item.name) for item in fields(totals)]
+    arrays = [value for value in numbers if isinstance(value, np.ndarray)]
+    assert totals.splits.tolist() == [0, 0, 0]
+    assert not any(np.may_share_memory(array, column) for array in arrays for column in held)
