@@ -163,7 +163,7 @@ def _add(file: SourceFile, found: Recording, context: Context, builder: RecordBu
         content=content.ravel(),
         size_bytes=content.nbytes,
         length=len(content),
-        content_hash=hashlib.sha256(content.tobytes()).digest(),
+        content_hash=hashlib.sha256(content.data).digest(),
         cells=found.cells,
         attributes=found.kept,
         target=None if targets is None else targets.ravel(),
