@@ -222,8 +222,10 @@ def _prepare_for_flow(
 
 
 def _start_prefect() -> None:
+    from flows import guard
     from flows.environment import quiet
 
+    guard.start()
     if not os.environ.get("PREFECT_API_URL"):
         _say("starting Prefect ...")
     quiet(home=Path.cwd() / ".prefect")
