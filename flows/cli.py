@@ -291,7 +291,7 @@ def _interrupted(number: int, frame: object) -> None:
 
 
 def _is_mendable(error: Exception) -> bool:
-    from models.config import JobError
+    from models.checks import JobError
     from seqprep.errors import SeqprepError
 
     return isinstance(error, CycloptsError | SeqprepError | JobError)

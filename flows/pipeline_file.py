@@ -17,8 +17,10 @@ from typing import Any
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from models.config import Backpropagation, Conv, Front, JobError, Model, Optimizer, Train
+from models.checks import JobError
+from models.config import Backpropagation, Optimizer, Train
 from models.fits import check_fits
+from models.model_config import Conv, Front, Model
 from seqprep.checks import check_name
 from seqprep.errors import ConfigError, NotBuiltError
 from seqprep.fingerprint import as_json

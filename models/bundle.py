@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from models.architectures import build
-from models.config import JobError, Model
+from models.checks import JobError
 from models.job import from_json, to_json
 from models.manifest import (
     FORMAT,
@@ -37,6 +37,7 @@ from models.manifest import (
     readopt,
     seal,
 )
+from models.model_config import Model
 from models.objectives import Moments
 from models.shape import Shape
 from seqprep import __version__

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import fields
+
+from seqprep.checks import parse_bytes
+from seqprep.errors import ConfigError
 
 
 class JobError(ValueError):
@@ -31,15 +33,13 @@ def check_finite(options: object, prefix: str = "") -> None:
                 check(math.isfinite(number), prefix + item.name, "a finite number", value)
 
 
-def parse_bytes(value: str | int, *, key: str) -> int:
-    """Bytes from a number or a text such as `512MB` (MB = 2**20 bytes).
+def size_bytes(value: str | int, *, key: str) -> int:
+    """Bytes from a number or a text such as `512MB`, as in the preparation.
 
-    >>> parse_bytes("1GB", key="memory")
+    >>> size_bytes("1GB", key="memory")
     1073741824
     """
-    if isinstance(value, int):
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", value, re.IGNORECASE)
-    if match is None:
-        raise JobError(f"{key} must be a size such as 512MB, got {value!r}")
-    return int(float(match[1]) * 1024 ** (" KMGT".index(match[2].upper()) if match[2] else 0))
+    try:
+        return parse_bytes(value, key=key)
+    except ConfigError as error:
+        raise JobError(str(error)) from error

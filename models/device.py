@@ -15,7 +15,8 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from models.config import JobError, Train
+from models.checks import JobError
+from models.config import Train
 from models.objectives import Objective
 from models.recurrent import EXECUTIONS, LSTM, Execution
 from models.shape import TensorBatch

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from models.config import JobError, Model, Optimizer, Train
+from models.checks import JobError
+from models.config import Optimizer, Train
+from models.model_config import Model
 
 Kind = Literal["tokens", "values"]
 

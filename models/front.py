@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.config import Conv, JobError, Model
+from models.checks import JobError
+from models.model_config import Conv, Model
 from models.shape import Shape, TensorBatch, step_mask
 from seqprep.schema import PAD
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.config import Model
+from models.model_config import Model
 
 
 class Head(nn.Module):

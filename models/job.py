@@ -16,7 +16,8 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from models.config import JobError, Train
+from models.checks import JobError
+from models.config import Train
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.config import JobError
+from models.checks import JobError
 
 NAME = "lock"
 WAIT_S = 5.0

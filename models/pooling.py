@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.config import Pooling
+from models.model_config import Pooling
 from models.recurrent import LSTM
 from models.shape import step_mask
 

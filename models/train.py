@@ -35,7 +35,8 @@ from models.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
-from models.config import JobError, Train, parse_bytes
+from models.checks import JobError, size_bytes
+from models.config import Train
 from models.device import choose_execution, prepare_torch, set_execution, set_precision
 from models.events import Events
 from models.fits import check_fits
@@ -186,7 +187,7 @@ def set_up(job: Job, snapshot: Snapshot, identity: dict[str, str], device: torch
 
 def open_sources(snapshot: Snapshot, options: Train) -> Sources:
     """Batches of each split; every shard is hashed before its data is used."""
-    memory = parse_bytes(options.memory, key="train.memory")
+    memory = size_bytes(options.memory, key="train.memory")
     sources: Sources = {}
     for split in SPLITS:  # what the splits hold together stays within the memory
         settings = BatchSettings(

@@ -6,7 +6,7 @@ from torch import nn
 
 from models.architectures.encoder_decoder import EncoderDecoder
 from models.architectures.lstm import PooledLSTM
-from models.config import Model
+from models.model_config import Model
 from models.shape import Shape
 
 MODELS: dict[str, type[PooledLSTM] | type[EncoderDecoder]] = {

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.config import JobError, Model
+from models.checks import JobError
 from models.front import Front
 from models.head import Head
+from models.model_config import Model
 from models.recurrent import LSTM, State
 from models.shape import Shape, TensorBatch, step_mask
 from seqprep.schema import BOS, EOS, PAD

@@ -11,9 +11,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.config import JobError, Model
+from models.checks import JobError
 from models.front import Front
 from models.head import Head
+from models.model_config import Model
 from models.pooling import Pool
 from models.recurrent import LSTM
 from models.shape import Shape, TensorBatch, step_mask

@@ -12,7 +12,9 @@ from torch import nn
 from models.architectures import MODELS, build
 from models.architectures.encoder_decoder import EncoderDecoder
 from models.architectures.lstm import PooledLSTM
-from models.config import Conv, Front, JobError, Model, Optimizer
+from models.checks import JobError
+from models.config import Optimizer
+from models.model_config import Conv, Front, Model
 from models.objectives import objective_for
 from models.optimize import build_optimizer
 from models.shape import Shape, TensorBatch, to_tensors

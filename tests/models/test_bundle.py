@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from models.architectures import build
 from models.bundle import MANIFEST, MEMBERS, Bundle, BundleError, check, seal
-from models.config import Conv, Front, Model
 from models.device import supports_bf16
+from models.model_config import Conv, Front, Model
 from models.predict import predict_examples
 from models.shape import Shape
 from seqprep import __version__

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from models import train
-from models.config import JobError, Model, Optimizer, Train
+from models.checks import JobError
+from models.config import Optimizer, Train
 from models.fits import SELECTABLE, check_fits
 from models.job import Job
+from models.model_config import Model
 from tests.synthetic import task_snapshot
 
 

@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 
 from models import train
 from models.architectures import build
-from models.config import Conv, Front, Model, Train
+from models.config import Train
 from models.device import set_execution
 from models.job import Job
+from models.model_config import Conv, Front, Model
 from models.objectives import objective_for
 from models.shape import Shape, TensorBatch, to_tensors
 from seqprep.batches import BatchSettings, BatchSource

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from models.config import Conv, Front, JobError, Model, Train
+from models.checks import JobError
+from models.config import Train
 from models.job import Job, from_json, read_job, to_json
+from models.model_config import Conv, Front, Model
 
 
 def test_round_trip() -> None:

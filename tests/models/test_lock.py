@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from models.config import JobError
+from models.checks import JobError
 from models.lock import PARENT, exclusive
 from models.train import STOPPED
 from tests.synthetic import task_snapshot

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from models import train
-from models.config import Model, Train
+from models.config import Train
 from models.folds import pooled_scores
 from models.job import Job
 from models.metrics import (
@@ -21,6 +21,7 @@ from models.metrics import (
     score,
     translate_scores,
 )
+from models.model_config import Model
 from models.outputs import Outputs, pool
 from seqprep.ragged import Ragged, from_lists, to_lists
 from tests.synthetic import task_snapshot

@@ -23,9 +23,11 @@ from safetensors.torch import load_file
 from models import loop, train
 from models.bundle import Bundle
 from models.checkpoint import NAME, Checkpoint
-from models.config import JobError, Model, Optimizer, Train
+from models.checks import JobError
+from models.config import Optimizer, Train
 from models.device import supports_bf16
 from models.job import Job
+from models.model_config import Model
 from models.predict import predict_examples
 from seqprep.batches import Batch
 from seqprep.errors import CorruptError, SeqprepError
