@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow.parquet as pq
 import torch
@@ -14,12 +14,10 @@ import torch
 from models import baselines, metrics, outputs
 from models.bundle import Bundle, BundleError, check
 from models.predict import Vocabulary, answer_table
+from models.setting import Setting
 from seqprep.errors import CorruptError, SeqprepError
 from seqprep.schema import Split
 from seqprep.snapshot import replace_bytes
-
-if TYPE_CHECKING:
-    from models.train import Setting
 
 logger = logging.getLogger(__name__)
 
