@@ -1,23 +1,21 @@
 """The `seqprep` command.
 
 Commands only read arguments, call one function and print; everything heavy is imported when a
-command runs, so that `--help` answers at once. Exit status: 0 done, 2 wrong use or wrong input (one
-clear message), 130 or 143 when stopped by a signal, 1 anything else.
+command runs, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-import sys
-import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, Parameter
 
+from flows.ending import ending, tell
 from seqprep import __version__
+from seqprep.errors import ConfigError, SeqprepError
 
 app = App(
     name="seqprep",
@@ -144,14 +142,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict new raw files, with exactly the preprocessing of the training."""
-    if not (bundle / "manifest.json").is_file():
-        inner = bundle / "bundle"
-        hint = f"; did you mean {inner}?" if (inner / "manifest.json").is_file() else ""
-        raise _usage(f"{bundle}: not a model bundle (it has no manifest.json){hint}")
-    if out.is_dir() or (out.parent.exists() and not out.parent.is_dir()):
-        raise _usage(
-            f"--out {out}: must be the name of a new Parquet file, e.g. predictions.parquet"
-        )
+    _check_prediction(bundle, out)
     _start_prefect()
     from flows.predict import predict as predict_flow
 
@@ -207,7 +198,6 @@ def _prepare_for_flow(
 ) -> None:
     """Refuse a wrong pipeline file before anything is started, then set Prefect up."""
     from flows.pipeline_file import base, check_folds, load
-    from seqprep.errors import ConfigError
 
     for file in files:
         spec = load(file, overrides=settings)
@@ -221,13 +211,25 @@ def _prepare_for_flow(
     _start_prefect()
 
 
+def _check_prediction(bundle: Path, out: Path) -> None:
+    """Refuse what is no bundle, or no place for a file, before anything is started."""
+    if not (bundle / "manifest.json").is_file():
+        inner = bundle / "bundle"
+        hint = f"; did you mean {inner}?" if (inner / "manifest.json").is_file() else ""
+        raise SeqprepError(f"{bundle}: not a model bundle (it has no manifest.json){hint}")
+    if out.is_dir() or (out.parent.exists() and not out.parent.is_dir()):
+        raise SeqprepError(
+            f"--out {out}: must be the name of a new Parquet file, e.g. predictions.parquet"
+        )
+
+
 def _start_prefect() -> None:
     from flows import guard
     from flows.environment import quiet
 
     guard.start()
     if not os.environ.get("PREFECT_API_URL"):
-        _say("starting Prefect ...")
+        tell("starting Prefect ...")
     quiet(home=Path.cwd() / ".prefect")
 
 
@@ -240,66 +242,11 @@ def _finish(done: Any, as_json: bool) -> None:
         _print_json(done)
 
 
-def _usage(text: str) -> Exception:
-    from seqprep.errors import SeqprepError
-
-    return SeqprepError(text)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 def _print_json(value: Any) -> None:
     print(json.dumps(value, allow_nan=False, default=str))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its status."""
-    signal.signal(signal.SIGINT, _interrupted)
-    signal.signal(signal.SIGTERM, _interrupted)
-    try:
+    with ending():
         app(arguments, exit_on_error=False, print_error=False)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
-    except (CycloptsError, ValueError) as error:
-        if not _is_mendable(error):
-            _fail(error)
-        _say(f"error: {error}")
-        sys.exit(2)
-    except Exception as error:
-        _fail(error)
-
-
-def _interrupted(number: int, frame: object) -> None:
-    """Let a running training write its checkpoint, say one line, and end at once.
-
-    Not by an exception: Prefect's temporary server gets the same Ctrl-C, and a flow that goes on
-    would wait for it.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if "flows.train" in sys.modules:
-        from flows.train import RUNNING, stop
-
-        if RUNNING:
-            _say("stopping; the training writes a checkpoint ...")
-        for process in list(RUNNING):
-            stop(process)
-    _say("stopped; the same command goes on from here")
-    os._exit(128 + number)
-
-
-def _is_mendable(error: Exception) -> bool:
-    from models.checks import JobError
-    from seqprep.errors import SeqprepError
-
-    return isinstance(error, CycloptsError | SeqprepError | JobError)
-
-
-def _fail(error: Exception) -> None:
-    if os.environ.get("SEQPREP_DEBUG"):
-        traceback.print_exception(error)
-    name = type(error).__name__
-    _say(f"error: {name}: {error} (SEQPREP_DEBUG=1 shows where)")
-    sys.exit(1)
