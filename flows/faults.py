@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from prefect.cache_policies import NO_CACHE
+
 from seqprep.errors import SeqprepError
 from seqprep.table import ConflictError
-
-RETRIES = 2
-RETRY_DELAY_S = 2.0
 
 
 def is_passing(task: Any, run: Any, state: Any) -> bool:
@@ -29,3 +28,12 @@ def is_passing(task: Any, run: Any, state: Any) -> bool:
     if isinstance(error, SeqprepError):
         return False
     return isinstance(error, ConnectionError | TimeoutError | BlockingIOError)
+
+
+RETRIED: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "retries": 2,
+    "retry_delay_seconds": 2.0,
+    "retry_condition_fn": is_passing,
+}
+"""Options of a task that is tried again; earlier work is found by fingerprint, not by a cache."""

@@ -6,23 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import ingest_artifact
-from flows.faults import RETRIES, RETRY_DELAY_S, is_passing
+from flows.faults import RETRIED
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
 from flows.references import Json, resolve
 from seqprep.ingest import ingest as ingest_sources
 
 
-@task(
-    name="ingest files",
-    cache_policy=NO_CACHE,
-    retries=RETRIES,
-    retry_delay_seconds=RETRY_DELAY_S,
-    retry_condition_fn=is_passing,
-)
+@task(name="ingest files", **RETRIED)
 def ingest_files(pipeline: Json, *, base: str, store: str, prune: bool = False) -> Json:
     """Bring the source's new and changed files into the dataset; one commit."""
     spec = build(pipeline)

@@ -6,23 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import prepare_artifact
-from flows.faults import RETRIES, RETRY_DELAY_S, is_passing
+from flows.faults import RETRIED
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
 from flows.references import Json, resolve
 from seqprep.prepare import prepare as prepare_examples
 
 
-@task(
-    name="prepare examples",
-    cache_policy=NO_CACHE,
-    retries=RETRIES,
-    retry_delay_seconds=RETRY_DELAY_S,
-    retry_condition_fn=is_passing,
-)
+@task(name="prepare examples", **RETRIED)
 def prepare_rows(pipeline: Json, *, base: str, store: str, refit: bool = False) -> Json:
     """Split, shorten, encode and bucket the newest sequences; one commit."""
     spec = build(pipeline)

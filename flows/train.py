@@ -12,10 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import train_artifact
-from flows.faults import RETRIES, RETRY_DELAY_S, is_passing
+from flows.faults import RETRIED
 from flows.job import find_prepared, write_job
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import Callback, say, stage
@@ -138,13 +137,7 @@ def _check_exit(code: int, log: Path) -> None:
     raise RuntimeError(f"training ended with status {code}: {last} (all of it: {log})")
 
 
-@task(
-    name="train model",
-    cache_policy=NO_CACHE,
-    retries=RETRIES,
-    retry_delay_seconds=RETRY_DELAY_S,
-    retry_condition_fn=is_passing,
-)
+@task(name="train model", **RETRIED)
 def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> Json:
     """Train on prepared examples, score, and write bundle and report.
 
