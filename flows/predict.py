@@ -57,14 +57,12 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
     """Clean and encode new files exactly as in training, and write one row an input record."""
     model = Bundle.read(Path(bundle))
     spec = pipeline_of(model, folder=bundle)
-    fitted = Fitted.from_bytes(model.fitted)
-    device = prepare_torch(Train(device="auto"))
-    about = {"labels": json.dumps(model.facts.labels), "bundle": bundle_digest(Path(bundle))}
-    schema = predictions_schema(spec.source.task).with_metadata(about)
     paths = [Path(path).absolute() for path in inputs]
     for path in paths:
         if not path.exists():
             raise SeqprepError(f"{path}: no such file or folder to predict")
+    about = {"labels": json.dumps(model.facts.labels), "bundle": bundle_digest(Path(bundle))}
+    schema = predictions_schema(spec.source.task).with_metadata(about)
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     staged = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
@@ -76,36 +74,42 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
                 staged, schema, compression="zstd", write_page_checksum=True
             ) as writer,
         ):
-            facts = SourceFacts(channels=fitted.channels, rate_hz=fitted.rate_hz)
-            for records, rejections in read_records(
-                spec.source, paths, base=Path("/"), facts=facts
-            ):
-                for part in _slices(records):
-                    examples = apply_fitted(
-                        part,
-                        domain=spec.source.domain,
-                        task=spec.source.task,
-                        recipe=spec.prepare,
-                        fitted=fitted,
-                        views=spec.predict.views,
-                    )
-                    writer.write_table(
-                        _rows(part, predict_examples(model, examples, device=device), schema)
-                    )
-                writer.write_table(_errors(rejections, schema))
-                rows += records.num_rows
-                errors += len(rejections)
-                progress("records", rows + errors, rows + errors)
+            for answers, rejected in _answers(model, spec, paths, schema):
+                writer.write_table(answers)
+                rows += answers.num_rows
+                errors += rejected
+                progress("records", rows, rows)
         os.replace(staged, target)
     finally:
         staged.unlink(missing_ok=True)
     return {
         "out": str(target),
-        "rows": rows + errors,
+        "rows": rows,
         "errors": errors,
         "bundle": bundle,
         "dataset": spec.dataset,
     }
+
+
+def _answers(
+    model: Bundle, spec: Pipeline, paths: Sequence[Path], schema: pa.Schema
+) -> Iterator[tuple[pa.Table, int]]:
+    """Rows to write, a few records at a time, and how many of them are errors."""
+    fitted = Fitted.from_bytes(model.fitted)
+    device = prepare_torch(Train(device="auto"))
+    facts = SourceFacts(channels=fitted.channels, rate_hz=fitted.rate_hz)
+    for records, rejections in read_records(spec.source, paths, base=Path("/"), facts=facts):
+        for part in _slices(records):
+            examples = apply_fitted(
+                part,
+                domain=spec.source.domain,
+                task=spec.source.task,
+                recipe=spec.prepare,
+                fitted=fitted,
+                views=spec.predict.views,
+            )
+            yield _rows(part, predict_examples(model, examples, device=device), schema), 0
+        yield _errors(rejections, schema), len(rejections)
 
 
 def pipeline_of(model: Bundle, *, folder: str) -> Pipeline:
