@@ -28,6 +28,7 @@ from seqprep.plan import BatchSettings, Plan, cut, together
 from seqprep.ragged import Ints, Keys
 from seqprep.schema import IGNORED_LABEL, PAD, Split, token_type
 from seqprep.snapshot import Facts, Snapshot, read_shard
+from seqprep.views import apply_view, view_lengths
 
 __all__ = ["Batch", "BatchSettings", "BatchSource", "Examples", "Plan"]
 
@@ -146,7 +147,7 @@ class BatchSource:
         """The batches of a training epoch, every row once."""
         lengths = self._lengths
         for step in self.facts.on_the_fly:
-            lengths = ragged.view_lengths(lengths, step, **self._drawn(slice(None), epoch))
+            lengths = view_lengths(lengths, step, **self._drawn(slice(None), epoch))
         orders, sizes, window = [], [np.zeros(1, np.int64)], []
         windows = self._windows(epoch)
         for number, shards in enumerate(windows):
@@ -312,9 +313,9 @@ class BatchSource:
         if plan.epoch >= 0:
             drawn = self._drawn(rows, plan.epoch)
             for step in self.facts.on_the_fly:
-                inputs = ragged.apply_view(inputs, step, **drawn)
+                inputs = apply_view(inputs, step, **drawn)
                 if targets is not None:  # the same draw selects the same steps
-                    targets = ragged.apply_view(targets, step, **drawn)
+                    targets = apply_view(targets, step, **drawn)
         edges = ragged.to_offsets(sizes)
         ignored = IGNORED_LABEL if self.facts.task == "label_steps" else 0
         dense = ragged.pad_groups(inputs, edges, fill=PAD)

@@ -9,6 +9,7 @@ from seqprep import ragged
 from seqprep.errors import ConfigError
 from seqprep.preparation.chunk import Chunk, Context, Kind, as_step
 from seqprep.schema import Task
+from seqprep.views import view_index, view_spans
 
 TOKEN_UNITS = ("word", "character", "kmer")
 ALL_UNITS = (*TOKEN_UNITS, "value")
@@ -70,9 +71,9 @@ class ViewOptions:
         """Select steps, and per-step targets by the same numbers."""
         step = as_step(self.name, context.position, self.options())
         keys = ragged.draw_keys(chunk.keys, chunk.windows)
-        spans = ragged.view_spans(chunk.lengths, step, keys, seed=context.seed, view=chunk.views)
+        spans = view_spans(chunk.lengths, step, keys, seed=context.seed, view=chunk.views)
         if spans is not None:
             return chunk.cut(*spans)
         return chunk.pick(
-            *ragged.view_index(chunk.steps.offsets, step, keys, seed=context.seed, view=chunk.views)
+            *view_index(chunk.steps.offsets, step, keys, seed=context.seed, view=chunk.views)
         )

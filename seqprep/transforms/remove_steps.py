@@ -20,7 +20,8 @@ class RemoveSteps(ViewOptions):
         length: steps that stay; a shorter row stays whole.
         views: see ViewOptions. original: likewise. when: likewise.
 
-    >>> from seqprep.ragged import apply_view, from_lists
+    >>> from seqprep.ragged import from_lists
+    >>> from seqprep.views import apply_view
     >>> import numpy as np
     >>> step = {"name": "remove_steps", "position": 0, "length": 2}
     >>> apply_view(from_lists([[1, 2, 3, 4]]), step, np.zeros(1), seed=0, view=0).lengths.tolist()

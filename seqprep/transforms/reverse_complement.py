@@ -17,6 +17,7 @@ from seqprep.preparation.chunk import Chunk, Context, Kind, as_step
 from seqprep.ragged import Ragged
 from seqprep.schema import Task
 from seqprep.transforms.options import ViewOptions
+from seqprep.views import mirrored_rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +61,7 @@ class ReverseComplement(ViewOptions):
         assert context.complement is not None
         step = as_step(self.name, context.position, self.options())
         keys = ragged.draw_keys(chunk.keys, chunk.windows)
-        turned = ragged.mirrored_rows(step, keys, seed=context.seed, view=chunk.views)
+        turned = mirrored_rows(step, keys, seed=context.seed, view=chunk.views)
         index = ragged.reverse_index(chunk.steps.offsets, turned)
         result = chunk.pick(index, chunk.lengths)
         values = result.steps.values

@@ -20,7 +20,8 @@ class Shift(ViewOptions):
         stride: only multiples of it go, e.g. 3 keeps the reading frame of bases.
         views: see ViewOptions. original: likewise. when: likewise.
 
-    >>> from seqprep.ragged import apply_view, from_lists, to_lists
+    >>> from seqprep.ragged import from_lists, to_lists
+    >>> from seqprep.views import apply_view
     >>> import numpy as np
     >>> step = {"name": "shift", "position": 0, "max": 5, "stride": 3}
     >>> shifted = [apply_view(from_lists([[1, 2, 3, 4]]), step, np.zeros(1), seed=1, view=view)

@@ -23,7 +23,8 @@ class Truncate(ViewOptions):
             head has one step more) or `random` (a span drawn from seed, id and view).
         views: for `random` only, see ViewOptions. original: likewise. when: likewise.
 
-    >>> from seqprep.ragged import apply_view, from_lists, to_lists
+    >>> from seqprep.ragged import from_lists, to_lists
+    >>> from seqprep.views import apply_view
     >>> import numpy as np
     >>> step = {"name": "truncate", "position": 0, "length": 3, "keep": "head_tail"}
     >>> to_lists(apply_view(from_lists([[1, 2, 3, 4, 5]]), step, np.zeros(1), seed=0, view=0))

@@ -26,6 +26,7 @@ from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.schema import OOV
 from seqprep.snapshot import Snapshot, read_shard
 from seqprep.table import Table
+from seqprep.views import apply_view
 from tests.synthetic import documents, write_sequences
 
 RECIPE = Prepare(
@@ -387,7 +388,7 @@ def test_on_the_fly_views_are_those_that_would_be_stored(tmp_path: Path) -> None
         if row["view"]:
             base = whole[row["id"]]
             keys = np.array([base["key"]], dtype=np.int64).view(np.uint64)
-            view = ragged.apply_view(
+            view = apply_view(
                 ragged.from_lists([base["tokens"]]), step, keys, seed=0, view=row["view"]
             )
             assert view.values.tolist() == row["tokens"]

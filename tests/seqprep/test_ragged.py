@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from seqprep import kernels, ragged
 from seqprep.ragged import from_lists, to_lists
+from seqprep.views import apply_view, view_lengths
 
 ROWS = st.lists(st.lists(st.integers(0, 5), max_size=12), min_size=1, max_size=8)
 
@@ -22,7 +23,7 @@ def keys_of(rows: list[Any]) -> ragged.Keys:
 
 
 def viewed(rows: list[list[int]], step: dict[str, Any], *, seed: int = 0, view: int = 0) -> Any:
-    return to_lists(ragged.apply_view(from_lists(rows), step, keys_of(rows), seed=seed, view=view))
+    return to_lists(apply_view(from_lists(rows), step, keys_of(rows), seed=seed, view=view))
 
 
 @given(ROWS, st.integers(1, 9))
@@ -162,7 +163,7 @@ def test_lengths_are_known_before_rows_are_touched(
 ) -> None:
     """Batches are planned by lengths; a plan that differs from the rows would break them."""
     lengths = np.array([len(row) for row in rows])
-    planned = ragged.view_lengths(lengths, step, keys_of(rows), seed=seed, view=view)
+    planned = view_lengths(lengths, step, keys_of(rows), seed=seed, view=view)
     assert planned.tolist() == [len(row) for row in viewed(rows, step, seed=seed, view=view)]
 
 
@@ -173,11 +174,9 @@ def test_a_row_does_not_depend_on_its_neighbours(
 ) -> None:
     """A view would change with the order of rows, the chunk or the worker."""
     keys = keys_of(rows)
-    together = to_lists(ragged.apply_view(from_lists(rows), step, keys, seed=seed, view=3))
+    together = to_lists(apply_view(from_lists(rows), step, keys, seed=seed, view=3))
     for number, row in enumerate(rows):
-        alone = ragged.apply_view(
-            from_lists([row]), step, keys[number : number + 1], seed=seed, view=3
-        )
+        alone = apply_view(from_lists([row]), step, keys[number : number + 1], seed=seed, view=3)
         assert to_lists(alone) == [together[number]]
 
 
@@ -195,9 +194,7 @@ def test_a_view_for_each_row_equals_that_view_for_all() -> None:
     """Stored views (a number a row) and drawn ones (one number) would not be the same."""
     rows = [list(range(40)) for _ in range(3)]
     step = {"name": "truncate", "position": 0, "length": 5, "keep": "random"}
-    mixed = ragged.apply_view(
-        from_lists(rows), step, keys_of(rows), seed=0, view=np.array([0, 2, 1])
-    )
+    mixed = apply_view(from_lists(rows), step, keys_of(rows), seed=0, view=np.array([0, 2, 1]))
     singles = [viewed(rows, step, view=view) for view in (0, 1, 2)]
     assert to_lists(mixed) == [singles[0][0], singles[2][1], singles[1][2]]
 
