@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from seqprep.errors import NotBuiltError, SeqprepError
-from seqprep.ingestion.files import SourceFile, is_excluded, matches
+from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.globs import is_excluded, matches
 from seqprep.source import Source
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from seqprep.errors import SeqprepError
 from seqprep.ingestion.expand import decode, read_bytes
-from seqprep.ingestion.files import SourceFile, source_root, strip_gz
+from seqprep.ingestion.files import SourceFile, source_root
+from seqprep.ingestion.globs import strip_gz
 from seqprep.source import Field, Source
 
 MAX_TABLE_BYTES = 2**30

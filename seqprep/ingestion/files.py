@@ -11,7 +11,6 @@ import functools
 import hashlib
 import os
 import posixpath
-import re
 import stat
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seqprep.errors import InputError, SeqprepError
+from seqprep.ingestion.globs import is_excluded, matches, strip_gz
 from seqprep.source import Source
 
 SHOWN_NAMES = 6
@@ -83,50 +83,6 @@ class SourceFile:
 @functools.lru_cache(maxsize=4)
 def _archive(path: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
-
-
-def strip_gz(path: str) -> str:
-    """The path without a final `.gz`, in any case."""
-    return path[:-3] if path.lower().endswith(".gz") else path
-
-
-@functools.lru_cache(maxsize=256)
-def glob_pattern(glob: str) -> re.Pattern[str]:
-    """A glob as a case-insensitive regular expression on a relative path.
-
-    `*` and `?` stay inside one folder, `**/` is any number of folders; a glob without a slash is
-    looked for in every folder.
-
-    >>> bool(glob_pattern("**/*.txt").match("a/B.TXT")), bool(glob_pattern("*.fa").match("x.fas"))
-    (True, False)
-    """
-    text = glob if "/" in glob else f"**/{glob}"
-    out, place = "", 0
-    for token in re.finditer(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]", text):
-        out += re.escape(text[place : token.start()])
-        place = token.end()
-        fixed = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-        out += fixed.get(token[0]) or _character_class(token[0][1:-1])
-    out += re.escape(text[place:])
-    return re.compile(rf"(?s:{out})\Z", re.IGNORECASE)
-
-
-def _character_class(inside: str) -> str:
-    negated = inside.startswith("!")
-    letters = inside[negated:].replace("\\", r"\\").replace("[", r"\[").replace("^", r"\^")
-    return f"[{'^' if negated else ''}{letters}]"
-
-
-def matches(path: str, globs: Sequence[str]) -> bool:
-    """Whether one of the globs fits the path, or the path without `.gz`."""
-    names = {path, strip_gz(path)}
-    return any(glob_pattern(glob).match(name) for glob in globs for name in names)
-
-
-def is_excluded(path: str, globs: Sequence[str]) -> bool:
-    """Whether the path or a folder on it is excluded."""
-    parts = path.split("/")
-    return any(matches("/".join(parts[: stop + 1]), globs) for stop in range(len(parts)))
 
 
 def source_root(source: Source, base: Path) -> Path:
