@@ -9,13 +9,13 @@ Windows of a record are drawn apart, as rows of their own: no state is carried f
 and a batch full of one record, or an epoch that reads every record from its start to its end, would
 make neighbouring gradients alike. Those that meet in a batch stand together, in order of window.
 
-Legend: R rows of a split, B rows of a batch, T longest row of a batch, F features, N batches.
+Legend: R rows of a split.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep import ragged
-from seqprep.examples import Array, Examples
+from seqprep.examples import Examples
+from seqprep.padded import Batch, pad_batches
 from seqprep.plan import BatchSettings, Plan, cut, together
 from seqprep.ragged import Ints, Keys
-from seqprep.schema import IGNORED_LABEL, PAD, Split, token_type
+from seqprep.schema import IGNORED_LABEL, Split, token_type
 from seqprep.snapshot import Facts, Snapshot, read_shard
 from seqprep.views import apply_view, view_lengths
 
@@ -35,32 +36,6 @@ __all__ = ["Batch", "BatchSettings", "BatchSource", "Examples", "Plan"]
 _BLOCK_BYTES = 4 * 2**20
 _VIEW_BITS = 24  # epochs count below, stored views above
 _ROWS, _SHARDS, _BATCHES, _FIRST = 1, 2, 3, 4  # salts: one stream of random numbers for each use
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Batch:
-    """Some rows, padded to the longest of them.
-
-    Args:
-        index: number of the global batch in its epoch.
-        rows: `(B,)` row numbers in the split. ids: `(B,)` strings.
-        inputs: `(B, T)` ids or `(B, T, F)` float32. lengths: `(B,)` steps.
-        labels: `(B,)`. targets: `(B, T)` codes or `(B, T, K)`. target_tokens: `(B, S)` with
-            target_lengths `(B,)`. None where the task has none.
-        total_rows, total_steps: of the global batch, of which this rank may have a part.
-    """
-
-    index: int
-    rows: Ints
-    ids: pa.Array
-    inputs: Array
-    lengths: Ints
-    labels: Array | None
-    targets: Array | None
-    target_tokens: Array | None
-    target_lengths: Ints | None
-    total_rows: int
-    total_steps: int
 
 
 class BatchSource:
@@ -309,33 +284,13 @@ class BatchSource:
         examples, first = self._load(plan.windows[int(plan.window[block[0]])])
         shard = np.searchsorted(self._starts, rows, side="right") - 1
         some = examples.take(rows - self._starts[shard] + first[shard])
-        inputs, targets, symbols = some.inputs, some.targets, some.target_tokens
+        inputs, targets = some.inputs, some.targets
         if plan.epoch >= 0:
             drawn = self._drawn(rows, plan.epoch)
             for step in self.facts.on_the_fly:
                 inputs = apply_view(inputs, step, **drawn)
                 if targets is not None:  # the same draw selects the same steps
                     targets = apply_view(targets, step, **drawn)
-        edges = ragged.to_offsets(sizes)
+        some = replace(some, inputs=inputs, targets=targets)
         ignored = IGNORED_LABEL if self.facts.task == "label_steps" else 0
-        dense = ragged.pad_groups(inputs, edges, fill=PAD)
-        dense_targets = None if targets is None else ragged.pad_groups(targets, edges, fill=ignored)
-        dense_symbols = None if symbols is None else ragged.pad_groups(symbols, edges, fill=PAD)
-        lengths = inputs.lengths
-        symbol_lengths = None if symbols is None else symbols.lengths
-        for number, index in enumerate(block):
-            here = slice(int(edges[number]), int(edges[number + 1]))
-            total = plan.rows(index)
-            yield Batch(
-                index=index,
-                rows=rows[here],
-                ids=some.ids.slice(here.start, here.stop - here.start),
-                inputs=dense[number],
-                lengths=lengths[here],
-                labels=None if some.labels is None else some.labels[here],
-                targets=None if dense_targets is None else dense_targets[number],
-                target_tokens=None if dense_symbols is None else dense_symbols[number],
-                target_lengths=None if symbol_lengths is None else symbol_lengths[here],
-                total_rows=len(total),
-                total_steps=int(plan.lengths[total].sum()),
-            )
+        yield from pad_batches(some, plan, block, rows, sizes=sizes, ignored=ignored)

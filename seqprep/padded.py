@@ -1,0 +1,93 @@
+"""Batches as dense arrays: rows padded to the longest of their batch.
+
+Use it after `examples` has gathered the rows of some batches of a plan. Padding many batches at
+once costs few copies. Needs only numpy and pyarrow.
+
+Legend: R rows of all these batches, B rows of a batch, T its longest row, S its longest target
+text, F features of a step, K target channels of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from seqprep.examples import Array, Examples
+from seqprep.plan import Plan
+from seqprep.ragged import Ints, Ragged, pad_groups, to_offsets
+from seqprep.schema import PAD
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Some rows, padded to the longest of them.
+
+    Args:
+        index: number of the global batch in its epoch.
+        rows: `(B,)` row numbers in the split. ids: `(B,)` strings.
+        inputs: `(B, T)` ids or `(B, T, F)` float32. lengths: `(B,)` steps.
+        labels: `(B,)`. targets: `(B, T)` codes or `(B, T, K)`. target_tokens: `(B, S)` with
+            target_lengths `(B,)`. None where the task has none.
+        total_rows, total_steps: of the global batch, of which this rank may have a part.
+    """
+
+    index: int
+    rows: Ints
+    ids: pa.Array
+    inputs: Array
+    lengths: Ints
+    labels: Array | None
+    targets: Array | None
+    target_tokens: Array | None
+    target_lengths: Ints | None
+    total_rows: int
+    total_steps: int
+
+
+def pad_batches(
+    examples: Examples,
+    plan: Plan,
+    block: range,
+    rows: Ints,
+    *,
+    sizes: Sequence[int],
+    ignored: int,
+) -> Iterator[Batch]:
+    """Some batches of a plan, of which this rank may have a part.
+
+    Args:
+        examples: R rows, batch after batch, as the epoch draws them.
+        plan: of the epoch.
+        block: numbers of the batches in the plan.
+        rows: `(R,)` row numbers in the split.
+        sizes: how many of the rows each batch has.
+        ignored: what stands after the end of per-step targets.
+    """
+    edges = to_offsets(sizes)
+    inputs = pad_groups(examples.inputs, edges, fill=PAD)
+    targets = _padded(examples.targets, edges, fill=ignored)
+    symbols = _padded(examples.target_tokens, edges, fill=PAD)
+    lengths = examples.inputs.lengths
+    symbol_lengths = None if examples.target_tokens is None else examples.target_tokens.lengths
+    for number, index in enumerate(block):
+        here = slice(int(edges[number]), int(edges[number + 1]))
+        total = plan.rows(index)
+        yield Batch(
+            index=index,
+            rows=rows[here],
+            ids=examples.ids.slice(here.start, here.stop - here.start),
+            inputs=inputs[number],
+            lengths=lengths[here],
+            labels=None if examples.labels is None else examples.labels[here],
+            targets=None if targets is None else targets[number],
+            target_tokens=None if symbols is None else symbols[number],
+            target_lengths=None if symbol_lengths is None else symbol_lengths[here],
+            total_rows=len(total),
+            total_steps=int(plan.lengths[total].sum()),
+        )
+
+
+def _padded(rows: Ragged | None, edges: Ints, *, fill: int) -> list[Array] | None:
+    return None if rows is None else pad_groups(rows, edges, fill=fill)
