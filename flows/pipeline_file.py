@@ -7,22 +7,20 @@ says why. The same dataclasses give the JSON Schema.
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from models.checks import JobError
+from flows.explain import explain
+from flows.strict_yaml import parse, read
 from models.config import Backpropagation, Optimizer, Train
 from models.fits import check_fits
 from models.model_config import Conv, Front, Model
 from seqprep.checks import check_name
-from seqprep.errors import ConfigError, NotBuiltError
+from seqprep.errors import ConfigError
 from seqprep.fingerprint import as_json
 from seqprep.planned import PLANNED
 from seqprep.recipe import Prepare, Split, Tokens
@@ -161,18 +159,7 @@ def load(path: Path, *, overrides: Sequence[str] = ()) -> Pipeline:
     Raises:
         ConfigError: saying which key, what was expected, what came.
     """
-    try:
-        body = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such pipeline file") from error
-    except (IsADirectoryError, PermissionError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {_one_line(error)}") from error
-    if not isinstance(body, dict):
-        raise ConfigError(f"{path}: a pipeline file is a mapping that starts with `dataset: NAME`")
+    body = read(path)
     for text in overrides:
         override(body, text)
     try:
@@ -208,7 +195,7 @@ def build(body: Mapping[str, Any]) -> Pipeline:
     try:
         return _ADAPTER.validate_python(dict(body))
     except ValidationError as error:
-        raise ConfigError(_explain(error)) from None
+        raise ConfigError(explain(error, Pipeline)) from None
 
 
 def to_json(pipeline: Pipeline) -> dict[str, Any]:
@@ -251,10 +238,9 @@ def override(body: dict[str, Any], text: str) -> None:
     if not equals or not key:
         raise ConfigError(f"--set needs KEY=VALUE, e.g. train.epochs=3, got {text!r}")
     try:
-        path = key in PATH_KEYS
-        parsed = str(Path.cwd() / value) if path else yaml.load(value, Loader=_StrictLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {key}: not valid YAML: {_one_line(error)}") from error
+        parsed = str(Path.cwd() / value) if key in PATH_KEYS else parse(value)
+    except ConfigError as error:
+        raise ConfigError(f"--set {key}: {error}") from error
     *parents, last = key.split(".")
     place: Any = body
     for part in parents:
@@ -262,77 +248,3 @@ def override(body: dict[str, Any], text: str) -> None:
         if not isinstance(place, dict):
             raise ConfigError(f"--set {key}: {part} is not a mapping; set the whole of it instead")
     place[last] = parsed
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key written twice instead of keeping the last."""
-
-
-def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if key in seen:
-            line = key_node.start_mark.line + 1
-            raise yaml.YAMLError(f"line {line}: the key {key!r} stands there twice")
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def _one_line(error: Exception) -> str:
-    return re.sub(r"\s+", " ", str(error))
-
-
-def _explain(error: ValidationError) -> str:
-    lines: list[str] = []
-    said: list[tuple[str, ...]] = []
-    for item in error.errors():
-        path = tuple(str(part) for part in item["loc"] if not _is_type(part))
-        # Each member of a union complains; the first, which went deepest, is enough.
-        if any(other[: len(path)] == path for other in said):
-            continue
-        said.append(path)
-        lines.append(_line(path, item))
-    shown = lines[:5] + ([f"and {len(lines) - 5} more"] if len(lines) > 5 else [])
-    return "\n  ".join(shown)
-
-
-def _is_type(part: int | str) -> bool:
-    """Whether a part of a location is pydantic's name of a member of a union."""
-    return isinstance(part, str) and bool(re.search(r"\[|^(float|int|str|bool)$", part))
-
-
-def _line(path: tuple[str, ...], item: Any) -> str:
-    where = ".".join(path) or "pipeline"
-    if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{where}: unknown key{_nearest(path)}"
-    if item["type"] in ("missing", "missing_keyword_only_argument"):
-        return f"{where}: this key is required"
-    cause = item.get("ctx", {}).get("error")
-    if isinstance(cause, ConfigError | JobError | NotBuiltError):
-        text = str(cause)
-        return text if not path or text.startswith((where, *_roots())) else f"{where}: {text}"
-    expected = item["msg"].lower().replace("valid tuple", "list").replace("input", "it", 1)
-    return f"{where}: {expected}, got {item['input']!r}"
-
-
-def _roots() -> tuple[str, ...]:
-    return tuple(f.name for f in fields(Pipeline))
-
-
-def _nearest(path: tuple[str, ...]) -> str:
-    owner: Any = Pipeline
-    for part in path[:-1]:
-        types = {f.name.rstrip("_"): f.type for f in fields(owner)} if is_dataclass(owner) else {}
-        owner = next(
-            (c for c in _CLASSES if re.search(rf"\b{c.__name__}\b", str(types.get(part, "")))),
-            owner,
-        )
-    names = [f.name.rstrip("_") for f in fields(owner)]
-    close = difflib.get_close_matches(path[-1], names, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; choose from {', '.join(sorted(names))}"
