@@ -10,7 +10,6 @@ Source: the Delta transaction protocol, https://github.com/delta-io/delta/blob/m
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,22 +17,14 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable, Schema
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import (
-    AddAction,
-    CommitProperties,
-    RemoveAction,
-    create_table_with_add_actions,
-)
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
 
-from seqprep import __version__
+from seqprep import __version__, delta_log
 from seqprep.errors import CorruptError, SeqprepError
 from seqprep.snapshot import check_file
 from seqprep.staging import StagedFile
 from seqprep.state import StateDir
-
-METADATA_KEY = "seqprep"
 
 
 class ConflictError(SeqprepError):
@@ -72,12 +63,12 @@ class Table:
 
     def version(self) -> int | None:
         """The newest version; None if nothing was committed yet."""
-        table = self._open(None)
+        table = delta_log.open_table(self.path, None)
         return None if table is None else table.version()
 
     def info(self, version: int | None = None) -> CommitInfo:
         """What the commit of a version says about itself."""
-        table = self._open(version)
+        table = delta_log.open_table(self.path, version)
         if table is None:
             raise SeqprepError(f"{self.path}: no such table; run the stage that makes it first")
         for number, _, info in self._entries(table):
@@ -87,19 +78,15 @@ class Table:
 
     def history(self) -> list[tuple[int, int, CommitInfo]]:
         """(version, milliseconds since 1970, what it says) of every version, oldest first."""
-        table = self._open(None)
+        table = delta_log.open_table(self.path, None)
         if table is None:
             return []
         return sorted(self._entries(table), key=lambda entry: entry[0])
 
     @staticmethod
     def _entries(table: DeltaTable) -> Iterator[tuple[int, int, CommitInfo]]:
-        # delta-rs numbers the history from the version that was opened, but lists it from the
-        # newest, so the version stands in our own metadata.
-        for entry in table.history():
-            if METADATA_KEY in entry:
-                body = json.loads(entry[METADATA_KEY])
-                yield body["version"], entry["timestamp"], CommitInfo(**body["info"])
+        for version, time_ms, info in delta_log.entries(table):
+            yield version, time_ms, CommitInfo(**info)
 
     def files(self, version: int | None = None) -> tuple[StagedFile, ...]:
         """The files of a version, sorted by path, as its manifest lists them."""
@@ -228,16 +215,25 @@ class Table:
             if name in partition_by:
                 schema = schema.append(pa.field(name, type_))
         known = {file.path for file in current}
-        actions: list[Any] = [_add(file) for file in files if file.path not in known]
-        actions += [_remove(file) for file in current if file.path in gone]
-        return self._write(
-            actions,
-            schema,
-            info,
-            base=base,
-            partition_by=list(partition_by),
-            everything=len(gone) == len(current),
-        )
+        actions = [
+            *(delta_log.addition(file) for file in files if file.path not in known),
+            *(delta_log.removal(file) for file in current if file.path in gone),
+        ]
+        try:
+            delta_log.write(
+                self.path,
+                actions,
+                schema,
+                asdict(info),
+                base=base,
+                partition_by=list(partition_by),
+                everything=len(gone) == len(current),
+            )
+        except (CommitFailedError, DeltaError) as error:
+            return self._joined(info, base, error)
+        version = self.version()
+        assert version is not None
+        return version
 
     def _replaced(
         self, base: int | None, remove: Sequence[str] | Literal["all"]
@@ -254,17 +250,7 @@ class Table:
         except CorruptError:
             if remove != "all":
                 raise
-        listed = pa.table(DeltaTable(str(self.path), version=base).get_add_actions())
-        return tuple(
-            StagedFile(
-                path=row["path"],
-                size_bytes=row["size_bytes"],
-                rows=row["num_records"],
-                sha256="",
-                partition={key: str(value) for key, value in (row.get("partition") or {}).items()},
-            )
-            for row in listed.to_pylist()
-        )
+        return delta_log.listed_files(self.path, base)
 
     def _with_manifest(self, info: CommitInfo, files: Iterable[StagedFile]) -> CommitInfo:
         listed = sorted((asdict(file) for file in files), key=lambda entry: entry["path"])
@@ -279,63 +265,6 @@ class Table:
             code_version=info.code_version,
         )
 
-    def _write(
-        self,
-        actions: list[Any],
-        schema: pa.Schema,
-        info: CommitInfo,
-        *,
-        base: int | None,
-        partition_by: list[str],
-        everything: bool,
-    ) -> int:
-        number = 0 if base is None else base + 1
-        body = json.dumps({"version": number, "info": asdict(info)}, sort_keys=True)
-        # No automatic retry: delta-rs would land two appends of the same rows one after the other.
-        properties = CommitProperties(custom_metadata={METADATA_KEY: body}, max_commit_retries=0)
-        delta_schema = Schema.from_arrow(schema)
-        try:
-            if base is None:
-                create_table_with_add_actions(
-                    str(self.path),
-                    delta_schema,
-                    actions,
-                    mode="error",
-                    partition_by=partition_by,
-                    configuration={"delta.logRetentionDuration": "interval 36500 days"},
-                    commit_properties=properties,
-                )
-            else:
-                self._replace_or_append(
-                    actions, delta_schema, base, partition_by, properties, everything=everything
-                )
-        except (CommitFailedError, DeltaError) as error:
-            return self._joined(info, base, error)
-        version = self.version()
-        assert version is not None
-        return version
-
-    def _replace_or_append(
-        self,
-        actions: list[Any],
-        schema: Schema,
-        base: int,
-        partition_by: list[str],
-        properties: CommitProperties,
-        *,
-        everything: bool,
-    ) -> None:
-        table = DeltaTable(str(self.path), version=base)
-        if everything:
-            # Everything goes: overwriting also replaces the schema, which may have changed.
-            actions = [action for action in actions if isinstance(action, AddAction)]
-            mode = "overwrite"
-        else:
-            mode = "append"
-        table.create_write_transaction(
-            actions, mode, schema, partition_by, commit_properties=properties
-        )
-
     def _joined(self, info: CommitInfo, base: int | None, error: Exception) -> int:
         version = self.version()
         if version is not None and version != base:
@@ -345,33 +274,3 @@ class Table:
                 f"{self.path}: another run committed version {version} in the meantime; run again"
             ) from error
         raise error
-
-    def _open(self, version: int | None) -> DeltaTable | None:
-        try:
-            return DeltaTable(str(self.path), version=version)
-        except TableNotFoundError:
-            return None
-        except DeltaError as error:
-            raise SeqprepError(f"{self.path}: version {version} cannot be read: {error}") from error
-
-
-def _add(file: StagedFile) -> AddAction:
-    stats = {
-        "numRecords": file.rows,
-        "minValues": {"length": file.min_length},
-        "maxValues": {"length": file.max_length},
-        "nullCount": {"length": 0},
-    }
-    return AddAction(
-        file.path, file.size_bytes, dict(file.partition), _now_ms(), True, json.dumps(stats)
-    )
-
-
-def _remove(file: StagedFile) -> RemoveAction:
-    return RemoveAction(
-        file.path, True, _now_ms(), size=file.size_bytes, partition_values=dict(file.partition)
-    )
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -28,7 +28,7 @@ from tests.sources import stored_rows, write_files
 HARNESS = """
 import os, sys
 from pathlib import Path
-import seqprep.table as table
+import seqprep.delta_log as log
 from seqprep.ingest import ingest
 from seqprep.source import Source
 root, count = Path(sys.argv[1]), int(sys.argv[2])
@@ -46,9 +46,9 @@ def watched(call):
     return run
 
 os.replace, os.fsync = watched(os.replace), watched(os.fsync)
-table.create_table_with_add_actions = watched(table.create_table_with_add_actions)
-write = table.DeltaTable.create_write_transaction
-table.DeltaTable.create_write_transaction = watched(write)
+log.create_table_with_add_actions = watched(log.create_table_with_add_actions)
+write = log.DeltaTable.create_write_transaction
+log.DeltaTable.create_write_transaction = watched(write)
 source = Source(domain="text", path=str(root / "in"))
 for stop in range(count):
     # A fork for each point: starting Python anew for each would take a second.

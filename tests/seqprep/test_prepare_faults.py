@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 DIES = """
 import os, sys
 from pathlib import Path
-import seqprep.prepare, seqprep.table
+import seqprep.delta_log, seqprep.prepare
 left = int(sys.argv[2])
 def dying(function):
     def call(*args, **kwargs):
@@ -36,9 +36,9 @@ def dying(function):
         return result
     return call
 os.replace, os.fsync = dying(os.replace), dying(os.fsync)
-table = seqprep.table
-table.create_table_with_add_actions = dying(table.create_table_with_add_actions)
-table.DeltaTable.create_write_transaction = dying(table.DeltaTable.create_write_transaction)
+log = seqprep.delta_log
+log.create_table_with_add_actions = dying(log.create_table_with_add_actions)
+log.DeltaTable.create_write_transaction = dying(log.DeltaTable.create_write_transaction)
 from dataclasses import replace
 from tests.seqprep.test_prepare import RECIPE, prepared
 prepared(Path(sys.argv[1]), recipe=replace(RECIPE, buckets=2))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 from seqprep.errors import CorruptError
 from seqprep.staging import StagedFile, StagedWriter
@@ -64,7 +65,7 @@ def test_files_shared_with_the_version_before_stay(tmp_path: Path) -> None:
     commit(table, [stage(table, "0", ["a"]), stage(table, "1", ["b"])], base=None)
     commit(table, [stage(table, "0", ["a"]), stage(table, "1", ["c"])], base=0, print_="b")
     assert ids_of(table) == ["a", "c"]
-    assert sorted(table._open(None).to_pyarrow_table()["id"].to_pylist()) == ["a", "c"]
+    assert sorted(DeltaTable(table.path).to_pyarrow_table()["id"].to_pylist()) == ["a", "c"]
 
 
 def test_appending_keeps_what_was_there(tmp_path: Path) -> None:
