@@ -131,7 +131,7 @@ def test_many_slots_give_the_rows_of_one(
     """The memory setting would change which rows there are or their order."""
     write_sequences(tmp_path, documents(150))
     whole = rows_of(prepared(tmp_path))
-    monkeypatch.setattr("seqprep.prepare._slots", lambda job, encoding: 7)
+    monkeypatch.setattr("seqprep.preparation.work._slots", lambda job, encoding: 7)
     parts = rows_of(prepared(tmp_path, recipe=replace(RECIPE, memory="65MB", shard_bytes="64MB")))
     assert [list(row.items())[:6] for row in parts] == [list(row.items())[:6] for row in whole]
 
