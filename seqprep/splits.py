@@ -41,13 +41,18 @@ def columns_needed(split: Split) -> tuple[str, ...]:
     }.get(split.by, ())
 
 
-def assign(split: Split, table: pa.Table, *, base: Path) -> Codes:
+def assign(split: Split, table: pa.Table, *, listed: pl.DataFrame | None = None) -> Codes:
     """The split of each record by what stands in its own row, `(R,)`.
 
     Leaving one group out needs to know all groups: see `leave_out`.
 
+    Args:
+        split: as in the pipeline file.
+        table: the records.
+        listed: what `read_listed` gave, for `by: table`.
+
     Raises:
-        ConfigError: if a named column or file is missing.
+        ConfigError: if a named column is missing.
     """
     groups = row_keys(table["group"])
     match split.by:
@@ -62,7 +67,7 @@ def assign(split: Split, table: pa.Table, *, base: Path) -> Codes:
             fold = fold_of(split, groups, count)
             codes = np.where((fold == split.fold) & (count > 1), TEST, TRAIN).astype(np.int8)
         case _:
-            codes = _by_value(split, _values(split, table, base=base))
+            codes = _by_value(split, _values(split, table, listed))
     return hash_validation(split, codes, groups)
 
 
@@ -135,7 +140,7 @@ def _by_value(split: Split, values: pl.Series) -> Codes:
     return codes
 
 
-def _values(split: Split, table: pa.Table, *, base: Path) -> pl.Series:
+def _values(split: Split, table: pa.Table, listed: pl.DataFrame | None) -> pl.Series:
     """What stands in each record's row at the place that the split names, `(R,)` strings."""
     match split.by:
         case "path":
@@ -151,7 +156,8 @@ def _values(split: Split, table: pa.Table, *, base: Path) -> pl.Series:
                     f"(`source.keep: [{split.column}]`) or choose another"
                 )
         case "table":
-            values = _looked_up(split, table, base=base)
+            assert listed is not None, "split by table: its file was not read"
+            values = _looked_up(table, listed)
         case by:
             raise ValueError(f"split by {by!r} has no values")
     if split.pattern is None:
@@ -164,7 +170,18 @@ def _values(split: Split, table: pa.Table, *, base: Path) -> pl.Series:
         ) from error
 
 
-def _looked_up(split: Split, table: pa.Table, *, base: Path) -> pl.Series:
+def read_listed(split: Split, *, base: Path) -> pl.DataFrame | None:
+    """The `key` and `value` of each line of `split.table`; None for another split.
+
+    Args:
+        split: as in the pipeline file.
+        base: folder that `split.table` is relative to.
+
+    Raises:
+        ConfigError: if the file cannot be read, lacks a column, or gives a key several values.
+    """
+    if split.by != "table":
+        return None
     path = base / str(split.table)
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
@@ -184,10 +201,15 @@ def _looked_up(split: Split, table: pa.Table, *, base: Path) -> pl.Series:
         key = twice["key"][0]
         several = ", ".join(map(repr, twice.filter(pl.col("key") == key)["value"]))
         raise ConfigError(f"split.table: {path}: {key!r} has several values: {several}; keep one")
+    return named
+
+
+def _looked_up(table: pa.Table, listed: pl.DataFrame) -> pl.Series:
+    """What is listed of each record, by its id, else its name, else its file, `(R,)`."""
     values = pl.Series("value", [None] * len(table), dtype=pl.String)
     for column in ("id", "name", "source"):
         frame = pl.DataFrame({"key": _series(table, column)})
-        found = frame.join(named, on="key", how="left", maintain_order="left")["value"]
+        found = frame.join(listed, on="key", how="left", maintain_order="left")["value"]
         values = values.fill_null(found) if values.null_count() else values
     return values
 

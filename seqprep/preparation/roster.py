@@ -106,20 +106,21 @@ def read_roster(
         ConfigError: if a split is empty, a group is torn, or there is nothing to learn.
     """
     chunks = tuple(table.row_groups(version))
+    if not chunks:
+        raise ConfigError(f"{table.path}: there are no sequences; ingest some first")
     target = TARGET_COLUMNS.get(task)
     extra = () if target is None else (target,)
     wanted = list(dict.fromkeys((*COLUMNS, *splits.columns_needed(split), *extra)))
     parts: list[pa.Table] = []
     codes, groups, names = [], [], set()
+    listed = splits.read_listed(split, base=base)
     for file, group in chunks:
         rows = table.read_group(file, group, wanted)
-        codes.append(splits.assign(split, rows, base=base))
+        codes.append(splits.assign(split, rows, listed=listed))
         groups.append(row_keys(rows["group"]))
         if split.leaves_one_out:
             names.update(rows["group"].unique().to_pylist())
         parts.append(_compact(rows, task))
-    if not parts:
-        raise ConfigError(f"{table.path}: there are no sequences; ingest some first")
     placed, group_keys = np.concatenate(codes), np.concatenate(groups)
     split_checks.check_folds(split, group_keys)
     held_out = None

@@ -40,7 +40,7 @@ def table(groups: list[str], **columns: list[Any]) -> pa.Table:
 
 
 def assigned(split: Split, rows: pa.Table, base: Path = Path(".")) -> list[int]:
-    return splits.assign(split, rows, base=base).tolist()
+    return splits.assign(split, rows, listed=splits.read_listed(split, base=base)).tolist()
 
 
 @given(GROUPS, GROUPS, st.integers(0, 3))
@@ -70,7 +70,7 @@ def test_records_of_a_group_stay_together() -> None:
     """Windows of one subject would be on both sides of a split (mistake 9)."""
     groups = [f"s{n % 5}" for n in range(50)]
     for split in (Split(), Split(by="folds", count=3), Split(by="folds", of="group")):
-        codes = splits.assign(split, table(groups), base=Path("."))
+        codes = splits.assign(split, table(groups))
         assert split_checks.check_groups(codes, row_keys(pa.array(groups))) is None
 
 
@@ -137,7 +137,7 @@ def test_one_group_is_left_out_by_name() -> None:
     groups = ["b", "a", "c", "b"]
     keys = row_keys(pa.array(groups))
     split = Split(by="folds", of="group", fold=1, validation=0.0)
-    codes = splits.assign(split, table(groups), base=Path("."))
+    codes = splits.assign(split, table(groups))
     found = splits.leave_out(split, codes, keys, ["a", "b", "c"])
     assert found.tolist() == [TEST, TRAIN, TRAIN, TEST]
     with pytest.raises(ConfigError, match=r"in 0..2: there are 3 groups \(a, b, c\), got 5"):
@@ -167,7 +167,7 @@ def test_an_empty_split_is_refused_with_a_remedy(
 ) -> None:
     """A score over no rows would be reported, or a traceback shown."""
     rows = table(groups)
-    codes = splits.assign(split, rows, base=Path("."))
+    codes = splits.assign(split, rows)
     with pytest.raises(ConfigError, match=message):
         split_checks.check_filled(split, codes, row_keys(rows["group"]), task="classify")
 
@@ -177,12 +177,12 @@ def test_the_share_that_is_advised_works() -> None:
     groups = ["a", "b", "c", "d"]
     rows, keys = table(groups), row_keys(pa.array(groups))
     split = Split(by="folds", of="group", fold=0, validation=0.01)
-    codes = splits.leave_out(split, splits.assign(split, rows, base=Path(".")), keys, groups)
+    codes = splits.leave_out(split, splits.assign(split, rows), keys, groups)
     with pytest.raises(ConfigError, match=r"validation: 0\.\d") as caught:
         split_checks.check_filled(split, codes, keys, task="classify")
     share = float(str(caught.value).partition("validation: ")[2].split("`")[0])
     split = Split(by="folds", of="group", fold=0, validation=share)
-    codes = splits.leave_out(split, splits.assign(split, rows, base=Path(".")), keys, groups)
+    codes = splits.leave_out(split, splits.assign(split, rows), keys, groups)
     split_checks.check_filled(split, codes, keys, task="classify")
 
 
@@ -211,14 +211,12 @@ def test_the_split_that_is_advised_for_few_groups_works(count: int, seed: int) -
     rows, keys = table(groups), row_keys(pa.array(groups))
     split = Split(seed=seed)
     try:
-        split_checks.check_filled(
-            split, splits.assign(split, rows, base=Path(".")), keys, task="regress"
-        )
+        split_checks.check_filled(split, splits.assign(split, rows), keys, task="regress")
     except ConfigError as error:
         advice = yaml.safe_load(str(error).partition("use ")[2].partition("}")[0] + "}")
         for fold in range(count):
             advised = Split(**{**advice, "fold": fold})
-            codes = splits.assign(advised, rows, base=Path("."))
+            codes = splits.assign(advised, rows)
             codes = splits.leave_out(advised, codes, keys, groups)
             split_checks.check_filled(advised, codes, keys, task="regress")
 
@@ -234,11 +232,11 @@ def test_folds_without_a_group_are_refused_at_the_first() -> None:
     for fold in range(fewer):
         split = Split(by="folds", count=fewer, fold=fold, validation=0.4)
         split_checks.check_folds(split, keys)
-        codes = splits.assign(split, rows, base=Path("."))
+        codes = splits.assign(split, rows)
         split_checks.check_filled(split, codes, keys, task="regress")
     for fold in range(12):
         split = Split(by="folds", of="group", fold=fold, validation=share)
-        codes = splits.leave_out(split, splits.assign(split, rows, base=Path(".")), keys, groups)
+        codes = splits.leave_out(split, splits.assign(split, rows), keys, groups)
         split_checks.check_filled(split, codes, keys, task="regress")
 
 
