@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from models import metrics, outputs
+from models import bptt, metrics, outputs
 from models.architectures.encoder_decoder import EncoderDecoder
 from models.optimize import Clipped, clip, learning_rate, set_learning_rate
 from models.run import Hooks, Run, Stopped
@@ -132,16 +132,13 @@ def update(run: Run, batch: Batch, share: float) -> tuple[Clipped, int]:
     torch.manual_seed((options.seed * 1_000_003 + run.progress.seen) % 2**63)
     if isinstance(model, EncoderDecoder):
         model.set_progress(share)
-    tensors = to_tensors(batch, run.device)
     run.optimizer.zero_grad(set_to_none=True)
-    total, weight = run.objective.loss(model(tensors), tensors)
-    loss = total / weight.clamp(min=1)
-    loss.backward()
+    loss, weight = bptt.full(model, run.objective, to_tensors(batch, run.device))
     result = clip(model, options.optimizer, loss)
     if result.finite:
         set_learning_rate(run.optimizer, learning_rate(options.optimizer, share))
         run.optimizer.step()
-    return result, int(weight)
+    return result, weight
 
 
 def _guard(run: Run, batch: Batch) -> None:
