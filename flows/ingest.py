@@ -33,6 +33,12 @@ def ingest_files(pipeline: Json, *, base: str, store: str, prune: bool = False) 
         f"{spec.dataset}: sequences version {done.version} {how}: {done.rows:,} rows from "
         f"{done.files:,} files, {done.rejected:,} rejected"
     )
+    if done.missing_files:
+        count = len(done.missing_files)
+        say(
+            f"{spec.dataset}: {count:,} {'file is' if count == 1 else 'files are'} gone from the "
+            f"source, first {done.missing_files[0]}; the rows stay, --prune drops them"
+        )
     return asdict(done)
 
 

@@ -63,7 +63,10 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
     """What a run tells at its end, small enough to be a flow's result."""
     return {
         "dataset": sequences["dataset"],
-        "sequences": {key: sequences[key] for key in ("version", "rows", "rejected", "reused")},
+        "sequences": {
+            key: sequences[key]
+            for key in ("version", "rows", "rejected", "rejections", "missing_files", "reused")
+        },
         "examples": {
             "version": examples["version"],
             "rows": sum(examples["rows"].values()),

@@ -61,6 +61,7 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
     for path in paths:
         if not path.exists():
             raise SeqprepError(f"{path}: no such file or folder to predict")
+    check_out(Path(out).absolute(), paths)
     about = {"labels": json.dumps(model.facts.labels), "bundle": bundle_digest(Path(bundle))}
     schema = predictions_schema(spec.source.task).with_metadata(about)
     target = Path(out)
@@ -89,6 +90,23 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
         "bundle": bundle,
         "dataset": spec.dataset,
     }
+
+
+def check_out(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to write where the person's own data may lie.
+
+    Raises:
+        ConfigError: if `out` is an input, lies in an input folder, or is not named as Parquet.
+    """
+    if out.suffix != ".parquet":
+        raise ConfigError(
+            f"--out {out}: predictions are Parquet; name a file that ends in .parquet"
+        )
+    for path in inputs:
+        if out.resolve() == path.resolve() or path.resolve() in out.resolve().parents:
+            raise ConfigError(
+                f"--out {out} is, or lies in, what is to be predicted ({path}); name another place"
+            )
 
 
 def _answers(

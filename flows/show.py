@@ -17,6 +17,9 @@ from seqprep.preparation.published import snapshot_path
 from seqprep.snapshot import Snapshot
 from seqprep.table import CommitInfo, Table
 
+SHOWN_REJECTIONS = 5
+"""Rejected records that `show` lists; the file that it names has all."""
+NATURAL_UNITS = {"text": "characters", "dna": "bases"}
 BARS = " ▁▂▃▄▅▆▇█"
 
 
@@ -44,6 +47,7 @@ def _dataset(folder: Path) -> Json:
     return {
         "dataset": folder.name,
         "sequences": _versions(Table(folder / "sequences")),
+        "rejections": _rejections(Table(folder / "sequences")),
         "recipes": {p.name.removeprefix("examples-"): _versions(Table(p)) for p in recipes},
         "models": [_model(p) for p in sorted(folder.glob("models/*/report.json"))],
     }
@@ -63,6 +67,13 @@ def _version(number: int, time_ms: int, info: CommitInfo) -> Json:
         "counts": info.counts,
         "params": info.params,
     }
+
+
+def _rejections(table: Table) -> Json:
+    """Where the newest version's list of rejected records lies, and its first lines."""
+    name = table.info().state["rejections"]
+    lines = table.state.get(name).splitlines()[:SHOWN_REJECTIONS]
+    return {"path": str(table.state.path / name), "first": [json.loads(line) for line in lines]}
 
 
 def _model(report: Path) -> Json:
@@ -97,8 +108,10 @@ def print_description(described: Json) -> None:
     for item in described["datasets"]:
         console.rule(f"[bold]{item['dataset']}", align="left")
         _print_sequences(console, item["sequences"])
+        _print_rejections(console, item["rejections"])
+        domain = item["sequences"][-1]["params"].get("source", {}).get("domain")
         for recipe, versions in item["recipes"].items():
-            _print_recipe(console, recipe, versions)
+            _print_recipe(console, recipe, versions, unit=NATURAL_UNITS.get(domain, "steps"))
         if item["models"]:
             _print_models(console, item["models"])
 
@@ -122,6 +135,15 @@ def _print_sequences(console: Console, versions: list[Json]) -> None:
             console.print(f"  {title:11} {_pairs(newest['counts'][key])}", markup=False)
 
 
+def _print_rejections(console: Console, rejections: Json) -> None:
+    for item in rejections["first"]:
+        line = "" if item["line"] is None else f":{item['line']}"
+        told = f"{item['source']}{line}: {item['reason']}: {item['detail']}"
+        console.print(f"    {told}", markup=False, soft_wrap=True)
+    if rejections["first"]:
+        console.print(f"    all of them: {rejections['path']}", markup=False, soft_wrap=True)
+
+
 def _source_line(params: Json) -> str:
     source = params.get("source", params)
     shown = {key: source[key] for key in ("domain", "task", "include", "label") if key in source}
@@ -134,7 +156,7 @@ def _pairs(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _print_recipe(console: Console, recipe: str, versions: list[Json]) -> None:
+def _print_recipe(console: Console, recipe: str, versions: list[Json], *, unit: str) -> None:
     grid = Grid("version", "time", "train", "validation", "test", "padding", "fingerprint")
     grid.title, grid.title_justify = f"examples, recipe {recipe}", "left"
     for item in versions:
@@ -153,9 +175,12 @@ def _print_recipe(console: Console, recipe: str, versions: list[Json]) -> None:
     steps = json.dumps(recipe_json.get("steps", []), ensure_ascii=False)
     console.print(f"  steps       {steps}", markup=False)
     console.print(f"  buckets     {', '.join(str(b) for b in counts['buckets'])} steps")
-    for title, key in (("before", "lengths_before"), ("after", "lengths_after")):
+    for reason, by_split in counts["left_out"].items():
+        if by_split:
+            console.print(f"  left out    {reason.replace('_', ' ')}: {_pairs(by_split)}")
+    for title, key, of in (("before", "lengths_before", unit), ("after", "lengths_after", "steps")):
         data = counts[key]
-        edges = f"{data['edges'][0]:,} .. {data['edges'][-1] - 1:,}"
+        edges = f"{data['edges'][0]:,} .. {data['edges'][-1] - 1:,} {of}"
         line = f"  {title:11} {edges} |{sparkline(data['counts'])}|"
         console.print(line, markup=False)
 

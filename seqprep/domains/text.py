@@ -28,9 +28,10 @@ from seqprep.domains.text_tables import (
     read_csv,
     read_parquet,
 )
-from seqprep.errors import InputError, NotBuiltError
+from seqprep.errors import ConfigError, InputError, NotBuiltError
 from seqprep.ingestion.expand import Notice, decode, read_bytes
 from seqprep.ingestion.files import SourceFile, list_files
+from seqprep.ingestion.globs import matches
 from seqprep.ingestion.record_builder import RecordBuilder
 from seqprep.ingestion.records import Batch, Context, Reader, no_facts
 from seqprep.source import Source
@@ -180,8 +181,17 @@ def _list(source: Source, base: Path) -> list[SourceFile]:
         raise NotBuiltError("source.target.from: column without source.text_column")
     if source.nltk is not None:
         return list_corpus(source)
-    return list_files(
-        source, base, default=INCLUDE if source.text_column is None else TABLE_INCLUDE
+    if source.text_column is not None:
+        return list_files(source, base, default=TABLE_INCLUDE)
+    # Tables are looked for only to say what is missing: without a column each were one document.
+    found = list_files(source, base, default=(*INCLUDE, *TABLE_INCLUDE))
+    tables = [file for file in found if matches(file.path, TABLE_INCLUDE)]
+    if not tables or (not source.include and len(tables) < len(found)):
+        return [file for file in found if file not in tables]
+    raise ConfigError(
+        f"{tables[0].path} is a table: name the column with the text (source.text_column: text), "
+        "and where the label comes from, e.g. source.label: {from: column, column: label}; "
+        "or leave it out with source.exclude"
     )
 
 

@@ -7,6 +7,7 @@ values of Parquet columns become text as JSON writes them.
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import json
 import sys
@@ -160,7 +161,7 @@ def _places(
             places[column] = column
         elif header is None or column not in header:
             raise InputError(
-                f"has no column {column!r}; its header is {list(header or [])[:12]}",
+                f"has no column {column!r}; {_instead(column, header)}",
                 file=file.path,
                 line=1,
                 reason="no_column",
@@ -172,6 +173,17 @@ def _places(
         if header is not None and places[column] >= len(header):
             raise InputError(f"has no column {column}, only {len(header)}", file=file.path, line=1)
     return places
+
+
+def _instead(column: str | int, header: Sequence[str] | None) -> str:
+    """What stands there instead of a column, and what to do."""
+    if header is None:
+        return "it has no header; give the column's position, from 0"
+    found = f"its header is {list(header)[:12]}"
+    if len(header) == 1 and (mark := next((m for m in ";\t|" if m in header[0]), None)):
+        return f"{found}: write the table with commas, or with tabs as .tsv, instead of {mark!r}"
+    near = difflib.get_close_matches(str(column), header, n=1)
+    return f"{found}; did you mean {near[0]!r}?" if near else f"{found}; change the pipeline file"
 
 
 def cell_text(value: object) -> str:

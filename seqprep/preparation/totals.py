@@ -92,7 +92,7 @@ def merge_totals(parts: Sequence[Totals]) -> Totals:
 
 
 def histogram(lengths: Lengths) -> dict[str, list[int]]:
-    """Edges and counts of at most HISTOGRAM_BINS equal bins of lengths, in steps.
+    """Edges and counts of at most HISTOGRAM_BINS bins of lengths, the last one perhaps narrower.
 
     >>> histogram(np.array([1, 2, 2]))
     {'edges': [1, 2, 3], 'counts': [1, 2]}
@@ -103,7 +103,7 @@ def histogram(lengths: Lengths) -> dict[str, list[int]]:
     width = -(-(high - low) // HISTOGRAM_BINS)
     bins = -(-(high - low) // width)
     counts = np.bincount((lengths - low) // width, minlength=bins)
-    edges = [low + width * number for number in range(bins + 1)]
+    edges = [*(low + width * number for number in range(bins)), high]
     return {"edges": edges, "counts": counts.tolist()}
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from flows.predict import check_out
+from seqprep.errors import ConfigError
 from tests.conftest import ROOT
 
 QUICK = ("--set", "train.updates=8")
@@ -115,8 +117,19 @@ def test_prune_drops_rows_of_files_that_are_gone(tmp_path: Path) -> None:
     command = ("ingest", "f.yaml", "--json")
     seqprep(*command, cwd=tmp_path)
     (tmp_path / "in" / "neg" / "b.txt").unlink()
-    assert last_json(seqprep(*command, cwd=tmp_path))["rows"] == 3
+    gone = seqprep(*command, cwd=tmp_path)
+    assert last_json(gone)["rows"] == 3
+    assert "1 file is gone from the source, first neg/b.txt; the rows stay" in gone.stderr
     assert last_json(seqprep(*command, "--prune", cwd=tmp_path))["rows"] == 2
+
+
+@pytest.mark.parametrize("out", ["in/a.parquet", "in/sub/a.parquet", "one.parquet", "p.csv", "p"])
+def test_predictions_never_overwrite_what_is_predicted(tmp_path: Path, out: str) -> None:
+    """Would break if a slip in `--out` destroyed the person's data."""
+    inputs = [tmp_path / "in", tmp_path / "one.parquet"]
+    with pytest.raises(ConfigError, match="--out"):
+        check_out(tmp_path / out, inputs)
+    check_out(tmp_path / "inside.parquet", inputs)
 
 
 def test_predict_gives_one_row_a_record_and_an_error_for_a_bad_one(

@@ -113,7 +113,9 @@ def test_bad_rows_of_text_tables_are_rejected(
 @pytest.mark.parametrize(
     ("name", "content", "line", "message"),
     [
-        ("a.csv", "u,y\n1,2\n", 1, "has no column 't'; its header is ['u', 'y']"),
+        ("a.csv", "u,y\n1,2\n", 1, "has no column 't'; its header is ['u', 'y']; change the"),
+        ("a.csv", "tt,y\n1,2\n", 1, "its header is ['tt', 'y']; did you mean 'tt'?"),
+        ("a.csv", "t;y\n1;2\n", 1, "write the table with commas, or with tabs as .tsv"),
         ("a.csv", "t,t\n1,2\n", 1, "column 't' occurs twice"),
         ("a.csv", 't\nok\n"open\nmore\n', 4, "is a quote left open"),
         ("a.parquet", "no parquet", None, "is no readable Parquet file"),

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqprep.domains import json_lines
-from seqprep.errors import SeqprepError
+from seqprep.errors import ConfigError, SeqprepError
 from seqprep.source import Field, Source, Target
 from tests.sources import read_source, write_files
 
@@ -298,3 +298,16 @@ def test_a_corpus_that_is_not_there_is_named_and_not_downloaded(
         read_source(Source(domain="text", nltk="inaugural", label=NO_LABEL))
     with pytest.raises(SeqprepError, match="no corpus 'no_such'"):
         read_source(Source(domain="text", nltk="no_such", label=NO_LABEL))
+
+
+@pytest.mark.parametrize("keys", [{}, {"include": "*.csv"}])
+def test_a_table_without_a_named_column_is_refused(tmp_path: Path, keys: dict[str, object]) -> None:
+    """A whole table would be read as one document."""
+    write_files(tmp_path, {"reviews.csv": "text,label\ngood,pos\n"})
+    with pytest.raises(ConfigError, match=r"reviews.csv is a table: .*source.text_column"):
+        read_source(text_source(tmp_path, **keys))
+
+
+def test_a_table_beside_documents_is_left_alone(tmp_path: Path) -> None:
+    """A list of labels beside the documents would stop them from being read."""
+    assert documents(tmp_path, {"a.txt": "one", "labels.csv": "id,label\n"}) == ["one"]

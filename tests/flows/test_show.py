@@ -1,0 +1,57 @@
+"""What `show` says of a store, without starting anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.show import describe, print_description
+from seqprep.ingest import ingest
+from seqprep.prepare import prepare
+from seqprep.recipe import Prepare, Split, Tokens
+from seqprep.source import Source
+from tests.sources import write_files
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Twenty documents of 1 to 20 letters, one of them twice, and an empty one."""
+    files: dict[str, bytes | str] = {f"{'ab'[n % 2]}/{n}.txt": "x" * n for n in range(1, 21)}
+    write_files(tmp_path / "in", {**files, "a/empty.txt": "", "b/twice.txt": "x" * 19})
+    source = Source(domain="text", path=str(tmp_path / "in"))
+    ingest(source, dataset="d", store=tmp_path / "store")
+    split = Split(train=0.5, validation=0.25, test=0.25)
+    recipe = Prepare(tokens=Tokens(unit="character"))
+    prepare(
+        dataset="d",
+        store=tmp_path / "store",
+        domain="text",
+        task="classify",
+        split=split,
+        recipe=recipe,
+    )
+    return tmp_path / "store"
+
+
+def test_rejected_records_are_shown_with_file_and_reason(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A person could not look up which record is missing, and why."""
+    described = describe(store)
+    rejections = described["datasets"][0]["rejections"]
+    assert [item["source"] for item in rejections["first"]] == ["a/empty.txt"]
+    assert Path(rejections["path"]).is_file()
+    print_description(described)
+    shown = capsys.readouterr().out
+    assert "a/empty.txt" in shown
+    assert rejections["path"] in shown.replace("\n", "")
+
+
+def test_lengths_end_at_the_longest_record(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A length that no record has would be shown, in no unit."""
+    print_description(describe(store))
+    shown = capsys.readouterr().out
+    assert "before      1 .. 20 characters" in shown
+    assert "after       1 .. 20 steps" in shown
+    assert "left out    duplicate" in shown or "left out    conflicting label" in shown
