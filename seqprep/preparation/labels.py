@@ -19,6 +19,9 @@ from seqprep.preparation.spill import list_rows
 from seqprep.ragged import Ints, string_bytes
 from seqprep.schema import SPLITS, Task
 
+MANY = 20
+"""From so many records on it is no accident that most have a label of their own."""
+
 
 def label_numbers(
     column: pa.ChunkedArray, task: Task
@@ -28,6 +31,27 @@ def label_numbers(
         return column.to_numpy().astype(np.float64), []
     numbers, names = number_values(column)
     return numbers, names.to_pylist()
+
+
+def refuse_names(labels: npt.NDArray[np.generic], found: list[str | None]) -> None:
+    """Stop where labels are as good as names: nothing can be learnt from a class of one record.
+
+    Args:
+        labels: `(R,)` numbers of the labels.
+        found: the labels by number.
+
+    Raises:
+        ConfigError: if over half of at least MANY records have a label of their own.
+    """
+    counts = np.bincount(labels.astype(np.int64), minlength=len(found))
+    alone, rows = int((counts == 1).sum()), len(labels)
+    if rows >= MANY and 2 * alone > rows:
+        examples = ", ".join(repr(name) for name in found[:3])
+        raise ConfigError(
+            f"{alone:,} of {rows:,} records have a label that no other has ({examples} ...): that "
+            "is a name, not a class; set source.label.pattern to the part that is the class, or "
+            "task: regress if it is a number"
+        )
 
 
 def class_codes(

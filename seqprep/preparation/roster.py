@@ -26,6 +26,7 @@ from seqprep.preparation.labels import (
     label_numbers,
     new_classes,
     number_values,
+    refuse_names,
 )
 from seqprep.ragged import Ints, Keys, row_keys, to_offsets
 from seqprep.recipe import Prepare, Split
@@ -186,9 +187,11 @@ def _settle(
     known: tuple[str, ...] | None,
     held_out: str | None,
 ) -> Roster:
+    labels, found = label_numbers(records["label"], task)
+    if task == "classify":
+        refuse_names(labels, found)
     split_checks.check_filled(split, placed, groups, task=task)
     outside = int((placed == splits.LEFT_OUT).sum())
-    labels, found = label_numbers(records["label"], task)
     answers = records["answer"].to_numpy() if task in TARGET_COLUMNS else labels
     resolved = resolve_duplicates(
         number_values(records["content_hash"])[0],

@@ -622,3 +622,11 @@ def test_the_totals_of_a_chunk_do_not_keep_it_in_memory() -> None:
     arrays = [value for value in numbers if isinstance(value, np.ndarray)]
     assert totals.splits.tolist() == [0, 0, 0]
     assert not any(np.may_share_memory(array, column) for array in arrays for column in held)
+
+
+def test_labels_that_are_names_are_refused_with_the_cause(tmp_path: Path) -> None:
+    """A forgotten pattern would end in advice about splits that helps nobody."""
+    records = [{**row, "label": f"s{number:02}_rest"} for number, row in enumerate(documents(24))]
+    write_sequences(tmp_path, records)
+    with pytest.raises(ConfigError, match=r"24 of 24 records .* set source.label.pattern"):
+        prepared(tmp_path)
