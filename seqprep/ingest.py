@@ -7,6 +7,7 @@ reason. Use `read_records` for the same cleaning without a table, for prediction
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from seqprep.ingestion.files import SourceFile, hash_files
 from seqprep.ingestion.plan import Plan, make_plan
 from seqprep.ingestion.records import Context, Reader, SourceFacts
 from seqprep.ingestion.source_chunks import (
+    ChunkResult,
     Progress,
     cut_chunks,
     run_chunks,
@@ -32,6 +34,8 @@ from seqprep.source import Source
 from seqprep.staging import collect_stale
 from seqprep.table import Table
 
+MISMATCHES = frozenset({"wrong_channels", "wrong_rate"})
+"""Reasons to reject a recording that is unlike the others."""
 GATHER_BYTES = 2**23
 """Small files are read together until their rows take this much."""
 
@@ -115,7 +119,32 @@ def _read_and_commit(
     collect_stale(table.path)
     chunks = cut_chunks(plan.fresh, root=table.path, context=plan.context, first=plan.next_chunk)
     results = list(run_chunks(chunks, workers=workers, progress=progress))
+    _refuse_mismatch(plan.context, results)
     return commit_chunks(table, plan, results, base=base)
+
+
+def _refuse_mismatch(context: Context, results: Sequence[ChunkResult]) -> None:
+    """Refuse where most files that were read differ from what all must share.
+
+    Raises:
+        SeqprepError: naming what was expected and the first file that differs.
+    """
+    counts = [count for result in results for count in result.counts]
+    differing = [count for count in counts if MISMATCHES & count.rejected.keys()]
+    if 2 * len(differing) <= len(counts):
+        return
+    lines = (json.loads(line) for result in results for line in result.rejections.splitlines())
+    first = next(line for line in lines if line["reason"] in MISMATCHES)
+    facts = context.facts
+    channels = facts.channels or tuple(str(name) for name in context.source.channels)
+    rate = "" if facts.rate_hz is None else f" at {facts.rate_hz:.6g} Hz"
+    where = first["source"] + (f", line {first['line']}" if first["line"] else "")
+    raise SeqprepError(
+        f"{len(differing)} of {len(counts)} files read have other channels or another sampling "
+        f"rate than expected ({', '.join(channels) or 'any channels'}{rate}); the first, {where}: "
+        f"{first['detail']} [{first['reason']}]; set source.rate_hz or source.channels to what the "
+        "files have, or leave files out with source.exclude. Nothing was committed"
+    )
 
 
 def _cannot_write(table: Table, plan: Plan, error: OSError) -> str:

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from seqprep.domains import signal_checks as checks
 from seqprep.domains.signal_layout import SignalError, find_layout
 from seqprep.domains.signal_tables import read_columns
-from seqprep.errors import ConfigError
+from seqprep.errors import ConfigError, SeqprepError
+from seqprep.ingest import ingest
 from seqprep.source import Field, Source, Target
+from seqprep.table import Table
 from tests.sources import Seen, read_source, write_files
 
 NO_LABEL = Field(from_="none")
@@ -288,3 +290,105 @@ def test_a_cell_that_gives_no_number_is_never_interpolated(
 def test_point_and_comma_mixed_in_a_file_without_thousands_are_both_decimal(tmp_path: Path) -> None:
     """Otherwise rows exported under another locale would be lost or scaled by ten."""
     assert steps(tmp_path, "a;b\n1,5;2\n2.5;3\n") == [[1.5, 2.0], [2.5, 3.0]]
+
+
+def recording(rate_hz: float, names: str = "L,R", count: int = 20) -> str:
+    """A table with a time column and the channels `names`."""
+    cells = ",".join(str(place) for place, _ in enumerate(names.split(",")))
+    rows = [f"{step / rate_hz:.6f},{cells}" for step in range(count)]
+    return "\n".join([f"time,{names}", *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("odd_one", "reason"), [(recording(128), "wrong_rate"), (recording(100, "L"), "wrong_channels")]
+)
+@pytest.mark.parametrize("others", [2, 73])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_one_odd_file_that_sorts_first_does_not_decide(
+    tmp_path: Path, odd_one: str, reason: str, others: int, suffix: str
+) -> None:
+    """Otherwise a dataset of one row would be made of the one file that does not belong."""
+    usual = {f"b{number:02}.csv{suffix}": recording(100) for number in range(others)}
+    write_files(tmp_path, {f"a.csv{suffix}": odd_one, **usual})
+    rows, seen = read_source(eeg(tmp_path))
+    assert len(rows) == others
+    assert [(one.source, one.reason) for one in seen.rejections] == [(f"a.csv{suffix}", reason)]
+    assert seen.facts.channels == ("L", "R")
+    assert seen.facts.rate_hz == pytest.approx(100)
+
+
+def test_files_that_agree_get_the_facts_of_the_first_readable_one(tmp_path: Path) -> None:
+    """Otherwise datasets that exist would change with the way the facts are found."""
+    # Longer than what is looked at, and faster at its end: the rate is that of the whole file.
+    starts = [f"{step / 100:.6f},1,2" for step in range(6000)]
+    ends = [f"{60 + step / 102:.6f},1,2" for step in range(9000)]
+    long = "\n".join(["time,R,L", *starts, *ends])
+    write_files(
+        tmp_path,
+        {
+            "a.csv": "time,L,R\n0,1,2\n0.01,3\n",
+            "b.csv": "time,L,R\n"
+            + "\n".join(f"{step / 100},1,2" for step in range(20000))
+            + "\n0,",
+            "c.csv": long,
+            **{f"d{number}.csv": recording(101) for number in range(40)},
+        },
+    )
+    _, seen = read_source(eeg(tmp_path))
+    times = np.array([float(row.split(",")[0]) for row in [*starts, *ends]])
+    assert seen.facts.channels == ("R", "L")
+    assert seen.facts.rate_hz == checks.median_rate_hz(times)
+    assert {one.source for one in seen.rejections} == {"a.csv", "b.csv"}
+
+
+def test_coarse_timestamps_count_by_the_whole_file(tmp_path: Path) -> None:
+    """Otherwise a beginning of few seconds would make an odd rate of whole seconds."""
+    rows = [f"{step // 100}," + ",".join(["1.234567"] * 30) for step in range(6000)]
+    text = "time," + ",".join(f"c{place}" for place in range(30)) + "\n" + "\n".join(rows)
+    write_files(tmp_path, {"a.csv": text, "b.csv": text, "c.csv": text.encode("utf-16")})
+    _, seen = read_source(eeg(tmp_path))
+    assert seen.facts.rate_hz == checks.median_rate_hz(np.arange(6000) // 100)
+    assert not seen.rejections
+
+
+def test_what_is_stated_wins_over_most_files(tmp_path: Path) -> None:
+    """Otherwise a person could not choose the few files that are right."""
+    names = {f"b{number}.csv": recording(100, "L") for number in range(3)}
+    write_files(tmp_path, {**names, "c.csv": recording(128, "R,L")})
+    _, seen = read_source(eeg(tmp_path, rate_hz=128.0))
+    assert (seen.facts.channels, seen.facts.rate_hz) == (("R", "L"), 128.0)
+    _, seen = read_source(eeg(tmp_path, channels=("R",)))
+    assert seen.facts.channels == ("R",)
+    assert seen.facts.rate_hz == pytest.approx(128, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("files", "keys", "message"),
+    [
+        (
+            {"a.csv": recording(128), "b.csv": recording(100), "c.csv": recording(100)},
+            {"rate_hz": 128.0},
+            r"2 of 3 files .* 128 Hz.* b\.csv: 100 Hz .*source\.rate_hz.*source\.exclude",
+        ),
+        (
+            {name: recording(100, channel) for name, channel in zip("abc", "XYZ", strict=True)},
+            {"include": ("*",)},
+            r"2 of 3 files .* \(X at 100 Hz.* b, line 1: has Y.*source\.channels.*source\.exclude",
+        ),
+    ],
+)
+def test_most_files_differing_is_refused_and_nothing_committed(
+    tmp_path: Path, files: dict[str, bytes | str], keys: dict[str, object], message: str
+) -> None:
+    """Otherwise a run would go on with the few records that fit a wrong expectation."""
+    write_files(tmp_path / "in", files)
+    with pytest.raises(SeqprepError, match=message):
+        ingest(eeg(tmp_path / "in", **keys), dataset="d", store=tmp_path / "store")
+    assert Table(tmp_path / "store" / "d" / "sequences").version() is None
+
+
+def test_half_of_the_files_differing_is_counted(tmp_path: Path) -> None:
+    """Otherwise one stray file beside one recording would stop the ingest."""
+    write_files(tmp_path / "in", {"a.csv": recording(100), "b.csv": recording(128)})
+    done = ingest(eeg(tmp_path / "in"), dataset="d", store=tmp_path / "store")
+    assert (done.rows, done.rejections) == (1, {"wrong_rate": 1})
