@@ -34,7 +34,7 @@ REASONS = {
     "timestamp_order": "timestamps run backwards",
     "unreadable": "the file cannot be read",
     "unknown_label": "the label does not occur in the training rows",
-    "wrong_channels": "the channels differ from those of the first file",
+    "wrong_channels": "the channels are not those of the dataset",
     "wrong_rate": "the sampling rate differs from the stated one",
 }
 """Reason codes of rejections, and what each means."""

@@ -34,7 +34,7 @@ ODDITIES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFacts:
-    """What all records of a dataset share; found in the first file and kept from then on.
+    """What all records of a dataset share; found in the first files and kept from then on.
 
     Args:
         channels: names of the value channels, in order; () for text and DNA.

@@ -392,3 +392,12 @@ def test_half_of_the_files_differing_is_counted(tmp_path: Path) -> None:
     write_files(tmp_path / "in", {"a.csv": recording(100), "b.csv": recording(128)})
     done = ingest(eeg(tmp_path / "in"), dataset="d", store=tmp_path / "store")
     assert (done.rows, done.rejections) == (1, {"wrong_rate": 1})
+
+
+def test_an_odd_file_that_joins_a_dataset_is_counted(tmp_path: Path) -> None:
+    """Otherwise one stray file would stop every nightly ingest."""
+    folder = write_files(tmp_path / "in", {"a.csv": recording(100)})
+    ingest(eeg(folder), dataset="d", store=tmp_path / "store")
+    write_files(folder, {"b.csv": recording(128)})
+    done = ingest(eeg(folder), dataset="d", store=tmp_path / "store")
+    assert (done.rows, done.rejections) == (1, {"wrong_rate": 1})
