@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,56 @@ def test_validation_not_named_is_hashed_from_training_groups() -> None:
     codes = np.array(assigned(split, table(groups, source=sources)))
     assert ((codes == TEST) == (np.arange(400) % 10 == 9)).all()
     assert 15 < (codes == VALIDATION).sum() < 65
+
+
+def by_seed(split: Split, rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """The splits of the same rows with seed 0 and with seed 1."""
+    first, second = (np.array(assigned(replace(split, seed=seed), rows)) for seed in (0, 1))
+    return first, second
+
+
+def test_the_seed_draws_another_split_of_the_same_shares() -> None:
+    """Scores over several seeds would all be of one split, and their spread too small."""
+    first, second = by_seed(Split(), table([f"g{n}" for n in range(1000)]))
+    for code, share in ((TRAIN, 0.8), (VALIDATION, 0.1), (TEST, 0.1)):
+        assert np.mean(second == code) == pytest.approx(share, abs=0.04)
+        both = np.mean((first == code) & (second == code))
+        assert both == pytest.approx(share**2, abs=0.04)  # drawn anew, whoever was there before
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        Split(by="path", pattern=r"(\d)", test=("9",)),
+        Split(by="column", column="fold", test=("9",)),
+        Split(by="folds", of="group"),
+    ],
+    ids=["path", "column", "one group left out"],
+)
+def test_the_seed_draws_validation_and_leaves_the_named_test_alone(split: Split) -> None:
+    """Validation would be the same groups whatever the seed, or the dataset's test set move."""
+    digits = [str(n % 10) for n in range(1000)]
+    rows = table(
+        [f"g{n}" for n in range(1000)],
+        source=[f"{digit}.txt" for digit in digits],
+        attributes=[json.dumps({"fold": digit}) for digit in digits],
+    )
+    first, second = by_seed(split, rows)
+    assert ((first == TEST) == (second == TEST)).all()
+    trains = first != TEST
+    assert np.mean(second[trains] == VALIDATION) == pytest.approx(0.1, abs=0.04)
+    both = (first == VALIDATION) & (second == VALIDATION)
+    assert np.mean(both[trains]) == pytest.approx(0.01, abs=0.015)
+
+
+def test_the_seed_draws_folds_and_their_validation() -> None:
+    """Repeated cross-validation would repeat the same folds, or tune on the same groups."""
+    first, second = by_seed(Split(by="folds", count=2), table([f"g{n}" for n in range(1000)]))
+    assert np.mean((first == TEST) & (second == TEST)) == pytest.approx(0.25, abs=0.04)
+    trains = (first != TEST) & (second != TEST)
+    both = (first == VALIDATION) & (second == VALIDATION)
+    assert np.mean(both[trains]) == pytest.approx(0.01, abs=0.025)
+    assert np.mean(second[trains] == VALIDATION) == pytest.approx(0.1, abs=0.05)
 
 
 @pytest.mark.parametrize(
