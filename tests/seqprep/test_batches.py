@@ -115,6 +115,37 @@ def test_windows_of_shards_give_every_row_once(snapshot: Path) -> None:
     assert len(seen) == len(set(seen)) == 300
 
 
+@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize(("memory", "windows"), [(1, 5), (30_000, 3), (2**30, 1)])
+def test_every_row_comes_once_in_every_epoch_on_any_number_of_ranks(
+    tmp_path: Path, memory: int, windows: int, world: int
+) -> None:
+    """A row left out or doubled after the first epoch would bias training without a sound."""
+    path = task_snapshot(tmp_path, "classify", rows=300, shards=5)
+    batches = source(path, replace(SMALL, memory=memory))
+    for epoch in range(4):
+        plan = batches.plan(epoch)
+        assert len(plan.windows) == windows
+        seen: list[int] = []
+        for rank in range(world):
+            for batch in batches.batches(plan, rank=rank, world=world):
+                assert batch.ids.to_pylist() == [f"train#{row}" for row in batch.rows]
+                seen += batch.rows.tolist()
+        assert sorted(seen) == list(range(300))
+
+
+def test_every_window_of_a_record_comes_once_in_every_epoch(tmp_path: Path) -> None:
+    """Putting windows of a record side by side must not put one in the place of another."""
+    batches = source(windowed(tmp_path, records=3, windows=40, steps=8, last=5))
+    for epoch in range(4):
+        plan = batches.plan(epoch)
+        seen = []
+        for batch in batches.batches(plan):
+            starts = batches.first_steps[batch.rows].tolist()
+            seen += list(zip(batch.ids.to_pylist(), starts, strict=True))
+        assert sorted(seen) == [(f"r#{n}", 8 * window) for n in range(3) for window in range(40)]
+
+
 def test_rows_of_a_batch_are_those_of_the_table(snapshot: Path) -> None:
     """Sorting rows but not labels is a known mistake; padding must be PAD, lengths the stored."""
     facts = Snapshot.read(snapshot).facts
