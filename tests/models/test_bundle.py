@@ -20,15 +20,18 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models import train
 from models.architectures import build
 from models.bundle import MANIFEST, MEMBERS, Bundle, BundleError, check, seal
+from models.config import Optimizer, Train
 from models.device import supports_bf16
+from models.job import Job
 from models.model_config import Conv, Front, Model
 from models.predict import predict_examples
 from models.shape import Shape
 from seqprep import __version__
-from seqprep.schema import Task
-from tests.synthetic import example_table, facts_of_task, rows_of_task
+from seqprep.schema import Split, Task
+from tests.synthetic import example_table, facts_of_task, rows_of_task, write_snapshot
 
 TASKS: tuple[Task, ...] = ("classify", "regress", "label_steps", "regress_steps", "translate")
 
@@ -92,6 +95,45 @@ def test_a_record_alone_is_answered_as_in_a_batch(task: Task) -> None:
                 np.testing.assert_allclose(alone[key], among[key], atol=1e-4)
             else:
                 assert alone[key] == among[key]
+
+
+@pytest.mark.parametrize("task", ["classify", "label_steps"])
+def test_a_trained_bundle_answers_with_the_true_names(task: Task, tmp_path: Path) -> None:
+    """Names reversed, sorted or of another row would leave the figures right, and users wrong."""
+    names = ("wren", "ant", "moth")  # neither rising nor falling
+    codes = [0, 1, 2, 2, 0, 1, 0, 2, 1, 0, 0, 2]
+    rows = [[2 + code] * (1 + 5 * n % 12) for n, code in enumerate(codes)]  # batches reorder them
+    data: dict[str, Any] = {"tokens": rows, "label": codes}
+    if task == "label_steps":
+        rows = [
+            [2 + (code + step) % 3 for step in range(len(row))]
+            for code, row in zip(codes, rows, strict=True)
+        ]
+        data = {"tokens": rows, "targets": [[token - 2 for token in row] for row in rows]}
+    facts = facts_of_task(task, data, labels=names)
+    table = example_table(data, facts)
+    tables: dict[Split, pa.Table] = {"train": table, "validation": table, "test": table}
+    path = write_snapshot(tmp_path / "data", facts, tables)
+    options = Train(
+        model=Model(hidden=8),
+        optimizer=Optimizer(lr=0.1),
+        max_rows=4,
+        epochs=10,
+        threads=1,
+        device="cpu",
+    )
+    train.train(Job(snapshot=str(path), out=str(tmp_path / "out"), train=options))
+    new = table.drop_columns(["label" if task == "classify" else "targets"])
+    found = predict_examples(Bundle.read(tmp_path / "out/bundle"), new)
+    assert found["id"].to_pylist() == table["id"].to_pylist()
+    if task == "classify":
+        assert found["prediction"].to_pylist() == [names[row[0] - 2] for row in rows]
+    else:
+        wanted = [[names[token - 2] for token in row] for row in rows]
+        assert found["prediction"].to_pylist() == wanted
+    flat = [token - 2 for row in rows for token in (row[:1] if task == "classify" else row)]
+    likely = np.concatenate(found["probabilities"].to_pylist()).reshape(-1, 3).argmax(1)
+    assert likely.tolist() == flat  # probabilities stand in the order of the labels
 
 
 def test_targets_are_not_needed_to_predict() -> None:
