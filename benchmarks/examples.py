@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.common import ZSTD_LEVEL
 from benchmarks.inputs import SEED, lengths_of_rows
+from seqprep.preparation.shards import ROW_GROUP_VALUES
 from seqprep.ragged import row_keys, to_offsets
 from seqprep.schema import examples_schema
 from seqprep.snapshot import Facts, Shard, Snapshot, file_sha256
@@ -50,8 +52,14 @@ def write_snapshot(folder: Path, table: pa.Table) -> Path:
         path = folder / "examples" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         part = table.slice(start, ROWS_A_SHARD)
+        steps = pc.sum(part["length"]).as_py()
         pq.write_table(
-            part, path, compression="zstd", compression_level=ZSTD_LEVEL, write_page_checksum=True
+            part,
+            path,
+            row_group_size=max(1, ROW_GROUP_VALUES * len(part) // steps),  # as `prepare` does
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            write_page_checksum=True,
         )
         shards.append(
             Shard(
