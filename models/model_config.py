@@ -8,20 +8,14 @@ library only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from models.checks import check, check_finite, not_built
 
 Pooling = Literal["last", "mean", "max", "attention"]
 
-PLANNED_MODELS = (
-    "hierarchical",
-    "split",
-    "parallel",
-    "autoencoder",
-    "next_symbol",
-    "min_lstm",
-)
+Planned = Literal["hierarchical", "split", "parallel", "autoencoder", "next_symbol", "min_lstm"]
+"""Models of the contract that are refused by name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,16 +90,7 @@ class Model:
         code_every: autoencoder.
     """
 
-    name: Literal[
-        "lstm",
-        "encoder_decoder",
-        "hierarchical",
-        "split",
-        "parallel",
-        "autoencoder",
-        "next_symbol",
-        "min_lstm",
-    ] = "lstm"
+    name: Literal["lstm", "encoder_decoder", Planned] = "lstm"
     embedding: int = 32
     input: Literal["embedding", "one_hot"] = "embedding"
     hidden: int = 64
@@ -130,7 +115,7 @@ class Model:
     code_every: int | None = None
 
     def __post_init__(self) -> None:
-        if self.name in PLANNED_MODELS:
+        if self.name in get_args(Planned):
             raise not_built(f"train.model.name: {self.name}")
         for key in ("parts", "merge", "second_backwards", "chunk", "upper_hidden", "code_every"):
             if getattr(self, key) is not None:

@@ -23,6 +23,7 @@ from seqprep.domains.text_tables import (
     DELIMITERS,
     JSON_SUFFIXES,
     TABLE_INCLUDE,
+    TABLE_SUFFIXES,
     Columns,
     Row,
     read_csv,
@@ -31,7 +32,6 @@ from seqprep.domains.text_tables import (
 from seqprep.errors import ConfigError, InputError, NotBuiltError
 from seqprep.ingestion.expand import Notice, decode, read_bytes
 from seqprep.ingestion.files import SourceFile, list_files
-from seqprep.ingestion.globs import matches
 from seqprep.ingestion.record_builder import RecordBuilder
 from seqprep.ingestion.records import Batch, Context, Reader, no_facts
 from seqprep.source import Source
@@ -82,7 +82,7 @@ def read_table(
         return read_csv(file, columns, context, notice)
     raise InputError(
         f"source.text_column needs a table, and {file.suffix or 'no suffix'!r} is none of "
-        f"{', '.join([*DELIMITERS, *JSON_SUFFIXES, '.parquet'])}",
+        f"{', '.join(TABLE_SUFFIXES)}",
         file=file.path,
     )
 
@@ -185,11 +185,12 @@ def _list(source: Source, base: Path) -> list[SourceFile]:
         return list_files(source, base, default=TABLE_INCLUDE)
     # Tables are looked for only to say what is missing: without a column each were one document.
     found = list_files(source, base, default=(*INCLUDE, *TABLE_INCLUDE))
-    tables = [file for file in found if matches(file.path, TABLE_INCLUDE)]
-    if not tables or (not source.include and len(tables) < len(found)):
-        return [file for file in found if file not in tables]
+    documents = [file for file in found if file.suffix not in TABLE_SUFFIXES]
+    if len(documents) == len(found) or (documents and not source.include):
+        return documents
+    table = next(file for file in found if file.suffix in TABLE_SUFFIXES)
     raise ConfigError(
-        f"{tables[0].path} is a table: name the column with the text (source.text_column: text), "
+        f"{table.path} is a table: name the column with the text (source.text_column: text), "
         "and where the label comes from, e.g. source.label: {from: column, column: label}; "
         "or leave it out with source.exclude"
     )

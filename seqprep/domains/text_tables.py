@@ -24,7 +24,8 @@ from seqprep.ingestion.records import Context
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-TABLE_INCLUDE = ("*.csv", "*.tsv", "*.tab", "*.jsonl", "*.ndjson", "*.json", "*.parquet")
+TABLE_SUFFIXES = (*DELIMITERS, *JSON_SUFFIXES, ".parquet")
+TABLE_INCLUDE = tuple(f"*{suffix}" for suffix in TABLE_SUFFIXES)
 PARQUET_ROWS = 1024
 
 

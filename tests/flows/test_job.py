@@ -16,8 +16,7 @@ from flows.pipeline import _mean
 from flows.pipeline_file import Pipeline, build
 from flows.train import RUNNING, follow, stop
 from seqprep.errors import SeqprepError
-from seqprep.ingest import ingest
-from seqprep.prepare import prepare
+from tests.flows.stages import ingest_and_prepare
 
 
 def pipeline(folder: Path, **prepare_options: Any) -> Pipeline:
@@ -37,24 +36,11 @@ def pipeline(folder: Path, **prepare_options: Any) -> Pipeline:
     )
 
 
-def made(spec: Pipeline, store: Path) -> Any:
-    """Ingest and prepare with the options of `spec`."""
-    ingest(spec.source, dataset=spec.dataset, store=store)
-    return prepare(
-        dataset=spec.dataset,
-        store=store,
-        domain=spec.source.domain,
-        task=spec.source.task,
-        split=spec.split,
-        recipe=spec.prepare,
-    )
-
-
 def test_training_finds_the_version_made_with_its_options(tmp_path: Path) -> None:
     """Would break if a model were trained on other tokens than its bundle says."""
     words = pipeline(tmp_path)
     letters = pipeline(tmp_path, tokens={"unit": "character"})
-    first, second = made(words, tmp_path), made(letters, tmp_path)
+    first, second = ingest_and_prepare(words, tmp_path), ingest_and_prepare(letters, tmp_path)
     assert (first.version, second.version) == (0, 1)
     assert find_prepared(words, store=tmp_path).version == 0
     assert find_prepared(letters, store=tmp_path).version == 1
@@ -62,7 +48,7 @@ def test_training_finds_the_version_made_with_its_options(tmp_path: Path) -> Non
 
 def test_training_refuses_examples_made_with_other_options(tmp_path: Path) -> None:
     """Would break if the newest examples were taken whatever they are."""
-    made(pipeline(tmp_path), tmp_path)
+    ingest_and_prepare(pipeline(tmp_path), tmp_path)
     other = pipeline(tmp_path, steps=[{"truncate": {"length": 3}}])
     with pytest.raises(SeqprepError, match=r"prepare\.steps was \[\], the file says"):
         find_prepared(other, store=tmp_path)
@@ -77,7 +63,7 @@ def test_training_before_preparing_says_what_to_run(tmp_path: Path) -> None:
 def test_where_and_how_often_do_not_make_another_run(tmp_path: Path) -> None:
     """Would break if another number of threads trained the same model again."""
     spec = pipeline(tmp_path)
-    prepared = asdict(made(spec, tmp_path))
+    prepared = asdict(ingest_and_prepare(spec, tmp_path))
     job, finished = write_job(spec, prepared, store=tmp_path)
     body = json.loads(job.read_bytes())
     assert body["pipeline"]["train"]["threads"] == 1 and not finished
@@ -92,7 +78,7 @@ def test_a_file_of_the_person_cannot_stand_in_for_ours(
 ) -> None:
     """Would break if `models.py` in the current folder were run instead of the trainer."""
     spec = pipeline(tmp_path)
-    job, _ = write_job(spec, asdict(made(spec, tmp_path)), store=tmp_path)
+    job, _ = write_job(spec, asdict(ingest_and_prepare(spec, tmp_path)), store=tmp_path)
     (tmp_path / "models.py").write_text("raise SystemExit('the wrong file ran')")
     monkeypatch.chdir(tmp_path)
     seen: list[tuple[str, int, int]] = []
@@ -104,7 +90,7 @@ def test_a_file_of_the_person_cannot_stand_in_for_ours(
 def test_a_trainer_that_is_stopped_goes_on_later(tmp_path: Path) -> None:
     """Would break if stopping a command lost the training, or a rerun began anew."""
     spec = pipeline(tmp_path)
-    body = json.loads(json.dumps(asdict(made(spec, tmp_path))))
+    body = json.loads(json.dumps(asdict(ingest_and_prepare(spec, tmp_path))))
     long = build(
         {
             "dataset": "tiny",

@@ -12,9 +12,8 @@ from flows.job import write_job
 from flows.pipeline_file import Pipeline, load
 from models.job import read_job
 from models.train import train
-from seqprep.ingest import ingest
-from seqprep.prepare import prepare
 from tests.conftest import ROOT
+from tests.flows.stages import ingest_and_prepare
 
 SHORT = {
     "movie_reviews": (
@@ -34,16 +33,7 @@ SHORT = {
 
 def run(spec: Pipeline, store: Path) -> dict[str, float]:
     """Test scores of a whole pipeline by plain functions."""
-    ingest(spec.source, dataset=spec.dataset, store=store)
-    prepared = prepare(
-        dataset=spec.dataset,
-        store=store,
-        domain=spec.source.domain,
-        task=spec.source.task,
-        split=spec.split,
-        recipe=spec.prepare,
-    )
-    job, _ = write_job(spec, asdict(prepared), store=store)
+    job, _ = write_job(spec, asdict(ingest_and_prepare(spec, store)), store=store)
     report = json.loads(train(read_job(job)).read_bytes())
     scores: dict[str, float] = report["metrics"]["test"]
     return scores

@@ -74,6 +74,18 @@ def losses(out: Path) -> list[tuple[float, float]]:
     return [(e["train_loss"], e["validation_loss"]) for e in report["train"]["history"]]
 
 
+def check_a_stop_changes_nothing(
+    snapshot: Path, folder: Path, options: Train, *, stop: int
+) -> None:
+    """A run that is stopped after so many updates and goes on equals one that was not."""
+    train.train(job(snapshot, folder / "whole", options))
+    with pytest.raises(loop.Stopped):
+        train.train(job(snapshot, folder / "parts", options), stopping=after(stop))
+    train.train(job(snapshot, folder / "parts", options))
+    assert losses(folder / "parts") == losses(folder / "whole")
+    assert same_weights(folder / "parts", folder / "whole")
+
+
 def same_weights(first: Path, second: Path) -> bool:
     one, two = (load_file(out / "bundle/weights.safetensors") for out in (first, second))
     return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
@@ -141,12 +153,7 @@ def test_a_stop_after_any_update_changes_nothing_when_updates_are_counted(
         threads=1,
         device="cpu",
     )
-    train.train(job(path, tmp_path / "whole", options))
-    with pytest.raises(loop.Stopped):
-        train.train(job(path, tmp_path / "parts", options), stopping=after(stop))
-    train.train(job(path, tmp_path / "parts", options))
-    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
-    assert same_weights(tmp_path / "parts", tmp_path / "whole")
+    check_a_stop_changes_nothing(path, tmp_path, options, stop=stop)
 
 
 @pytest.mark.parametrize("stop", [1, 4, 7, 8, 15, 16])
@@ -163,12 +170,7 @@ def test_a_stop_while_waiting_for_a_better_epoch_changes_nothing(
         threads=1,
         device="cpu",
     )
-    train.train(job(snapshot, tmp_path / "whole", options))
-    with pytest.raises(loop.Stopped):
-        train.train(job(snapshot, tmp_path / "parts", options), stopping=after(stop))
-    train.train(job(snapshot, tmp_path / "parts", options))
-    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
-    assert same_weights(tmp_path / "parts", tmp_path / "whole")
+    check_a_stop_changes_nothing(snapshot, tmp_path, options, stop=stop)
 
 
 def command(folder: Path, **fields: Any) -> subprocess.Popen[bytes]:
