@@ -176,39 +176,68 @@ class Split:
             raise ConfigError("split by table needs `table` (a CSV file) and `key` (its id column)")
 
 
+_ONLY_WITH = {"tokenizer": "word", "vocab": "bpe", "block": "symbol", "alphabet": "symbol"}
+"""The unit with which an option of tokens has a meaning; elsewhere it is refused, not ignored."""
+_FILLED: dict[str, dict[str, Any]] = {
+    "word": {"tokenizer": "punct"},
+    "bpe": {"vocab": 8000},
+    "symbol": {"block": 8, "alphabet": 8},
+}
+"""Defaults of those options."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tokens:
     """How a record's content becomes steps.
 
     Args:
-        unit: `word` and `character` for text, `kmer` for DNA, `value` for signals, `symbol` (SAX).
-            Default by domain: word, kmer with k = 1, value.
+        unit: `word`, `character` and `bpe` (byte pairs) for text, `kmer` for DNA, `value` and
+            `symbol` (SAX) for signals. Default by domain: word, kmer with k = 1, value.
         lowercase: text: lower-case before splitting.
+        tokenizer: word: `punct` (default) is NLTK's wordpunct rule, `treebank` and `casual` are
+            its TreebankWordTokenizer on whole texts and its TweetTokenizer, a hundred times slower.
         k: letters of a k-mer.
         stride: letters from one k-mer to the next.
         canonical: one id for a k-mer and its reverse complement.
+        vocab: bpe: entries, the 256 bytes among them (default 8000).
+        block: symbol: steps a symbol (default 8).
+        alphabet: symbol: how many there are, 2 to 26 (default 8).
         max_vocab: ids beyond the most frequent ones become OOV.
     """
 
-    unit: Literal["word", "character", "kmer", "value", "symbol"] | None = None
+    unit: Literal["word", "character", "bpe", "kmer", "value", "symbol"] | None = None
     lowercase: bool = True
+    tokenizer: Literal["punct", "treebank", "casual"] | None = None
     k: int = 1
     stride: int = 1
     canonical: bool = False
+    vocab: int | None = None
+    block: int | None = None
+    alphabet: int | None = None
     max_vocab: int | None = None
 
     def __post_init__(self) -> None:
-        if self.unit == "symbol":
-            raise NotBuiltError("tokens.unit: symbol")
+        self._check_meaning()
+        for name, value in _FILLED.get(self.unit or "", {}).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         if not 1 <= self.k <= 12:
             raise ConfigError(f"tokens.k must be in 1..12 letters, got {self.k}")
-        at_least(self.stride, 1, key="tokens.stride")
-        if self.max_vocab is not None:
-            at_least(self.max_vocab, 1, key="tokens.max_vocab")
-        if self.unit in ("kmer", "value") and not self.lowercase:
+        if self.tokenizer not in (None, "punct", "treebank", "casual"):
             raise ConfigError(
-                f"tokens.lowercase has a meaning only with unit: word or character, got unit: "
-                f"{self.unit}; remove it"
+                f"tokens.tokenizer must be punct, treebank or casual, got {self.tokenizer!r}"
+            )
+        if self.alphabet is not None and not 2 <= self.alphabet <= 26:
+            raise ConfigError(f"tokens.alphabet must be in 2..26 symbols, got {self.alphabet}")
+        for name, limit in (("stride", 1), ("vocab", 256), ("block", 1), ("max_vocab", 1)):
+            if (value := getattr(self, name)) is not None:
+                at_least(value, limit, key=f"tokens.{name}")
+
+    def _check_meaning(self) -> None:
+        if self.unit in ("kmer", "value", "symbol") and not self.lowercase:
+            raise ConfigError(
+                f"tokens.lowercase has a meaning only with unit: word, character or bpe, got "
+                f"unit: {self.unit}; remove it"
             )
         if self.unit == "value" and self.max_vocab is not None:
             raise ConfigError("tokens.max_vocab has no meaning with unit: value; remove it")
@@ -218,9 +247,22 @@ class Tokens:
             False,
         ):
             raise ConfigError("tokens.k, stride and canonical have a meaning only with unit: kmer")
+        for name, unit in _ONLY_WITH.items():
+            # Without a unit the domain decides: text has words.
+            wrong = self.unit != unit and not (self.unit is None and unit == "word")
+            if wrong and getattr(self, name) is not None:
+                raise ConfigError(
+                    f"tokens.{name} has a meaning only with unit: {unit}, got unit: "
+                    f"{self.unit or 'none'}; remove it"
+                )
 
 
-_UNITS = {"dna": ("kmer",), "text": ("word", "character"), "eeg": ("value",), "prices": ("value",)}
+_UNITS = {
+    "dna": ("kmer",),
+    "text": ("word", "character", "bpe"),
+    "eeg": ("value", "symbol"),
+    "prices": ("value", "symbol"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -285,5 +327,9 @@ def resolve_tokens(domain: Domain, tokens: Tokens) -> Tokens:
             f"tokens.unit: {unit} does not fit domain: {domain}; "
             f"choose from {', '.join(_UNITS[domain])}"
         )
+    if unit in ("bpe", "symbol"):
+        raise NotBuiltError(f"tokens.unit: {unit}")
+    if tokens.tokenizer in ("treebank", "casual"):
+        raise NotBuiltError(f"tokens.tokenizer: {tokens.tokenizer}")
     values = {f.name: getattr(tokens, f.name) for f in fields(tokens)}
     return Tokens(**{**values, "unit": unit})

@@ -1,154 +1,29 @@
-"""Content to steps: words, characters and k-mers on flat arrays (P10).
+"""k-mers of DNA: words of k letters, one every `stride`, on flat arrays of numbers in base 4.
 
-Each chunk of records is encoded by itself into local ids with a local dictionary; `frequency.py`
-merges the dictionaries. Nothing here depends on other records.
+Use them where motifs of a few bases tell; k = 1 is the bases as they are.
 
-Source of the word rule: NLTK's WordPunctTokenizer, runs of letters, digits and underscores or runs
-of other visible characters (https://www.nltk.org/api/nltk.tokenize.regexp.html).
 Legend: R rows, N tokens of all rows, V distinct tokens of the chunk.
 """
 
 from __future__ import annotations
 
 import functools
-import sys
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 
 from seqprep import ragged
 from seqprep.ragged import Ints, Ragged
-from seqprep.recipe import Tokens
 from seqprep.schema import token_type
+from seqprep.tokens.encoded import Encoded
 
 LETTERS = b"ACGTNRYSWKMBDHV"
 """Letters of DNA by code: bases first, N, then the other IUPAC codes. What else occurs is N."""
 _COMPLEMENTS = bytes.maketrans(b"ACGTNRYSWKMBDHV", b"TGCANYRSWMKVHDB")
 _FULL_TABLE_K = 6
 """Up to this k every k-mer stands in the local dictionary; beyond, only those that occur."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Encoded:
-    """Tokens of R records.
-
-    Args:
-        ids: `(N,)` indices into `tokens`.
-        tokens: `(V,)` distinct strings; some may not occur.
-    """
-
-    ids: Ragged
-    tokens: pa.Array
-
-
-def encode(content: pa.Array | pa.ChunkedArray, tokens: Tokens) -> Encoded:
-    """Tokens of each record by the rule of `tokens.unit`.
-
-    >>> encoded = encode(pa.array(["It's 5.", ""]), Tokens(unit="word"))
-    >>> [encoded.tokens[i].as_py() for i in encoded.ids.values], encoded.ids.lengths.tolist()
-    (['it', "'", 's', '5', '.'], [5, 0])
-    """
-    match tokens.unit:
-        case "word":
-            return encode_words(content, lowercase=tokens.lowercase)
-        case "character":
-            return encode_characters(content, lowercase=tokens.lowercase)
-        case "kmer":
-            return encode_kmers(
-                content, k=tokens.k, stride=tokens.stride, canonical=tokens.canonical
-            )
-        case unit:
-            raise ValueError(f"tokens.unit {unit!r} has no tokens")
-
-
-def encode_words(content: pa.Array | pa.ChunkedArray, *, lowercase: bool) -> Encoded:
-    """Runs of letters, digits and underscores, and runs of other visible characters.
-
-    Words are cut where the kind of character changes. Only white space is dropped, so the bytes
-    that are left are the words joined, and their edges are the words' offsets.
-    """
-    raw, offsets = _bytes(content, lowercase=lowercase)
-    kinds = _kinds(raw)
-    first = np.ones(len(raw), dtype=bool)
-    first[1:] = kinds[1:] != kinds[:-1]
-    first[offsets[:-1][offsets[:-1] < len(raw)]] = True
-    visible = kinds != _SPACE
-    starts = np.flatnonzero(first & visible)
-    stops = np.flatnonzero(first[1:] & visible[:-1]) + 1
-    if len(stops) < len(starts):  # the last word ends where all ends
-        stops = np.append(stops, len(raw))
-    edges = ragged.to_offsets(stops - starts)
-    kept = _without_space(raw, kinds)
-    lengths = np.diff(np.searchsorted(starts, offsets))
-    words = pa.LargeStringArray.from_buffers(len(edges) - 1, pa.py_buffer(edges), kept)
-    coded = words.dictionary_encode()
-    ids = coded.indices.to_numpy(zero_copy_only=False)
-    return Encoded(ids=Ragged(ids, ragged.to_offsets(lengths)), tokens=coded.dictionary)
-
-
-_SPACE, _WORD, _OTHER = range(3)
-
-
-def _without_space(raw: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8]) -> pa.Buffer:
-    if (raw & 0x80).any():
-        return pa.py_buffer(raw[kinds != _SPACE])
-    spaces = bytes(np.flatnonzero(_kind_table(128) == _SPACE).tolist())
-    return pa.py_buffer(raw.tobytes().translate(None, spaces))
-
-
-def _kinds(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Whether each byte belongs to white space, a word or anything else, `(bytes,)`."""
-    ascii_kinds = np.frombuffer(raw.tobytes().translate(_kind_table(256).tobytes()), np.uint8)
-    if not (raw & 0x80).any():
-        return ascii_kinds
-    starts = (raw & 0xC0) != 0x80
-    points = np.frombuffer(raw.tobytes().decode().encode("utf-32-le"), dtype=np.uint32)
-    return np.repeat(
-        _kind_table(sys.maxunicode + 1)[points],
-        np.diff(np.append(np.flatnonzero(starts), len(raw))),
-    )
-
-
-@functools.cache
-def _kind_table(points: int) -> npt.NDArray[np.uint8]:
-    r"""The kind of the first code points by Unicode's `\w` and `\s`, as NLTK reads them."""
-    letters = pl.Series([chr(p) if not 0xD800 <= p < 0xE000 else "\ue000" for p in range(points)])
-    word, space = (letters.str.contains(rf"^{kind}$").to_numpy() for kind in (r"\w", r"\s"))
-    return np.where(word, _WORD, np.where(space, _SPACE, _OTHER)).astype(np.uint8)
-
-
-def _bytes(
-    content: pa.Array | pa.ChunkedArray, *, lowercase: bool
-) -> tuple[npt.NDArray[np.uint8], Ints]:
-    """UTF-8 of all records joined, and where each starts, `(R + 1,)` from 0."""
-    raw, offsets = ragged.string_bytes(content)
-    if lowercase:
-        if (raw & 0x80).any():
-            raw, offsets = ragged.string_bytes(_lower(content))
-        else:
-            raw = np.frombuffer(raw.tobytes().lower(), dtype=np.uint8)
-    return raw, offsets - offsets[0]
-
-
-def _lower(content: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return pl.Series(pl.from_arrow(content)).str.to_lowercase().to_arrow()
-
-
-def encode_characters(content: pa.Array | pa.ChunkedArray, *, lowercase: bool) -> Encoded:
-    """Code points, each one a token; no normalisation beyond what ingest did."""
-    raw, offsets = _bytes(content, lowercase=lowercase)
-    starts = (raw & 0xC0) != 0x80  # all but the continuation bytes of UTF-8
-    edges = np.concatenate([[0], np.cumsum(starts)])[offsets].astype(np.int64)
-    points = np.frombuffer(raw.tobytes().decode().encode("utf-32-le"), dtype=np.uint32)
-    present = np.flatnonzero(np.bincount(points, minlength=1))
-    table = np.zeros(int(present.max(initial=0)) + 1, dtype=np.int32)
-    table[present] = np.arange(len(present))
-    tokens = pa.array([chr(point) for point in present.tolist()], pa.large_string())
-    return Encoded(ids=Ragged(table[points], edges), tokens=tokens)
 
 
 def encode_kmers(
