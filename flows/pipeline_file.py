@@ -25,7 +25,7 @@ from seqprep.fingerprint import as_json
 from seqprep.planned import PLANNED
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.source import Field, Generator, Source, Target
-from seqprep.transforms import TRANSFORMS, build_steps, check_chain, is_random
+from seqprep.transforms import TRANSFORMS, build_steps, check_chain, final_unit, is_random
 
 PATH_KEYS = ("source.path", "split.table")
 """Relative paths: to the pipeline file when written there, to the current folder with --set."""
@@ -71,7 +71,6 @@ class Pipeline:
         check_name(self.dataset, key="dataset")
         self._keep_split_column()
         self._check_split()
-        self._check_model()
         steps = build_steps(self.prepare)
         if self.predict.views and not any(is_random(step) for step in steps):
             raise ConfigError(
@@ -84,6 +83,7 @@ class Pipeline:
             task=self.source.task,
             tokens=self.prepare.tokens,
         )
+        self._check_model()
 
     def _keep_split_column(self) -> None:
         column = self.split.column
@@ -111,17 +111,18 @@ class Pipeline:
             raise ConfigError(
                 f"train.model.name: {name} does not fit task: {self.source.task}; use {right}"
             )
-        steps = self.source.task in ("label_steps", "regress_steps")
-        if steps and any(conv.stride > 1 for conv in self.train.model.front.conv):
+        per_step = self.source.task in ("label_steps", "regress_steps")
+        if per_step and any(conv.stride > 1 for conv in self.train.model.front.conv):
             raise ConfigError(
                 "train.model.front.conv with stride > 1 merges steps, and task: "
                 f"{self.source.task} needs an output for each; use stride: 1"
             )
-        values = self.source.domain in ("eeg", "prices")
+        steps = build_steps(self.prepare)
+        stored = final_unit(steps, self.source.domain, self.prepare.tokens)
         check_fits(
             self.train,
             task=self.source.task,
-            kind="values" if values else "tokens",
+            kind="values" if stored == "value" else "tokens",
             has_validation=self.split.validation != 0,
         )
 

@@ -36,12 +36,17 @@ class Frequency:
         counts: `(V,)` occurrences in training rows.
         records: `(V,)` training records that hold the token; None where no rule asks for it.
         num_records: training records.
+        by_label: `(V, C)` training records of each class that hold the token; None where no rule
+            asks for it.
+        label_totals: `(C,)` training records of each class; None likewise.
     """
 
     tokens: pa.Array
     counts: Ints
     records: Ints | None
     num_records: int
+    by_label: Ints | None = None
+    label_totals: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -87,59 +92,99 @@ def _count_few(block: npt.NDArray[np.integer], counts: Ints) -> None:
 
 def count_records(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -> Ints:
     """Marked rows that hold each id, `(V,)`."""
+    tokens, _ = _held(ids, rows, num_tokens=num_tokens)
+    return np.bincount(tokens, minlength=num_tokens).astype(np.int64)
+
+
+def count_by_label(
+    ids: Ragged, rows: npt.NDArray[np.bool_], labels: Ints, *, num_tokens: int, num_labels: int
+) -> Ints:
+    """Marked rows of each class that hold each id, `(V, C)`.
+
+    Args:
+        ids: R rows.
+        rows: `(R,)` which count.
+        labels: `(R,)` the class of each.
+        num_tokens: V.
+        num_labels: C.
+
+    >>> from seqprep.ragged import from_lists
+    >>> rows = from_lists([[0, 1, 1], [1]])
+    >>> count_by_label(
+    ...     rows, np.array([True, True]), np.array([0, 1]), num_tokens=2, num_labels=2).tolist()
+    [[1, 0], [1, 1]]
+    """
+    tokens, row = _held(ids, rows, num_tokens=num_tokens)
+    cells = tokens * num_labels + labels[row]
+    counts = np.bincount(cells, minlength=num_tokens * num_labels).astype(np.int64)
+    return counts.reshape(num_tokens, num_labels)
+
+
+def _held(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -> tuple[Ints, Ints]:
+    """(token, row) of every id that a marked row holds, each pair once."""
     row = np.repeat(np.arange(len(ids), dtype=np.int64), ids.lengths)
     marked = np.repeat(rows, ids.lengths)
     pairs = np.unique(row[marked] * num_tokens + ids.values[marked].astype(np.int64))
-    return np.bincount(pairs % num_tokens, minlength=num_tokens).astype(np.int64)
+    return pairs % num_tokens, pairs // num_tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChunkCounts:
+    """What one chunk counts of its training rows.
+
+    Args:
+        tokens: `(V,)` its local dictionary. counts: `(V,)` occurrences.
+        records: `(V,)` rows that hold the token; by_label: `(V, C)` of each class; None where they
+            are not counted.
+        label_totals: `(C,)` rows of each class. rows: how many there are.
+    """
+
+    tokens: pa.Array
+    counts: Ints
+    records: Ints | None = None
+    by_label: Ints | None = None
+    label_totals: Ints | None = None
+    rows: int
 
 
 class FrequencyCounter:
-    """Merges the dictionaries and counts of chunks.
+    """Merges the dictionaries and counts of chunks, which all count the same."""
 
-    Args:
-        with_records: whether records are counted beside occurrences.
-    """
-
-    def __init__(self, *, with_records: bool) -> None:
+    def __init__(self) -> None:
         self._tokens = pa.array([], pa.large_string())
-        self._counts = np.zeros(0, np.int64)
-        self._records = np.zeros(0, np.int64) if with_records else None
+        self._sums: dict[str, Ints] = {}
+        self._label_totals: Ints | None = None
         self._num_records = 0
-        self._waiting: list[tuple[pa.Array, Ints, Ints | None]] = []
+        self._waiting: list[ChunkCounts] = []
         self._maps: list[Ranks] = []
 
-    def add(self, tokens: pa.Array, counts: Ints, records: Ints | None, *, rows: int) -> None:
-        """Add the next chunk.
-
-        Args:
-            tokens: `(V,)` its local dictionary.
-            counts: `(V,)` occurrences in its training rows.
-            records: `(V,)` training rows with the token, if they are counted.
-            rows: its training rows.
-        """
-        self._waiting.append((tokens.cast(pa.large_string()), counts, records))
-        self._num_records += rows
-        if sum(len(tokens) for tokens, _, _ in self._waiting) > max(
+    def add(self, part: ChunkCounts) -> None:
+        """Add the next chunk."""
+        self._waiting.append(part)
+        self._num_records += part.rows
+        if part.label_totals is not None:
+            known = self._label_totals
+            self._label_totals = part.label_totals + (0 if known is None else known)
+        if sum(len(part.tokens) for part in self._waiting) > max(
             _FOLD_TOKENS, 2 * len(self._tokens)
         ):
             self._fold()
 
     def _fold(self) -> None:
-        parts = [self._tokens, *(tokens for tokens, _, _ in self._waiting)]
-        coded = pa.concat_arrays(parts).dictionary_encode()
+        parts = [part.tokens.cast(pa.large_string()) for part in self._waiting]
+        coded = pa.concat_arrays([self._tokens, *parts]).dictionary_encode()
         ids = coded.indices.to_numpy(zero_copy_only=False)
-        known, self._tokens = len(self._tokens), coded.dictionary
-        self._counts = _grown(self._counts, len(self._tokens))
-        if self._records is not None:
-            self._records = _grown(self._records, len(self._tokens))
-        start = known
-        for tokens, counts, records in self._waiting:
-            places = ids[start : start + len(tokens)]
-            start += len(tokens)
+        start, self._tokens = len(self._tokens), coded.dictionary
+        self._sums = {name: _grown(sums, len(self._tokens)) for name, sums in self._sums.items()}
+        for part in self._waiting:
+            places = ids[start : start + len(part.tokens)]
+            start += len(part.tokens)
             self._maps.append(places)
-            self._counts[places] += counts
-            if self._records is not None and records is not None:
-                self._records[places] += records
+            for name in _COUNTED:
+                counts = getattr(part, name)
+                if counts is not None:
+                    shape = (len(self._tokens), *counts.shape[1:])
+                    self._sums.setdefault(name, np.zeros(shape, np.int64))[places] += counts
         self._waiting = []
 
     def finish(self, known: pa.Array | None = None) -> tuple[Frequency, list[Ranks]]:
@@ -149,22 +194,29 @@ class FrequencyCounter:
             known: `(V,)` tokens whose places are the ranks instead, where they were fitted before.
         """
         self._fold()
+        counts = self._sums.get("counts", np.zeros(0, np.int64))
         order = pc.sort_indices(
-            pa.table({"count": self._counts, "token": self._tokens.cast(pa.large_binary())}),
+            pa.table({"count": counts, "token": self._tokens.cast(pa.large_binary())}),
             sort_keys=[("count", "descending"), ("token", "ascending")],
         ).to_numpy()
-        order = order[: int((self._counts > 0).sum())]
+        order = order[: int((counts > 0).sum())]
         rank = np.full(len(self._tokens), len(order), dtype=np.int32)
         rank[order] = np.arange(len(order), dtype=np.int32)
+        sums = {name: found[order] for name, found in self._sums.items()}
         frequency = Frequency(
             tokens=self._tokens.take(pa.array(order)),
-            counts=self._counts[order],
-            records=None if self._records is None else self._records[order],
+            counts=counts[order],
+            records=sums.get("records"),
             num_records=self._num_records,
+            by_label=sums.get("by_label"),
+            label_totals=self._label_totals,
         )
         if known is not None:
             rank = places_in(self._tokens, known).astype(np.int32)
         return frequency, [rank[places] for places in self._maps]
+
+
+_COUNTED = ("counts", "records", "by_label")
 
 
 def places_in(tokens: pa.Array, known: pa.Array) -> Ints:
@@ -178,4 +230,4 @@ def places_in(tokens: pa.Array, known: pa.Array) -> Ints:
 
 
 def _grown(counts: Ints, size: int) -> Ints:
-    return np.concatenate([counts, np.zeros(size - len(counts), np.int64)])
+    return np.concatenate([counts, np.zeros((size - len(counts), *counts.shape[1:]), np.int64)])

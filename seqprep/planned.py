@@ -23,34 +23,6 @@ class _Planned:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Idf(_Planned):
-    """Both ends by informativeness (P4): keep tokens whose IDF differs from a reference's.
-
-    Args:
-        reference: a named, hashed table of document frequencies.
-        tau: smallest difference that stays.
-    """
-
-    name: ClassVar[str] = "idf"
-    reference: str
-    tau: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Usefulness(_Planned):
-    """Keep the tokens that tell most about the label (P5).
-
-    Args:
-        by: how they are ranked, on training rows; `removal`: the drop in validation score.
-        keep: how many stay.
-    """
-
-    name: ClassVar[str] = "usefulness"
-    by: Literal["mutual_information", "chi_squared", "removal"] = "mutual_information"
-    keep: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Paa(_Planned):
     """Means of blocks of a signal, piecewise aggregate approximation (P10).
 
@@ -211,7 +183,6 @@ PLANNED: dict[str, type[_Planned]] = {
     "block_means": BlockMeans,
     "differences": Differences,
     "hash": Hash,
-    "idf": Idf,
     "notch": Notch,
     "one_hot": OneHot,
     "paa": Paa,
@@ -219,5 +190,4 @@ PLANNED: dict[str, type[_Planned]] = {
     "resample": Resample,
     "sax": Sax,
     "spectrum": Spectrum,
-    "usefulness": Usefulness,
 }

@@ -7,6 +7,7 @@ lies on disk, so memory does not grow with the data.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seqprep.checks import check_name
@@ -15,17 +16,20 @@ from seqprep.parallel import Progress, default_workers
 from seqprep.preparation.applied import apply_fitted
 from seqprep.preparation.chain import Chain
 from seqprep.preparation.first_pass import Job
+from seqprep.preparation.form import source_form
 from seqprep.preparation.frozen import find_done, find_frozen, identify, refuse_moved
 from seqprep.preparation.prepared import Prepared
 from seqprep.preparation.published import snapshot_path, write_snapshot
+from seqprep.preparation.transform import Transform
 from seqprep.preparation.work import Work, cannot_write, make_version
 from seqprep.recipe import Prepare, Split, resolve_tokens
 from seqprep.schema import Task
 from seqprep.snapshot import Snapshot
 from seqprep.source import Domain
 from seqprep.table import Table
+from seqprep.token_table import TokenTable
 from seqprep.transforms import build_steps, check_chain
-from seqprep.transforms.summarize import Summarize
+from seqprep.transforms.token_rule import TokenRule
 
 __all__ = ["Prepared", "apply_fitted", "prepare", "write_snapshot"]
 
@@ -75,8 +79,16 @@ def prepare(
     check_chain(steps, domain=domain, task=task, tokens=recipe.tokens)
     folder = store / dataset
     sequences = Table(folder / "sequences")
-    chain = Chain.of(steps, seed=recipe.seed)
-    job = _job(sequences, version, chain, domain=domain, task=task, split=split, recipe=recipe)
+    job = _job(
+        sequences,
+        version,
+        steps,
+        domain=domain,
+        task=task,
+        split=split,
+        recipe=recipe,
+        tables=read_tables(steps, base=base),
+    )
     examples = Table(folder / f"examples-{recipe.recipe}")
     identity = identify(job, base=base)
     history = examples.history()
@@ -108,12 +120,13 @@ def prepare(
 def _job(
     table: Table,
     version: int | None,
-    chain: Chain,
+    steps: Sequence[Transform],
     *,
     domain: Domain,
     task: Task,
     split: Split,
     recipe: Prepare,
+    tables: Mapping[str, TokenTable],
 ) -> Job:
     version = table.version() if version is None else version
     if version is None:
@@ -132,6 +145,8 @@ def _job(
             f"label_steps or regress_steps), got task: {task}; use by: hash"
         )
     tokens = resolve_tokens(domain, recipe.tokens)
+    channels, rate_hz = tuple(params.get("channels") or ()), params.get("rate_hz")
+    form = source_form(tokens.unit, channels=channels, rate_hz=rate_hz)
     return Job(
         table=table,
         version=version,
@@ -140,15 +155,29 @@ def _job(
         split=split,
         recipe=recipe,
         tokens=tokens,
-        chain=chain,
-        channels=tuple(params.get("channels") or ()),
-        rate_hz=params.get("rate_hz"),
+        chain=Chain.of(steps, seed=recipe.seed, form=form),
+        channels=channels,
+        rate_hz=rate_hz,
         target_names=tuple(params.get("target_names") or ()),
         step_classes=tuple(params.get("target_classes") or ()),
-        needs_records=any(
-            isinstance(step, Summarize) and step.needs_records for step in chain.steps
-        ),
+        tables=tables,
     )
+
+
+def read_tables(steps: Sequence[Transform], *, base: Path) -> dict[str, TokenTable]:
+    """The tables of tokens that steps name, by the path as it is written.
+
+    Args:
+        steps: of a recipe.
+        base: folder that their paths are relative to.
+
+    Raises:
+        ConfigError: if one is missing, or no such table.
+    """
+    named = [(step.name, step.table) for step in steps if isinstance(step, TokenRule)]
+    return {
+        table: TokenTable.read(base / table, key=name) for name, table in named if table is not None
+    }
 
 
 def read_prepared(

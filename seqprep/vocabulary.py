@@ -1,7 +1,7 @@
 """Token ranks to the ids of a vocabulary, and what a chain does to each token.
 
-The rules of `summarize` depend on a token's rank and counts alone, so what becomes of every token
-is known before any row is touched, and the vocabulary holds only tokens that can occur: an
+Rules by token depend on counts alone, so what becomes of every token is known before any row is
+touched, and the vocabulary holds only tokens that can occur: an
 embedding has no row that is never used.
 
 Legend: V tokens of the frequency table; place V stands for every token that it lacks.
@@ -9,7 +9,7 @@ Legend: V tokens of the frequency table; place V stands for every token that it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqprep.frequency import Frequency
-from seqprep.preparation.chunk import Transform
+from seqprep.preparation.transform import Transform
 from seqprep.ragged import Ints
 from seqprep.schema import NUM_RESERVED, OOV
+from seqprep.token_table import TokenTable
 from seqprep.tokens import reverse_complements
-from seqprep.transforms.summarize import KEPT, REMOVED, UNKNOWN, Summarize
+from seqprep.transforms.token_rule import KEPT, REMOVED, UNKNOWN, Bools, Evidence, TokenRule
 
 Fate = npt.NDArray[np.int8]
 """`(V + 1,)` REMOVED, KEPT or UNKNOWN for each rank, and for unseen tokens."""
@@ -51,10 +52,32 @@ class Vocabulary:
         return self.reserved + len(self.tokens)
 
 
+def decide(
+    frequency: Frequency, steps: Sequence[Transform], tables: Mapping[str, TokenTable]
+) -> dict[int, Bools]:
+    """What the rules remove that counts alone do not give again, by position: fitted state.
+
+    Args:
+        frequency: of the training rows, with all that the rules ask for.
+        steps: the chain.
+        tables: by the path that the recipe names.
+    """
+    alive = np.ones(len(frequency) + 1, dtype=bool)
+    decided = {}
+    for position, step in enumerate(steps):
+        if isinstance(step, TokenRule):
+            gone = step.removed(Evidence(frequency=frequency, alive=alive, tables=tables))
+            alive &= ~gone
+            if step.stored:
+                decided[position] = gone
+    return decided
+
+
 def build_vocabulary(
     frequency: Frequency,
     steps: Sequence[Transform],
     *,
+    decided: Mapping[int, Bools] | None = None,
     max_vocab: int | None = None,
     reserved: int = NUM_RESERVED,
 ) -> Vocabulary:
@@ -63,9 +86,11 @@ def build_vocabulary(
     Args:
         frequency: of the training rows.
         steps: the chain.
+        decided: what `decide` said.
         max_vocab: tokens beyond the most frequent ones that are left become OOV.
         reserved: ids below it are not tokens.
 
+    >>> from seqprep.transforms.summarize import Summarize
     >>> table = Frequency(
     ...     tokens=pa.array(["the", "cat", "sat"]), counts=np.array([9, 2, 1]),
     ...     records=None, num_records=3)
@@ -77,9 +102,9 @@ def build_vocabulary(
     known = np.append(np.ones(total, dtype=bool), False)
     fates = {}
     for position, step in enumerate(steps):
-        if isinstance(step, Summarize):
-            alive &= ~_removed(step, frequency)
-            known = _capped(known & alive, step.max_vocab)
+        if isinstance(step, TokenRule):
+            alive &= ~_removed(step, position, frequency, alive, decided or {})
+            known = _capped(known & alive, step.limit)
             fates[position] = np.where(alive, np.where(known, KEPT, UNKNOWN), REMOVED).astype(
                 np.int8
             )
@@ -88,6 +113,18 @@ def build_vocabulary(
     ids[known] = np.arange(reserved, reserved + int(known.sum()))
     tokens = frequency.tokens.filter(pa.array(known[:-1]))
     return Vocabulary(ids=ids, fates=fates, tokens=tokens, reserved=reserved)
+
+
+def _removed(
+    step: TokenRule,
+    position: int,
+    frequency: Frequency,
+    alive: Bools,
+    decided: Mapping[int, Bools],
+) -> Bools:
+    if step.stored:
+        return decided[position]
+    return step.removed(Evidence(frequency=frequency, alive=alive))
 
 
 def complement_ranks(frequency: Frequency) -> Ints:
@@ -102,22 +139,6 @@ def complement_ids(vocabulary: Vocabulary) -> Ints:
     places = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     ids = np.where(places < 0, OOV, places + vocabulary.reserved)
     return np.concatenate([np.arange(vocabulary.reserved), ids])
-
-
-def _removed(step: Summarize, frequency: Frequency) -> npt.NDArray[np.bool_]:
-    gone = np.zeros(len(frequency) + 1, dtype=bool)
-    table = gone[:-1]
-    table[: step.drop_top] = True
-    if step.min_count is not None:
-        table |= frequency.counts < step.min_count
-    if step.needs_records:
-        assert frequency.records is not None, "records were not counted"
-        if step.min_records is not None:
-            table |= frequency.records < step.min_records
-        if step.max_share is not None:
-            table |= frequency.records > step.max_share * frequency.num_records
-    gone[-1] = step.removes_unseen
-    return gone
 
 
 def _capped(known: npt.NDArray[np.bool_], limit: int | None) -> npt.NDArray[np.bool_]:

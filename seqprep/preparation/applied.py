@@ -17,6 +17,7 @@ from seqprep.fitted import Fitted
 from seqprep.preparation.chain import Chain
 from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.first_pass import start_chunk
+from seqprep.preparation.form import source_form
 from seqprep.preparation.second_pass import Finisher, example_table, target_table
 from seqprep.preparation.spill import list_rows
 from seqprep.ragged import Ragged
@@ -59,22 +60,27 @@ def apply_fitted(
             "with `views` or `when: train` on a random step"
         )
     tokens = resolve_tokens(domain, recipe.tokens)
-    chain = Chain.of(steps, seed=recipe.seed)
+    form = source_form(tokens.unit, channels=fitted.channels, rate_hz=fitted.rate_hz)
+    chain = Chain.of(steps, seed=recipe.seed, form=form)
     if views:
         chain = replace(chain, views=views, drop_original=True)
     finisher = Finisher.of(chain, fitted, task=task, scale=recipe.scale, max_vocab=tokens.max_vocab)
     content = records[CONTENT_COLUMN[domain]]
-    if fitted.frequency is None:
-        rows = list_rows(content, width=max(len(fitted.channels), 1))
+    strings = None
+    if form.width is not None:
+        rows = list_rows(content, width=form.width)
     else:
         encoded = encode(content, tokens)
-        ranks = fitted.frequency.ranks(encoded.tokens)
-        rows = Ragged(ranks.astype(np.int32)[encoded.ids.values], encoded.ids.offsets)
+        strings, rows = encoded.tokens, encoded.ids
     # Views are made where training made them: a step before them draws once for all views.
     split = TRAIN if views else TEST
     chunk = _started(records, rows, split=split, task=task, fitted=fitted)
-    chunk = chain.run(chunk, chain.early)
-    chunk, _ = finisher.finish(chunk, ranks=None, on_the_fly=views > 0)
+    chunk, strings, early = chain.until_tokens(chunk, strings)
+    chunk = chain.run(chunk, early, strings=strings)
+    ranks = None
+    if fitted.frequency is not None:
+        ranks = fitted.frequency.ranks(strings).astype(np.int32)
+    chunk, _ = finisher.finish(chunk, ranks=ranks, on_the_fly=views > 0)
     chunk = chunk.take(np.lexsort((chunk.windows, chunk.views, chunk.rows)))
     chunk = finisher.step_labels(chunk)
     target = _targets(records, recipe, fitted) if task == "translate" else None

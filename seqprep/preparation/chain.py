@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from seqprep import ragged
-from seqprep.preparation.chunk import Chunk, Context, Transform, as_step, concat
+from seqprep.preparation.chunk import Chunk, concat
+from seqprep.preparation.form import Form
+from seqprep.preparation.transform import Context, Symbols, Transform, as_step
 from seqprep.ragged import Ints
 from seqprep.schema import IGNORED_LABEL
 from seqprep.splits import TRAIN
@@ -27,6 +30,7 @@ class Chain:
         views: stored views of a training record beside the whole.
         drop_original: whether training rows lose view 0.
         seed: of all draws.
+        forms: of the rows before each step, and after the last one.
     """
 
     early: tuple[tuple[int, Transform], ...]
@@ -35,10 +39,20 @@ class Chain:
     views: int
     drop_original: bool
     seed: int
+    forms: tuple[Form, ...]
 
     @classmethod
-    def of(cls, steps: Sequence[Transform], *, seed: int) -> Chain:
-        """Sort checked steps."""
+    def of(cls, steps: Sequence[Transform], *, seed: int, form: Form) -> Chain:
+        """Sort checked steps.
+
+        Args:
+            steps: in the recipe's order.
+            seed: of the recipe.
+            form: of the rows before the first of them.
+
+        Raises:
+            ConfigError: if a step cannot serve the form that it is given.
+        """
         stored, _ = split_chain(steps)
         cut = next((i for i, step in enumerate(stored) if step.needs_ranks), len(stored))
         places = list(enumerate(steps))
@@ -49,12 +63,46 @@ class Chain:
             views=max((step.views for step in steps), default=0),
             drop_original=any(step.original == "drop" for step in steps),
             seed=seed,
+            forms=chain_forms(steps, form),
         )
 
     @property
     def steps(self) -> tuple[Transform, ...]:
         """All of them, in the recipe's order."""
         return tuple(step for _, step in (*self.early, *self.late, *self.on_the_fly))
+
+    def until_tokens(
+        self, chunk: Chunk, strings: pa.Array | None
+    ) -> tuple[Chunk, pa.Array | None, tuple[tuple[int, Transform], ...]]:
+        """Run the early steps as far as the one that makes tokens of values, if there is one.
+
+        Args:
+            chunk: R rows before any technique.
+            strings: `(V,)` the text of their tokens; None for values.
+
+        Returns:
+            The chunk, the text of its tokens, and the early steps that are left.
+        """
+        for place, (_, step) in enumerate(self.early):
+            if isinstance(step, Symbols):
+                chunk = self.run(chunk, self.early[: place + 1])
+                return chunk, step.symbols(self.forms[place]), self.early[place + 1 :]
+        return chunk, strings, self.early
+
+    @property
+    def spilled(self) -> Form:
+        """The form of the rows between the two passes."""
+        return self.forms[len(self.early)]
+
+    @property
+    def final(self) -> Form:
+        """The form of the rows as they are stored, but for what needs the vocabulary."""
+        return self.forms[-1]
+
+    @property
+    def tokens(self) -> bool:
+        """Whether the rows are tokens at any point, which are then counted."""
+        return any(form.unit != "value" for form in self.forms)
 
     def run(
         self,
@@ -63,6 +111,7 @@ class Chain:
         *,
         vocabulary: Vocabulary | None = None,
         complement: Ints | None = None,
+        strings: pa.Array | None = None,
     ) -> Chunk:
         """The chunk after `steps`, which are `early`, `late` or `on_the_fly`.
 
@@ -71,10 +120,18 @@ class Chain:
             steps: with their positions.
             vocabulary: for steps that choose by rank.
             complement: for reverse complements.
+            strings: `(V,)` the text of the tokens, where rows are tokens.
         """
         for position, step in steps:
-            fate = None if vocabulary is None else vocabulary.fates.get(position)
-            context = Context(seed=self.seed, position=position, fate=fate, complement=complement)
+            context = Context(
+                seed=self.seed,
+                position=position,
+                form=self.forms[position],
+                fate=None if vocabulary is None else vocabulary.fates.get(position),
+                complement=complement,
+                strings=strings,
+                ids=None if vocabulary is None else vocabulary.ids,
+            )
             if step.views or step.when == "train":
                 if step.when == "store" and position == self._first_view():
                     chunk = self.expand(chunk)
@@ -115,6 +172,18 @@ class Chain:
                 body["complement"] = complement.tolist()
             listed.append(body)
         return tuple(listed)
+
+
+def chain_forms(steps: Sequence[Transform], form: Form) -> tuple[Form, ...]:
+    """The form before each step, and after the last one.
+
+    Raises:
+        ConfigError: if a step cannot serve the form that it is given.
+    """
+    forms = [form]
+    for step in steps:
+        forms.append(step.outcome(forms[-1]))
+    return tuple(forms)
 
 
 def _augment(chunk: Chunk, step: Transform, context: Context) -> Chunk:

@@ -5,19 +5,19 @@ Legend: R rows, N steps of all rows together, F features of a step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from seqprep import ragged
 from seqprep.ragged import Ints, Keys, Ragged
-from seqprep.schema import SPLITS, Task
+from seqprep.schema import SPLITS
 
-Kind = Literal["selects", "merges", "views", "cuts"]
-"""What a technique does: selects steps, merges steps, makes a view, or cuts a row into rows."""
+Kind = Literal["selects", "merges", "maps", "views", "cuts"]
+"""What a technique does: selects steps, merges steps, maps each step to another, makes a view, or
+cuts a row into rows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,59 +99,3 @@ def concat(chunks: list[Chunk]) -> Chunk:
         views=np.concatenate([chunk.views for chunk in chunks]),
         windows=np.concatenate([chunk.windows for chunk in chunks]),
     )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Context:
-    """What a technique may know beside the rows.
-
-    Args:
-        seed: of the recipe. position: of the step in its chain, so that two steps draw apart.
-        fate: for steps that choose by token: what becomes of each rank, see `vocabulary.Fate`;
-            its last entry is for tokens that the frequency table lacks.
-        complement: `(V + 1,)` the rank of each rank's reverse complement.
-    """
-
-    seed: int
-    position: int
-    fate: npt.NDArray[np.int8] | None = None
-    complement: Ints | None = None
-
-
-class Transform(Protocol):
-    """One technique of preparation: a frozen dataclass of its options.
-
-    `version` changes when the same options would give other bytes. `units` are the units of tokens
-    that it takes. `needs_ranks`: it reads token ranks, which are known after the first pass.
-    """
-
-    version: ClassVar[int]
-    kind: ClassVar[Kind]
-    units: ClassVar[tuple[str, ...]]
-    needs_ranks: ClassVar[bool]
-
-    @property
-    def views(self) -> int:
-        """Views made of each training record beside the whole; 0 for a reduction."""
-
-    @property
-    def original(self) -> Literal["keep", "drop"]:
-        """Whether training keeps view 0 beside the others."""
-
-    @property
-    def when(self) -> Literal["store", "train"]:
-        """Whether views are stored, or drawn when batches are made."""
-
-    def options(self) -> dict[str, Any]:
-        """What a person wrote, defaults filled in."""
-
-    def check(self, *, domain: str, task: Task) -> None:
-        """Refuse a domain or task that the technique cannot serve."""
-
-    def apply(self, chunk: Chunk, context: Context) -> Chunk:
-        """The chunk after this technique."""
-
-
-def as_step(name: str, position: int, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What the kernels of `ragged` read of a step."""
-    return {"name": name, "position": position, **options}

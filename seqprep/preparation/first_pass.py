@@ -8,8 +8,8 @@ Legend: R rows of a chunk, N steps, V tokens, F channels, K target channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,11 @@ import pyarrow as pa
 from seqprep import ragged, splits
 from seqprep.fitted import Fitted
 from seqprep.frequency import (
+    ChunkCounts,
     Frequency,
     FrequencyCounter,
     Ranks,
+    count_by_label,
     count_records,
     count_tokens,
 )
@@ -36,7 +38,9 @@ from seqprep.schema import CONTENT_COLUMN, SPLITS, Task
 from seqprep.source import Domain
 from seqprep.splits import TRAIN
 from seqprep.table import Table
+from seqprep.token_table import TokenTable
 from seqprep.tokens import encode
+from seqprep.transforms.token_rule import TokenRule
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +53,7 @@ class Job:
         chain: its steps.
         channels: names of the values. rate_hz: of them. target_names: of per-step targets.
         step_classes: names of the codes in labelled steps.
-        needs_records: whether a rule counts records.
+        tables: of tokens, by the path that a step names.
     """
 
     table: Table
@@ -64,12 +68,22 @@ class Job:
     rate_hz: float | None
     target_names: tuple[str, ...]
     step_classes: tuple[str, ...]
-    needs_records: bool
+    tables: Mapping[str, TokenTable] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> tuple[TokenRule, ...]:
+        """The steps that choose by token."""
+        return tuple(step for step in self.chain.steps if isinstance(step, TokenRule))
 
     @property
     def width(self) -> int | None:
-        """Channels of values; None for tokens."""
-        return max(len(self.channels), 1) if self.tokens.unit == "value" else None
+        """Channels of the values in `sequences`; None for strings."""
+        return self.chain.forms[0].width
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether rows are tokens between the passes, and a vocabulary is fitted."""
+        return self.chain.spilled.unit != "value"
 
     @property
     def target_width(self) -> int | None:
@@ -115,11 +129,8 @@ class _Part:
 
     number: int
     chunk: Chunk
-    tokens: pa.Array | None
-    counts: Ints | None
-    records: Ints | None
-    training_rows: int
-    target_text: tuple[Ragged, pa.Array, Ints] | None
+    counted: ChunkCounts | None
+    target_text: tuple[Ragged, ChunkCounts] | None
     moments: Moments | None
     step_labels: Ints
     before: Ints
@@ -145,19 +156,18 @@ def first_pass(
         workers: threads.
         progress: see `parallel.Progress`.
     """
-    tokens = FrequencyCounter(with_records=job.needs_records)
-    targets = FrequencyCounter(with_records=False)
+    tokens, targets = FrequencyCounter(), FrequencyCounter()
     moments: Moments | None = None
     step_labels: set[int] = set()
     before, size_bytes, lengths = np.zeros(len(SPLITS), np.int64), 0, []
     for part in _parts(job, roster, workers=workers):
         size_bytes += folder.write(f"chunk-{part.number}", chunk_table(part.chunk))
-        if part.tokens is not None and part.counts is not None:
-            tokens.add(part.tokens, part.counts, part.records, rows=part.training_rows)
+        if part.counted is not None:
+            tokens.add(part.counted)
         if part.target_text is not None:
-            ids, strings, counts = part.target_text
+            ids, counted = part.target_text
             folder.write(f"target-{part.number}", pa.table({"ids": list_array(ids)}))
-            targets.add(strings, counts, None, rows=part.training_rows)
+            targets.add(counted)
         if part.moments is not None:
             moments = part.moments if moments is None else moments.merge(part.moments)
         step_labels.update(part.step_labels.tolist())
@@ -169,7 +179,7 @@ def first_pass(
     if known is not None:
         inputs = known.frequency and known.frequency.tokens
         outputs = pa.array(known.target_vocabulary, pa.large_string())
-    frequency, maps = tokens.finish(inputs) if job.width is None else (None, [])
+    frequency, maps = tokens.finish(inputs) if job.counts_tokens else (None, [])
     target_frequency, target_maps = (
         targets.finish(outputs) if job.task == "translate" else (None, [])
     )
@@ -210,25 +220,71 @@ def _part(job: Job, roster: Roster, number: int) -> _Part:
     chunk = start_chunk(table, steps, codes[rows], task=job.task, target_width=job.target_width)
     if job.split.by == "time":
         chunk = splits.cut_by_time(chunk, job.split)
-    training = chunk.splits == TRAIN
-    counts = records = None
-    if strings is not None:
-        counts = count_tokens(chunk.steps, training, num_tokens=len(strings))
-        if job.needs_records:
-            records = count_records(chunk.steps, training, num_tokens=len(strings))
-    after = job.chain.run(chunk, job.chain.early)
+    labels = None if roster.labels is None else roster.labels[roster.rows(number)][rows]
+    after, counted = _early(job, chunk, strings, labels, num_labels=len(roster.names))
     return _Part(
         number=number,
         chunk=replace(after, rows=rows[after.rows]),
-        tokens=strings,
-        counts=counts,
-        records=records,
-        training_rows=int(training.sum()),
+        counted=counted,
         target_text=_target_text(job, table, codes[rows] == TRAIN),
         moments=_moments(job, after),
         step_labels=_training_labels(job, chunk),
         before=chunk.by_split(chunk.lengths),
         lengths=chunk.lengths.astype(np.int32),
+    )
+
+
+def _early(
+    job: Job,
+    chunk: Chunk,
+    strings: pa.Array | None,
+    labels: npt.NDArray[np.generic] | None,
+    *,
+    num_labels: int,
+) -> tuple[Chunk, ChunkCounts | None]:
+    """The chunk after the steps that need no ranks, and its tokens counted as they appear.
+
+    Args:
+        job: what is prepared.
+        chunk: R rows before any technique.
+        strings: `(V,)` the text of their ids; None for values.
+        labels: `(R,)` of the records.
+        num_labels: classes.
+    """
+    chunk, strings, early = job.chain.until_tokens(chunk, strings)
+    counted = None
+    if strings is not None and job.counts_tokens:
+        counted = _counted(job, chunk, strings, labels, num_labels=num_labels)
+    return job.chain.run(chunk, early, strings=strings), counted
+
+
+def _counted(
+    job: Job,
+    chunk: Chunk,
+    strings: pa.Array,
+    labels: npt.NDArray[np.generic] | None,
+    *,
+    num_labels: int,
+) -> ChunkCounts:
+    training, size = chunk.splits == TRAIN, len(strings)
+    records = by_label = totals = None
+    if any(rule.needs_labels for rule in job.rules):
+        assert labels is not None, "counted by label without labels"
+        classes = labels[chunk.rows].astype(np.int64)
+        by_label = count_by_label(
+            chunk.steps, training, classes, num_tokens=size, num_labels=num_labels
+        )
+        totals = np.bincount(classes[training], minlength=num_labels).astype(np.int64)
+        records = by_label.sum(axis=1)
+    elif any(rule.needs_records for rule in job.rules):
+        records = count_records(chunk.steps, training, num_tokens=size)
+    return ChunkCounts(
+        tokens=strings,
+        counts=count_tokens(chunk.steps, training, num_tokens=size),
+        records=records,
+        by_label=by_label,
+        label_totals=totals,
+        rows=int(training.sum()),
     )
 
 
@@ -253,16 +309,17 @@ def start_chunk(
 
 def _target_text(
     job: Job, table: pa.Table, training: npt.NDArray[np.bool_]
-) -> tuple[Ragged, pa.Array, Ints] | None:
+) -> tuple[Ragged, ChunkCounts] | None:
     if job.task != "translate":
         return None
     encoded = encode(table["target_text"], job.recipe.target_tokens)
     counts = count_tokens(encoded.ids, training, num_tokens=len(encoded.tokens))
-    return encoded.ids, encoded.tokens, counts
+    rows = int(training.sum())
+    return encoded.ids, ChunkCounts(tokens=encoded.tokens, counts=counts, rows=rows)
 
 
 def _moments(job: Job, chunk: Chunk) -> Moments | None:
-    if job.width is None:
+    if job.chain.tokens:
         return None
     training = chunk.splits == TRAIN
     rows = chunk.steps if training.all() else ragged.take(chunk.steps, np.flatnonzero(training))

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from seqprep.buckets import best_limits, bin_lengths
 from seqprep.errors import ConfigError
 from seqprep.fitted import Fitted
+from seqprep.frequency import Frequency
+from seqprep.preparation.chain import chain_forms
 from seqprep.preparation.first_pass import Encoding, Job
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.scaling import Scaler
 from seqprep.preparation.totals import Totals
 from seqprep.splits import TRAIN
-from seqprep.vocabulary import build_vocabulary
+from seqprep.vocabulary import build_vocabulary, decide
 
 
 def fit(job: Job, roster: Roster, encoding: Encoding) -> Fitted:
     """Everything that is learnt from training rows, but for the buckets."""
     vocabulary: tuple[str, ...] = ()
+    decided = {}
     if encoding.frequency is not None:
         steps = job.chain.steps
-        built = build_vocabulary(encoding.frequency, steps, max_vocab=job.tokens.max_vocab)
+        decided = decide(encoding.frequency, steps, job.tables)
+        built = build_vocabulary(
+            encoding.frequency, steps, decided=decided, max_vocab=job.tokens.max_vocab
+        )
         vocabulary = tuple(built.tokens.to_pylist())
     targets: tuple[str, ...] = ()
     if encoding.target_frequency is not None:
@@ -30,8 +38,10 @@ def fit(job: Job, roster: Roster, encoding: Encoding) -> Fitted:
     labels = roster.names
     if job.task == "label_steps":
         labels = _step_names(job, encoding)
+    start = replace(job.chain.forms[0], vocabulary=vocabulary)
+    final = chain_forms(job.chain.steps, start)[-1]
     return Fitted(
-        frequency=encoding.frequency,
+        frequency=encoding.frequency and _without_evidence(encoding.frequency, job),
         vocabulary=vocabulary,
         target_vocabulary=targets,
         labels=labels,
@@ -40,7 +50,17 @@ def fit(job: Job, roster: Roster, encoding: Encoding) -> Fitted:
         target_names=job.target_names,
         rate_hz=job.rate_hz,
         scaler=Scaler.of(encoding.moments) if scaled and encoding.moments else None,
+        outputs=final.channels if final.unit == "value" else (),
+        output_rate_hz=final.rate_hz,
+        decided=decided,
     )
+
+
+def _without_evidence(frequency: Frequency, job: Job) -> Frequency:
+    """The table that later preparations need: what rules decided by once is decided."""
+    again = any(rule.needs_records and not rule.stored for rule in job.rules)
+    records = frequency.records if again else None
+    return replace(frequency, records=records, by_label=None, label_totals=None)
 
 
 def _step_names(job: Job, encoding: Encoding) -> tuple[str, ...]:

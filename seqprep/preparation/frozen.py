@@ -63,6 +63,7 @@ def identify(job: Job, *, base: Path) -> Identity:
         table,
         recipe,
         [(name_of(step), step.version) for step in job.chain.steps],
+        sorted((path, found.sha256) for path, found in job.tables.items()),
         info.params.get("options"),
         job.channels,
         job.target_names,

@@ -126,7 +126,7 @@ def report(
         **_left_out(roster),
         "emptied": totals.emptied,
         "labels": roster.by_label,
-        "vocab_size": None if vocabulary is None else vocabulary.size,
+        "vocab_size": finisher.vocab_size,
         "groups": roster.groups,
         "held_out": roster.held_out,
         "sequences_version": job.version,

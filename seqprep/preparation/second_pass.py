@@ -19,13 +19,14 @@ from seqprep.fitted import Fitted
 from seqprep.frequency import Ranks
 from seqprep.parallel import Progress, ordered
 from seqprep.preparation.chain import Chain, fill_empty
-from seqprep.preparation.chunk import Chunk, Transform
+from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.first_pass import Encoding, Job
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.scaling import scale_records
 from seqprep.preparation.shards import Slots, places
 from seqprep.preparation.spill import SpillFolder, list_array, list_rows, table_chunk
 from seqprep.preparation.totals import Totals, count_chunk, merge_totals
+from seqprep.preparation.transform import Transform
 from seqprep.ragged import Ints, Ragged
 from seqprep.schema import IGNORED_LABEL, OOV, Task, examples_schema, token_type
 from seqprep.vocabulary import Vocabulary, build_vocabulary, complement_ranks
@@ -55,7 +56,9 @@ class Finisher:
         """Work out the vocabulary from the fitted frequencies and the chain's rules."""
         vocabulary = complement = None
         if fitted.frequency is not None:
-            vocabulary = build_vocabulary(fitted.frequency, chain.steps, max_vocab=max_vocab)
+            vocabulary = build_vocabulary(
+                fitted.frequency, chain.steps, decided=fitted.decided, max_vocab=max_vocab
+            )
             if any(step.kind == "views" for step in chain.steps):
                 complement = complement_ranks(fitted.frequency)
         return cls(
@@ -89,6 +92,8 @@ class Finisher:
             if on_the_fly:
                 chunk = self._run(self.chain.expand(chunk), self.chain.on_the_fly)
             values = chunk.steps.values
+            if self.chain.final.unit == "value":
+                return self._fill_values(chunk)
         elif ranks is not None:
             table = table[ranks]  # two look-ups in one
         small = table.astype(token_type(self.vocabulary.size).to_pandas_dtype())
@@ -96,15 +101,30 @@ class Finisher:
         return fill_empty(replace(chunk, steps=ids), step=OOV)
 
     def _run(self, chunk: Chunk, steps: Sequence[tuple[int, Transform]]) -> Chunk:
-        return self.chain.run(chunk, steps, vocabulary=self.vocabulary, complement=self.complement)
+        assert self.fitted.frequency is not None
+        return self.chain.run(
+            chunk,
+            steps,
+            vocabulary=self.vocabulary,
+            complement=self.complement,
+            strings=self.fitted.frequency.tokens,
+        )
 
     def _finish_values(self, chunk: Chunk, on_the_fly: bool) -> tuple[Chunk, int]:
-        if self.scale == "channel" and self.fitted.scaler is not None:
+        if self.chain.tokens:  # vectors made of tokens have a scale of their own
+            pass
+        elif self.scale == "channel" and self.fitted.scaler is not None:
             chunk = replace(chunk, steps=self.fitted.scaler.apply(chunk.steps))
         elif self.scale == "record":
             chunk = replace(chunk, steps=scale_records(chunk.steps))
         if on_the_fly:
             chunk = self.chain.run(self.chain.expand(chunk), self.chain.on_the_fly)
+        return self._fill_values(chunk)
+
+    def _fill_values(self, chunk: Chunk) -> tuple[Chunk, int]:
+        if chunk.steps.values.dtype != np.float32:
+            values = chunk.steps.values.astype(np.float32)
+            chunk = replace(chunk, steps=Ragged(values, chunk.steps.offsets))
         ignored = IGNORED_LABEL if self.task == "label_steps" else 0.0
         return fill_empty(chunk, step=0, ignored=ignored)
 
@@ -121,8 +141,14 @@ class Finisher:
     @property
     def schema(self) -> pa.Schema:
         """Of the rows as they are stored."""
-        size = None if self.vocabulary is None else self.vocabulary.size
-        return examples_schema(self.task, vocab_size=size)
+        return examples_schema(self.task, vocab_size=self.vocab_size)
+
+    @property
+    def vocab_size(self) -> int | None:
+        """Ids of the stored tokens, reserved ones included; None where values are stored."""
+        if self.vocabulary is None or self.chain.final.unit == "value":
+            return None
+        return self.vocabulary.size
 
 
 def second_pass(
@@ -170,7 +196,7 @@ def _finished(
 ) -> Iterator[tuple[pa.Table, Totals]]:
     def one(number: int) -> tuple[pa.Table, Totals]:
         spilled = folder.read(f"chunk-{number}")
-        chunk = table_chunk(spilled, width=job.width, target_width=job.target_width)
+        chunk = table_chunk(spilled, width=job.chain.spilled.width, target_width=job.target_width)
         ranks = encoding.maps[number] if encoding.maps else None
         chunk, emptied = finisher.finish(chunk, ranks=ranks)
         chunk = finisher.step_labels(chunk)
@@ -186,7 +212,7 @@ def _finished(
         table = example_table(
             chunk, names, finisher.schema, labels=labels, target=target, seed=job.recipe.seed
         )
-        tokens = job.width is None
+        tokens = finisher.vocab_size is not None
         stride = job.chain.window_stride
         return table, count_chunk(
             chunk, units(chunk), emptied=emptied, tokens=tokens, stride=stride

@@ -9,25 +9,30 @@ from typing import Any
 
 from seqprep.errors import ConfigError, NotBuiltError
 from seqprep.planned import PLANNED
-from seqprep.preparation.chunk import Transform
+from seqprep.preparation.form import Unit, source_form
+from seqprep.preparation.transform import Transform
 from seqprep.recipe import Prepare, Tokens, resolve_tokens
 from seqprep.schema import Task
 from seqprep.source import Domain
+from seqprep.transforms.idf import Idf
 from seqprep.transforms.remove_steps import RemoveSteps
 from seqprep.transforms.reverse_complement import ReverseComplement
 from seqprep.transforms.shift import Shift
 from seqprep.transforms.subsequences import Subsequences
 from seqprep.transforms.summarize import Summarize
 from seqprep.transforms.truncate import Truncate
+from seqprep.transforms.usefulness import Usefulness
 from seqprep.transforms.windows import Windows
 
 TRANSFORMS: dict[str, type[Transform]] = {
+    "idf": Idf,
     "remove_steps": RemoveSteps,
     "reverse_complement": ReverseComplement,
     "shift": Shift,
     "subsequences": Subsequences,
     "summarize": Summarize,
     "truncate": Truncate,
+    "usefulness": Usefulness,
     "windows": Windows,
 }
 
@@ -94,7 +99,7 @@ def check_chain(steps: Sequence[Transform], domain: Domain, task: Task, tokens: 
     Raises:
         ConfigError: naming the step and a remedy.
     """
-    unit = resolve_tokens(domain, tokens).unit
+    unit = first_unit(domain, tokens)
     views = {step.views for step in steps if step.views}
     if len(views) > 1:
         raise ConfigError(
@@ -105,15 +110,30 @@ def check_chain(steps: Sequence[Transform], domain: Domain, task: Task, tokens: 
         where = f"steps[{index}] ({name_of(step)})"
         if unit not in step.units:
             raise ConfigError(
-                f"{where} works on {', '.join(step.units)}, but tokens.unit is {unit}; remove it"
+                f"{where} works on {', '.join(step.units)}, but is given steps of unit {unit} "
+                "(tokens.unit, and the techniques before it); move or remove it"
             )
         step.check(domain=domain, task=task)
+        unit = step.gives(unit)
         if step.when == "store" and any(earlier.when == "train" for earlier in steps[:index]):
             raise ConfigError(
                 f"{where} follows a step with `when: train`; steps that run when batches are made "
                 "must be the last of a chain: move it before them"
             )
     _check_windows(steps, task=task)
+
+
+def first_unit(domain: Domain, tokens: Tokens) -> Unit:
+    """The unit of the steps before any technique."""
+    return source_form(resolve_tokens(domain, tokens).unit, channels=(), rate_hz=None).unit
+
+
+def final_unit(steps: Sequence[Transform], domain: Domain, tokens: Tokens) -> Unit:
+    """The unit of the steps that are stored."""
+    unit = first_unit(domain, tokens)
+    for step in steps:
+        unit = step.gives(unit)
+    return unit
 
 
 def _check_windows(steps: Sequence[Transform], *, task: Task) -> None:

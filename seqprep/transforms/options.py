@@ -7,12 +7,20 @@ from typing import Any, ClassVar, Literal
 
 from seqprep import ragged
 from seqprep.errors import ConfigError
-from seqprep.preparation.chunk import Chunk, Context, Kind, as_step
+from seqprep.preparation.chunk import Chunk, Kind
+from seqprep.preparation.form import ALL_UNITS, TOKEN_UNITS, Form, Unit
+from seqprep.preparation.transform import Context, as_step
 from seqprep.schema import Task
 from seqprep.views import view_index, view_spans
 
-TOKEN_UNITS = ("word", "character", "kmer")
-ALL_UNITS = (*TOKEN_UNITS, "value")
+__all__ = [
+    "ALL_UNITS",
+    "TOKEN_UNITS",
+    "FixedStep",
+    "ViewOptions",
+    "check_at_least",
+    "check_choice",
+]
 
 
 def check_at_least(name: str, key: str, value: int, limit: int, unit: str) -> None:
@@ -25,6 +33,38 @@ def check_choice(name: str, key: str, value: object, choices: tuple[str, ...]) -
     """Refuse what is not one of the choices."""
     if value not in choices:
         raise ConfigError(f"{name}.{key} must be one of {', '.join(choices)}; got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FixedStep:
+    """What techniques share that draw nothing: every row of every split is changed once.
+
+    A technique names what differs: its `kind`, `units`, and what it makes of them.
+    """
+
+    name: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    kind: ClassVar[Kind] = "selects"
+    units: ClassVar[tuple[Unit, ...]] = ALL_UNITS
+    needs_ranks: ClassVar[bool] = False
+    views: ClassVar[int] = 0
+    original: ClassVar[Literal["keep"]] = "keep"
+    when: ClassVar[Literal["store"]] = "store"
+
+    def options(self) -> dict[str, Any]:
+        """What a person wrote, defaults filled in."""
+        return asdict(self)
+
+    def check(self, *, domain: str, task: Task) -> None:
+        """Serves every domain and task."""
+
+    def gives(self, unit: Unit) -> Unit:
+        """Steps of the same unit."""
+        return unit
+
+    def outcome(self, form: Form) -> Form:
+        """Rows of the same form."""
+        return form
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +81,7 @@ class ViewOptions:
     name: ClassVar[str] = ""
     version: ClassVar[int] = 1
     kind: ClassVar[Kind] = "selects"
-    units: ClassVar[tuple[str, ...]] = ALL_UNITS
+    units: ClassVar[tuple[Unit, ...]] = ALL_UNITS
     needs_ranks: ClassVar[bool] = False
 
     views: int = 0
@@ -66,6 +106,14 @@ class ViewOptions:
 
     def check(self, *, domain: str, task: Task) -> None:
         """Selecting steps serves every domain and task."""
+
+    def gives(self, unit: Unit) -> Unit:
+        """Steps of the same unit."""
+        return unit
+
+    def outcome(self, form: Form) -> Form:
+        """Rows of the same form."""
+        return form
 
     def apply(self, chunk: Chunk, context: Context) -> Chunk:
         """Select steps, and per-step targets by the same numbers."""

@@ -13,7 +13,9 @@ import numpy as np
 
 from seqprep import ragged
 from seqprep.errors import ConfigError
-from seqprep.preparation.chunk import Chunk, Context, Kind, as_step
+from seqprep.preparation.chunk import Chunk, Kind
+from seqprep.preparation.form import Unit
+from seqprep.preparation.transform import Context, as_step
 from seqprep.ragged import Ragged
 from seqprep.schema import Task
 from seqprep.transforms.options import ViewOptions
@@ -38,7 +40,7 @@ class ReverseComplement(ViewOptions):
 
     name: ClassVar[str] = "reverse_complement"
     kind: ClassVar[Kind] = "views"
-    units: ClassVar[tuple[str, ...]] = ("kmer",)
+    units: ClassVar[tuple[Unit, ...]] = ("kmer",)
     needs_ranks: ClassVar[bool] = True
 
     p: float = 1.0

@@ -6,24 +6,18 @@ every step has its place in time.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from seqprep import ragged
 from seqprep.errors import ConfigError
-from seqprep.preparation.chunk import Chunk, Context, Kind
-from seqprep.ragged import Ragged
-from seqprep.schema import Task
-from seqprep.transforms.options import TOKEN_UNITS, check_at_least
-
-REMOVED, KEPT, UNKNOWN = 0, 1, 2
-"""What becomes of a token: it goes, it stays, or it becomes OOV."""
+from seqprep.transforms.options import check_at_least
+from seqprep.transforms.token_rule import Bools, Evidence, TokenRule
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Summarize:
+class Summarize(TokenRule):
     """Rows without the tokens that the rules remove, in their order (CONTRACT 17).
 
     Rank 1 is the token with most occurrences in the training rows; ties are broken by its text.
@@ -41,13 +35,7 @@ class Summarize:
     """
 
     name: ClassVar[str] = "summarize"
-    version: ClassVar[int] = 1
-    kind: ClassVar[Kind] = "selects"
-    units: ClassVar[tuple[str, ...]] = TOKEN_UNITS
-    needs_ranks: ClassVar[bool] = True
-    views: ClassVar[int] = 0
-    original: ClassVar[Literal["keep"]] = "keep"
-    when: ClassVar[Literal["store"]] = "store"
+    stored: ClassVar[bool] = False
 
     drop_top: int = 0
     min_count: int | None = None
@@ -77,27 +65,32 @@ class Summarize:
 
     @property
     def needs_records(self) -> bool:
-        """Whether the number of training records with a token must be counted."""
+        """Whether a rule asks for the number of training records with a token."""
         return self.min_records is not None or self.max_share is not None
 
-    def options(self) -> dict[str, Any]:
-        """What a person wrote, defaults filled in."""
-        return asdict(self)
+    @property
+    def limit(self) -> int | None:
+        """Tokens beyond it become OOV."""
+        return self.max_vocab
 
-    def check(self, *, domain: str, task: Task) -> None:
-        """Every domain with tokens will do."""
+    @property
+    def once(self) -> bool:
+        """Whether repeats go."""
+        return self.first_only
 
-    def apply(self, chunk: Chunk, context: Context) -> Chunk:
-        """Remove steps by the fate of their rank."""
-        assert context.fate is not None
-        unseen = len(context.fate) - 1
-        fate = context.fate[chunk.steps.values]
-        values = chunk.steps.values
-        if (context.fate == UNKNOWN).any():
-            values = np.where(fate == UNKNOWN, np.asarray(unseen, values.dtype), values)
-        index, lengths = ragged.keep_index(chunk.steps.offsets, fate != REMOVED)
-        result = replace(chunk, steps=Ragged(values, chunk.steps.offsets)).pick(index, lengths)
-        if self.first_only:
-            keep = ragged.first_occurrences(result.steps)
-            result = result.pick(*ragged.keep_index(result.steps.offsets, keep))
-        return result
+    def removed(self, evidence: Evidence) -> Bools:
+        """Ranks that are too high, counts that are too low, shares that are too large."""
+        frequency = evidence.frequency
+        gone = np.zeros(len(frequency) + 1, dtype=bool)
+        table = gone[:-1]
+        table[: self.drop_top] = True
+        if self.min_count is not None:
+            table |= frequency.counts < self.min_count
+        if self.needs_records:
+            assert frequency.records is not None, "records were not counted"
+            if self.min_records is not None:
+                table |= frequency.records < self.min_records
+            if self.max_share is not None:
+                table |= frequency.records > self.max_share * frequency.num_records
+        gone[-1] = self.removes_unseen
+        return gone

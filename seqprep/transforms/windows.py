@@ -6,20 +6,21 @@ with the record; predictions of its windows are pooled to one.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from seqprep import ragged
 from seqprep.errors import ConfigError
-from seqprep.preparation.chunk import Chunk, Context, Kind
+from seqprep.preparation.chunk import Chunk, Kind
+from seqprep.preparation.transform import Context
 from seqprep.schema import Task
-from seqprep.transforms.options import ALL_UNITS, check_at_least
+from seqprep.transforms.options import FixedStep, check_at_least
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Windows:
+class Windows(FixedStep):
     """Rows of `length` steps, one every `stride` steps; the last may be shorter.
 
     Args:
@@ -31,13 +32,7 @@ class Windows:
     """
 
     name: ClassVar[str] = "windows"
-    version: ClassVar[int] = 1
     kind: ClassVar[Kind] = "cuts"
-    units: ClassVar[tuple[str, ...]] = ALL_UNITS
-    needs_ranks: ClassVar[bool] = False
-    views: ClassVar[int] = 0
-    original: ClassVar[Literal["keep"]] = "keep"
-    when: ClassVar[Literal["store"]] = "store"
 
     length: int
     stride: int | None = None
@@ -61,10 +56,6 @@ class Windows:
     def count(self, lengths: ragged.Ints) -> ragged.Ints:
         """Windows of rows with these lengths, `(R,)`; at least one each."""
         return 1 + -(-np.maximum(lengths - self.length, 0) // self.hop)
-
-    def options(self) -> dict[str, Any]:
-        """What a person wrote, defaults filled in."""
-        return asdict(self)
 
     def check(self, *, domain: str, task: Task) -> None:
         """Refuse a target that belongs to the whole record."""

@@ -15,13 +15,16 @@ from seqprep.frequency import Frequency
 from seqprep.planned import PLANNED
 from seqprep.preparation.chain import Chain
 from seqprep.preparation.chunk import Chunk
+from seqprep.preparation.form import Form
 from seqprep.ragged import from_lists, to_lists
 from seqprep.recipe import Prepare, Tokens
 from seqprep.splits import TEST, TRAIN
+from seqprep.token_table import TokenTable
 from seqprep.transforms import TRANSFORMS, build_steps, check_chain, name_of
-from seqprep.vocabulary import build_vocabulary, complement_ranks
+from seqprep.vocabulary import build_vocabulary, complement_ranks, decide
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "idf": [{"reference": "general.parquet", "tau": 1.0}],
     "remove_steps": [{"length": 3}, {"length": 3, "views": 2}],
     "reverse_complement": [{"p": 0.5}, {"views": 1}],
     "shift": [{"max": 2}, {"max": 2, "views": 2, "original": "drop"}],
@@ -31,15 +34,31 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     ],
     "summarize": [{"drop_top": 1, "min_count": 2}, {"first_only": True}, {"max_vocab": 2}],
     "truncate": [{"length": 3, "keep": "tail"}, {"length": 3, "keep": "random", "views": 2}],
+    "usefulness": [
+        {"keep": 2},
+        {"by": "chi_squared", "keep": 1},
+        {"by": "removal", "keep": 1, "scores": "general.parquet"},
+    ],
     "windows": [{"length": 3, "stride": 2}],
 }
 CASES = [(name, options) for name, every in OPTIONS.items() for options in every]
 FREQUENCY = Frequency(
     tokens=pa.array(["AC", "GT", "AA", "CG"]),
     counts=np.array([9, 5, 2, 1]),
-    records=None,
+    records=np.array([4, 3, 2, 1]),
     num_records=4,
+    by_label=np.array([[2, 2], [2, 1], [2, 0], [0, 1]]),
+    label_totals=np.array([2, 2]),
 )
+TABLES = {
+    "general.parquet": TokenTable(
+        tokens=pa.array(["AC", "GT"]),
+        columns={"records": np.array([90, 1]), "drop": np.array([0.1, 0.3])},
+        num_records=100,
+        sha256="",
+    )
+}
+FORM = Form(unit="kmer")
 ROWS = [[0, 1, 2, 3, 0, 1], [], [2], [0, 3, 3, 1, 2, 2, 1]]
 
 
@@ -61,11 +80,11 @@ def chunk_of(rows: list[list[int]], *, split: int = TRAIN) -> Chunk:
 
 def run(name: str, options: dict[str, Any], chunk: Chunk, *, seed: int = 0) -> Chunk:
     steps = build_steps(Prepare(steps=({name: options},)))
-    chain = Chain.of(steps, seed=seed)
+    chain = Chain.of(steps, seed=seed, form=FORM)
     return chain.run(
         chunk,
         (*chain.early, *chain.late),
-        vocabulary=build_vocabulary(FREQUENCY, steps),
+        vocabulary=build_vocabulary(FREQUENCY, steps, decided=decide(FREQUENCY, steps, TABLES)),
         complement=complement_ranks(FREQUENCY),
     )
 
@@ -218,7 +237,7 @@ def test_wrong_options_say_what_is_right(step: dict[str, Any], message: str) -> 
 @pytest.mark.parametrize(
     ("steps", "domain", "task", "message"),
     [
-        ([{"summarize": {}}], "eeg", "classify", "tokens.unit is value"),
+        ([{"summarize": {}}], "eeg", "classify", "given steps of unit value"),
         ([{"reverse_complement": {}}], "text", "classify", "works on kmer"),
         ([{"reverse_complement": {}}], "dna", "translate", "belongs to the strand"),
         ([{"windows": {"length": 3}}], "dna", "translate", "belongs to the whole record"),

@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqprep import frequency as frequencies
-from seqprep.frequency import Frequency, FrequencyCounter, count_records, count_tokens
-from seqprep.preparation.chunk import Transform
+from seqprep.frequency import (
+    ChunkCounts,
+    Frequency,
+    FrequencyCounter,
+    count_records,
+    count_tokens,
+)
+from seqprep.preparation.transform import Transform
 from seqprep.ragged import Ragged, to_offsets
 from seqprep.schema import OOV, PAD
 from seqprep.transforms.summarize import Summarize
@@ -22,7 +28,7 @@ WORDS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=8), min_size=1, ma
 
 
 def counted(rows: list[list[str]], *, chunk: int, training: list[bool]) -> Frequency:
-    counter = FrequencyCounter(with_records=True)
+    counter = FrequencyCounter()
     for start in range(0, len(rows), chunk):
         part, marks = rows[start : start + chunk], np.array(training[start : start + chunk])
         strings = sorted({word for row in part for word in row}, reverse=True)
@@ -30,10 +36,12 @@ def counted(rows: list[list[str]], *, chunk: int, training: list[bool]) -> Frequ
         ids = Ragged(np.array(flat, np.int32), to_offsets([len(row) for row in part]))
         total = len(strings)
         counter.add(
-            pa.array(strings, pa.string()),
-            count_tokens(ids, marks, num_tokens=total),
-            count_records(ids, marks, num_tokens=total),
-            rows=int(marks.sum()),
+            ChunkCounts(
+                tokens=pa.array(strings, pa.string()),
+                counts=count_tokens(ids, marks, num_tokens=total),
+                records=count_records(ids, marks, num_tokens=total),
+                rows=int(marks.sum()),
+            )
         )
     return counter.finish()[0]
 
