@@ -20,7 +20,9 @@ from seqprep.checks import check_name
 from seqprep.domains import DOMAINS
 from seqprep.errors import REASONS, InputError, Rejection, SeqprepError
 from seqprep.ingestion.commit import commit_chunks
-from seqprep.ingestion.files import SourceFile, hash_files
+from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.hashes import NAME as HASHES
+from seqprep.ingestion.hashes import hash_files, hashes_to_keep, read_hashes, write_hashes
 from seqprep.ingestion.plan import Plan, make_plan
 from seqprep.ingestion.records import Context, Reader, SourceFacts
 from seqprep.ingestion.source_chunks import (
@@ -80,6 +82,7 @@ def ingest(
     workers: int | None = None,
     progress: Progress | None = None,
     prune: bool = False,
+    rehash: bool = False,
 ) -> Ingested:
     """Bring the `sequences` table of a dataset up to date with its source files.
 
@@ -91,6 +94,7 @@ def ingest(
         workers: processes for large inputs; default the cores there are. Never changes the rows.
         progress: called as (what, done, total).
         prune: whether rows of files that are gone go, too.
+        rehash: whether to hash files again whose size, times and inode are what they were.
 
     Returns:
         What the version holds, and whether it was there already.
@@ -101,7 +105,7 @@ def ingest(
     started = time.monotonic()
     check_name(dataset, key="dataset")
     table = Table(store / dataset / "sequences")
-    files = hash_files(DOMAINS[source.domain].list_files(source, base))
+    files = _listed_and_hashed(source, base, store / dataset / HASHES, rehash=rehash)
     plan = make_plan(source, base, table, files, prune=prune)
     version = plan.version
     if not plan.reusable:
@@ -111,6 +115,19 @@ def ingest(
             raise SeqprepError(_cannot_write(table, plan, error)) from error
     assert version is not None
     return _report(table, version, plan, dataset=dataset, reused=plan.reusable, started=started)
+
+
+def _listed_and_hashed(
+    source: Source, base: Path, cache: Path, *, rehash: bool
+) -> list[SourceFile]:
+    """The source files with their hashes, which are remembered for the next time."""
+    known = read_hashes(cache)
+    listed = DOMAINS[source.domain].list_files(source, base)
+    files = hash_files(listed, {} if rehash else known)
+    keep = hashes_to_keep(files)
+    if keep != known:
+        write_hashes(cache, keep)
+    return files
 
 
 def _read_and_commit(

@@ -8,13 +8,11 @@ links) or is no plain file is refused, so that nothing is read that the person d
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import posixpath
 import stat
 import zipfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -40,7 +38,8 @@ class SourceFile:
             that is not one.
         beside: the file that holds its target; beside_sha256: of that one.
         number: place in the listing, from 0, for generated files.
-        stamp: sizes and times of last change when it was hashed; () until then.
+        stamp: sizes, times of last change, inodes and devices when it was hashed; () until then.
+        settled: whether those change with the bytes; see `hashes`.
     """
 
     path: str
@@ -54,6 +53,7 @@ class SourceFile:
     beside_sha256: str = ""
     number: int = 0
     stamp: tuple[int, ...] = ()
+    settled: bool = False
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -224,51 +224,3 @@ def _with_target(file: SourceFile, source: Source) -> SourceFile:
     if source.target is None or source.target.from_ != "file":
         return file
     return replace(file, beside=_target_path(file, source))
-
-
-def hash_files(files: Sequence[SourceFile]) -> list[SourceFile]:
-    """The same files with their SHA-256, in the same order; several are read at once."""
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        return list(pool.map(_hashed, files))
-
-
-def _hashed(file: SourceFile) -> SourceFile:
-    if file.sha256:
-        return file
-    stamp = _stamp(file)
-    with file.open() as stream:
-        digest = hashlib.sha256()
-        while block := stream.read(2**20):
-            digest.update(block)
-    beside = ""
-    if file.beside is not None and file.beside.is_file():
-        beside = hashlib.sha256(file.beside.read_bytes()).hexdigest()
-    found = replace(file, sha256=digest.hexdigest(), beside_sha256=beside, stamp=stamp)
-    check_unchanged(found)
-    return found
-
-
-def check_unchanged(file: SourceFile) -> None:
-    """Compare a file that was read with what it was when it was hashed.
-
-    Raises:
-        InputError: if it changed, so that its rows are not those of its hash.
-    """
-    if file.stamp and _stamp(file) != file.stamp:
-        raise InputError(
-            "changed while it was read; run again when nothing writes to it",
-            file=file.path,
-            reason="changed",
-        )
-
-
-def _stamp(file: SourceFile) -> tuple[int, ...]:
-    """Size and time of last change, in nanoseconds, of the file and of its target's."""
-    stamp: list[int] = []
-    for path in (file.full, file.beside):
-        try:
-            found = None if path is None else path.stat()
-        except OSError:
-            found = None
-        stamp += [-1, -1] if found is None else [found.st_size, found.st_mtime_ns]
-    return tuple(stamp)

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 
 from seqprep.domains import DOMAINS
 from seqprep.errors import Rejection
-from seqprep.ingestion.files import SourceFile, check_unchanged
+from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.hashes import check_unchanged
 from seqprep.ingestion.records import Batch, Context
 from seqprep.parallel import ordered
 from seqprep.schema import sequences_schema

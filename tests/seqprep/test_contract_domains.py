@@ -11,7 +11,7 @@ import pytest
 from seqprep.domains import DOMAINS
 from seqprep.errors import REASONS
 from seqprep.ingestion import record_builder
-from seqprep.ingestion.files import hash_files
+from seqprep.ingestion.hashes import hash_files
 from seqprep.ingestion.records import ODDITIES, Batch, Context, SourceFacts
 from seqprep.schema import CONTENT_COLUMN, sequences_schema
 from seqprep.source import Field, Generator, Source

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from seqprep.errors import InputError, SeqprepError
 from seqprep.ingestion.expand import SourceStream, decode, read_bytes
 from seqprep.ingestion.fields import FieldError, FieldReader, field_reader, table_digests
-from seqprep.ingestion.files import SourceFile, hash_files, list_files
+from seqprep.ingestion.files import SourceFile, list_files
 from seqprep.ingestion.globs import matches
+from seqprep.ingestion.hashes import hash_files
 from seqprep.source import Field, Source, Target
 from tests.sources import write_files
 

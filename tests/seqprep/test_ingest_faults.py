@@ -18,7 +18,8 @@ import pytest
 
 from seqprep.errors import CorruptError, InputError
 from seqprep.ingest import Ingested, ingest
-from seqprep.ingestion.files import SourceFile, hash_files
+from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.hashes import Known, hash_files
 from seqprep.source import Source
 from seqprep.staging import STALE_S, StagedWriter, collect_stale
 from seqprep.table import Table
@@ -58,7 +59,7 @@ for stop in range(count):
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-POINTS = 20
+POINTS = 30
 """More than there are: two for each fsync, rename and commit of the second ingest."""
 OLD = {"neg/a.txt": "bad", "neg/b.txt": "worse", "pos/a.txt": "good"}
 NEW = {"neg/b.txt": "dreadful", "pos/b.txt": "best"}
@@ -239,8 +240,8 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     write_files(tmp_path / "in", OLD)
     source = Source(domain="text", path=str(tmp_path / "in"))
 
-    def hash_then_change(files: Sequence[SourceFile]) -> list[SourceFile]:
-        found = hash_files(files)
+    def hash_then_change(files: Sequence[SourceFile], known: Known) -> list[SourceFile]:
+        found = hash_files(files, known)
         write_files(tmp_path / "in", {"neg/a.txt": "new"})
         return found
 

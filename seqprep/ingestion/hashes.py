@@ -1,0 +1,190 @@
+"""Hashes of source files, and those that need not be found again.
+
+What was hashed is remembered beside a dataset's versions. An entry holds for a file whose size,
+times of last change, inode and device are what they were when it was hashed, as in the index of
+Git. Use it when a folder is ingested again. It decides nothing: a cache that is missing, damaged or
+of another version only means that files are hashed anew, and it may be deleted at any time.
+Source: Git's index, https://git-scm.com/docs/racy-git
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from seqprep.errors import InputError
+from seqprep.ingestion.files import SourceFile
+from seqprep.snapshot import replace_bytes
+
+NAME = ".hashes"
+"""The file's name in the dataset's folder."""
+VERSION = 1
+MARGIN_NS = 2 * 10**9
+"""A file that changed later than this before it was hashed may change again under the same times:
+the clock of a file system ticks every few milliseconds, at worst every two seconds (FAT)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hashed:
+    """What is remembered of one source file.
+
+    Args:
+        stamp: sizes, times, inodes and devices of the file and of its target's, when it was hashed.
+        sha256, beside_sha256: of their bytes, in hex; "" where there is no such file.
+    """
+
+    stamp: tuple[int, ...]
+    sha256: str
+    beside_sha256: str = ""
+
+
+Known = Mapping[str, Hashed]
+"""What is remembered, by relative path."""
+
+
+def read_hashes(path: Path) -> dict[str, Hashed]:
+    """What was remembered; {} where nothing was, or where it cannot be trusted."""
+    try:
+        digest, _, body = path.read_bytes().partition(b"\n")
+        if hashlib.sha256(body).hexdigest().encode() != digest:
+            return {}
+        content = json.loads(body)
+        if content["version"] != VERSION:
+            return {}
+        return {
+            name: Hashed(stamp=tuple(stamp), sha256=sha256, beside_sha256=beside)
+            for name, stamp, sha256, beside in content["files"]
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def write_hashes(path: Path, known: Known) -> None:
+    """Remember, whole or not at all; a disk that is full or read-only only costs time later."""
+    files = [[name, [*one.stamp], one.sha256, one.beside_sha256] for name, one in known.items()]
+    body = json.dumps({"version": VERSION, "files": files}, separators=(",", ":")).encode()
+    try:
+        replace_bytes(path, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    except OSError:
+        return
+
+
+def is_settled(times_ns: Iterable[int], *, began_ns: int) -> bool:
+    """Whether files that last changed at these times cannot have changed since unnoticed.
+
+    >>> is_settled([5], began_ns=MARGIN_NS + 6), is_settled([5, 7], began_ns=MARGIN_NS + 6)
+    (True, False)
+    """
+    return all(time_ns + MARGIN_NS < began_ns for time_ns in times_ns)
+
+
+def hash_files(files: Sequence[SourceFile], known: Known | None = None) -> list[SourceFile]:
+    """The same files with their SHA-256, in the same order; several are read at once.
+
+    Args:
+        files: as listed.
+        known: hashes that hold for files whose stamp is what it was.
+    """
+    found = list(files) if known is None else [_recalled(file, known) for file in files]
+    unknown = [place for place, file in enumerate(found) if not file.sha256]
+    if unknown:
+        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+            hashed = pool.map(_hashed, [found[place] for place in unknown])
+            for place, file in zip(unknown, hashed, strict=True):
+                found[place] = file
+    return found
+
+
+def hashes_to_keep(files: Sequence[SourceFile]) -> dict[str, Hashed]:
+    """What may be remembered of files that were hashed."""
+    return {
+        file.path: Hashed(stamp=file.stamp, sha256=file.sha256, beside_sha256=file.beside_sha256)
+        for file in files
+        if file.settled
+    }
+
+
+def _recalled(file: SourceFile, known: Known) -> SourceFile:
+    one = known.get(file.path)
+    if one is None or file.sha256 or one.stamp != _stamp(file):
+        return file
+    return replace(
+        file,
+        sha256=one.sha256,
+        beside_sha256=one.beside_sha256,
+        stamp=one.stamp,
+        settled=True,
+    )
+
+
+def _hashed(file: SourceFile) -> SourceFile:
+    began_ns = time.time_ns()
+    stamp = _stamp(file)
+    sha256, beside = _digests(file)
+    found = replace(
+        file,
+        sha256=sha256,
+        beside_sha256=beside,
+        stamp=stamp,
+        settled=is_settled([*stamp[1::5], *stamp[2::5]], began_ns=began_ns),
+    )
+    check_unchanged(found)
+    return found
+
+
+def _digests(file: SourceFile) -> tuple[str, str]:
+    with file.open() as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(2**20):
+            digest.update(block)
+    beside = ""
+    if file.beside is not None and file.beside.is_file():
+        beside = hashlib.sha256(file.beside.read_bytes()).hexdigest()
+    return digest.hexdigest(), beside
+
+
+def check_unchanged(file: SourceFile) -> None:
+    """Compare a file that was read with what it was when it was hashed.
+
+    Raises:
+        InputError: if it changed, so that its rows are not those of its hash.
+    """
+    if not file.stamp or _stamp(file) == file.stamp:
+        return
+    # A link to it or a change of owner alters a time, too: then the bytes decide.
+    if _digests(file) != (file.sha256, file.beside_sha256):
+        raise InputError(
+            "changed while it was read; run again when nothing writes to it",
+            file=file.path,
+            reason="changed",
+        )
+
+
+def _stamp(file: SourceFile) -> tuple[int, ...]:
+    """Five numbers that change with the bytes of the file, and with its target's if it has one.
+
+    Size, times of last change of content and of inode in nanoseconds, inode, device.
+    """
+    stamp: list[int] = []
+    for path in (file.full, file.beside):
+        if path is None:
+            continue
+        try:
+            found = os.stat(path)
+        except OSError:
+            stamp += [-1] * 5
+            continue
+        stamp += [
+            found.st_size,
+            found.st_mtime_ns,
+            found.st_ctime_ns,
+            found.st_ino,
+            found.st_dev,
+        ]
+    return tuple(stamp)
