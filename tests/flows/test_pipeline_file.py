@@ -135,7 +135,6 @@ def test_a_wrong_value_is_told_in_the_words_of_the_file(
         {"prepare__tokens__unit": "bpe"},
         {"source__task": "reconstruct"},
         {"train__processes": 2},
-        {"prepare__steps": [{"idf": {}}]},
     ],
 )
 def test_what_is_not_built_yet_is_refused_by_name(changes: dict[str, Any]) -> None:
