@@ -31,7 +31,9 @@ PIECE = 2**16
 
 
 def train_byte_pairs(batches: Iterator[pa.Array], *, vocab: int, lowercase: bool) -> str:
-    """Fit at most `vocab` entries: the 256 bytes, then the pairs that occur most, merged in turn.
+    """Fit at most `vocab` entries: the 256 bytes, then the most frequent pairs, merged in turn.
+
+    Pairs that occur once are not merged.
 
     Args:
         batches: texts; the same rows in the same order give the same result, however cut.
@@ -54,10 +56,14 @@ def train_byte_pairs(batches: Iterator[pa.Array], *, vocab: int, lowercase: bool
     tokenizer.pre_tokenizer = level(add_prefix_space=False)
     tokenizer.decoder = library.decoders.ByteLevel()
     trainer = library.trainers.BpeTrainer(
-        vocab_size=vocab, initial_alphabet=level.alphabet(), special_tokens=[], show_progress=False
+        vocab_size=vocab,
+        min_frequency=2,
+        initial_alphabet=level.alphabet(),
+        special_tokens=[],
+        show_progress=False,
     )
     texts = (
-        list(itertools.chain.from_iterable(map(_pieces, part)))
+        list(itertools.chain.from_iterable(map(space_pieces, part)))
         for batch in batches
         for part in text_batches(lower(batch) if lowercase else batch, size_bytes=BATCH_BYTES)
     )
@@ -85,7 +91,7 @@ class BytePairs:
         content = lower(content) if self._lowercase else content
         ids, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
         for texts in text_batches(content, size_bytes=BATCH_BYTES):
-            cut = [_pieces(text) for text in texts]
+            cut = [space_pieces(text) for text in texts]
             pieces = list(itertools.chain.from_iterable(cut))
             found = [
                 np.asarray(encoded.ids, dtype=np.int32)
@@ -118,7 +124,7 @@ def load_library() -> ModuleType:
     return tokenizers
 
 
-def _pieces(text: str) -> list[str]:
+def space_pieces(text: str) -> list[str]:
     """A long text cut before single spaces, or anywhere after `PIECE` characters without one."""
     edges = [0]
     while len(text) - edges[-1] > PIECE:

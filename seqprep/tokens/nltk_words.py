@@ -67,6 +67,11 @@ class NltkWords:
                 parts.append(waiting.popleft().result())
         return merge([*parts, *(future.result() for future in waiting)])
 
+    @property
+    def runs_apart(self) -> bool:
+        """Whether processes have been started."""
+        return self._pool is not None
+
     def close(self) -> None:
         """Stop the processes."""
         if self._pool is not None:
@@ -133,19 +138,19 @@ def _cutter(tokenizer: str, *, lowercase: bool) -> Callable[[str], list[str]]:
         case "casual":
             casual = TweetTokenizer(preserve_case=not lowercase)
             return lambda text: list(
-                itertools.chain.from_iterable(map(casual.tokenize, _pieces(text)))
+                itertools.chain.from_iterable(map(casual.tokenize, line_pieces(text)))
             )
         case _:
             raise ValueError(f"tokenizer must be treebank or casual, got {tokenizer!r}")
 
 
-def _pieces(text: str) -> list[str]:
+def line_pieces(text: str) -> list[str]:
     """A long text cut after line ends: NLTK gives up after seconds, whatever the text."""
     edges = [0]
     while len(text) - edges[-1] > PIECE:
         start = edges[-1]
         end = text.rfind("\n", start, start + PIECE) + 1 or text.find("\n", start + PIECE) + 1
-        if not end:
+        if not end or end == len(text):
             break
         edges.append(end)
     return [text[start:stop] for start, stop in itertools.pairwise([*edges, len(text)])]
