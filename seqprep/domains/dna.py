@@ -5,61 +5,33 @@ space are left out (counted); `;` lines are comments (counted). X, the older cod
 counts as an ambiguity code. A record with other letters is rejected, as `protein` if it looks like
 one.
 Use it for any FASTA whose records are sequences of their own; not for alignments whose gaps matter.
-Source: Biopython's SimpleFastaParser; IUPAC codes: Cornish-Bowden 1985, doi:10.1093/nar/13.9.3021
+Source: Biopython's SimpleFastaParser; the standard genetic code as Biopython's CodonTable has it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
 from Bio.Data.CodonTable import standard_dna_table
-from Bio.Data.IUPACData import ambiguous_dna_complement
-from Bio.SeqIO.FastaIO import SimpleFastaParser
 
+from seqprep.domains.dna_letters import MAX_BASES, Alphabet, clean, strand_hashes
 from seqprep.domains.fasta_lines import FastaStream, record_lines
+from seqprep.domains.fasta_records import RawRecord, record_blocks
 from seqprep.errors import NotBuiltError, Rejection
 from seqprep.ingestion.files import SourceFile, list_files
+from seqprep.ingestion.record_block import RecordBlock, block_rows
 from seqprep.ingestion.record_builder import RecordBuilder
 from seqprep.ingestion.records import Batch, Context, Reader, no_facts
+from seqprep.kernels import to_offsets
 from seqprep.source import Source
 
 INCLUDE = ("*.fa", "*.fasta", "*.fna", "*.ffn", "*.frn", "*.fas", "*.seq")
-GAPS = b"-.*"
-AMBIGUOUS = b"RYKMSWBDHVNX"
-_AMINO_ONLY = b"EFILPQZJO"
-_INVALID = b"!"
-_HEAD = 64
-"""Bases compared first to find the smaller strand."""
-_COMPLEMENT = bytes.maketrans(
-    "".join(ambiguous_dna_complement).encode(), "".join(ambiguous_dna_complement.values()).encode()
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Alphabet:
-    """How bytes become bases: a table for `bytes.translate` and the bytes it leaves out."""
-
-    table: bytes
-    delete: bytes
-
-    @classmethod
-    def of(cls, ambiguity: str) -> Alphabet:
-        """The alphabet of a policy: `n`, `keep`, `drop` or `reject`."""
-        table = bytearray(_INVALID * 256)
-        for letter, base in zip(b"ACGTU", b"ACGTT", strict=True):
-            table[letter] = table[letter + 32] = base
-        for letter in AMBIGUOUS:
-            kept = letter if ambiguity in ("keep", "reject") and letter != ord("X") else ord("N")
-            table[letter] = table[letter + 32] = kept
-        delete = GAPS + b" \t\r\n\v\f"
-        if ambiguity == "drop":
-            delete += AMBIGUOUS + AMBIGUOUS.lower()
-        return cls(bytes(table), delete)
 
 
 def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
@@ -71,41 +43,28 @@ def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
     if context.source.target is not None and context.source.target.from_ != "codons":
         raise NotBuiltError(f"source.target.from: {context.source.target.from_} for DNA")
     builder = RecordBuilder(context)
-    alphabet = Alphabet.of(context.source.ambiguity)
     for file in files:
-        yield from _read_file(file, context, builder, alphabet)
+        yield from _read_file(file, context, builder)
     yield builder.take()
 
 
-def _read_file(
-    file: SourceFile, context: Context, builder: RecordBuilder, alphabet: Alphabet
-) -> Iterator[Batch]:
-    stream = FastaStream(file, max_expanded_bytes=context.source.max_expanded_bytes)
-    names = _Names(unique=context.source.on_repeated_name != "keep")
+def _read_file(file: SourceFile, context: Context, builder: RecordBuilder) -> Iterator[Batch]:
+    cap = context.source.max_expanded_bytes
+    reader = _FileReader(file, context, builder)
     pending: list[Rejection] = []
-    record = -1
-    with io.TextIOWrapper(
-        io.BufferedReader(stream, 2**20), encoding="latin-1", newline="\n"
-    ) as handle:
-        for record, (title, letters) in enumerate(SimpleFastaParser(handle)):
-            raw = letters.encode("latin-1")
-            del letters
-            late: list[Rejection] = []
-            rejected = _add(file, record, title, raw, context, builder, alphabet, names, late)
-            late += [] if rejected is None else [rejected]
-            pending += [one for one in late if builder.lists(file, one.reason)]
+    with FastaStream(file, max_expanded_bytes=cap) as stream:
+        for records in record_blocks(stream):
+            found = reader.add(records)
+            pending += [one for one in found if builder.lists(file, one.reason)]
             if builder.full:
                 yield builder.take()
         builder.count(file, "comment_lines", stream.comments)
         stream.tell_members(builder.notice(file))
-    builder.count(file, "repeated_name", names.repeats())
-    if record < 0:
+    builder.count(file, "repeated_name", reader.names.repeats())
+    if not reader.count:
         builder.reject(file, "empty", "the file holds no record", record=None, line=None)
-    lines = record_lines(
-        file,
-        [rejection.record or 0 for rejection in pending],
-        max_expanded_bytes=context.source.max_expanded_bytes,
-    )
+    numbers = [rejection.record or 0 for rejection in pending]
+    lines = record_lines(file, numbers, max_expanded_bytes=cap)
     for rejection in pending:
         assert rejection.record is not None
         builder.list_rejection(replace(rejection, line=lines[rejection.record]))
@@ -117,154 +76,125 @@ class _Names:
     def __init__(self, *, unique: bool) -> None:
         self._unique = unique
         self._seen: set[str] = set()
-        self._hashes: list[bytes] = []
+        self._hashes: list[npt.NDArray[np.uint64]] = []
         self._repeats = 0
 
-    def repeated(self, name: str) -> bool:
-        """Whether the name was seen; where repeats are kept, they are only counted at the end."""
+    def repeated(self, names: list[str]) -> set[int]:
+        """Places of names seen before; where repeats are kept, they are counted at the end."""
         if not self._unique:
-            self._hashes.append(hashlib.blake2b(name.encode(), digest_size=8).digest())
-            return False
-        if name in self._seen:
-            self._repeats += 1
-            return True
-        self._seen.add(name)
-        return False
+            self._hashes.append(pl.Series(names, dtype=pl.String).hash().to_numpy())
+            return set()
+        found = set()
+        for place, name in enumerate(names):
+            if name in self._seen:
+                found.add(place)
+            self._seen.add(name)
+        self._repeats += len(found)
+        return found
 
     def repeats(self) -> int:
         """How many records had a name that an earlier one had."""
         if self._unique:
             return self._repeats
-        hashes = np.frombuffer(b"".join(self._hashes), np.uint64)
+        hashes = np.concatenate([np.zeros(0, np.uint64), *self._hashes])
         return len(hashes) - len(np.unique(hashes))
 
 
-def _add(
-    file: SourceFile,
-    record: int,
-    title: str,
-    raw: bytes,
-    context: Context,
-    builder: RecordBuilder,
-    alphabet: Alphabet,
-    names: _Names,
-    late: list[Rejection],
-) -> Rejection | None:
-    """Add one record to the builder, or say why not, here or in `late`."""
-    header = title.strip()
-    if not header.isascii():
-        header = _decode_header(header)
-    name = header.split(None, 1)[0] if header else ""
+class _FileReader:
+    """Cleans the records of one file, block by block.
 
-    def rejection(reason: str, detail: str) -> Rejection:
-        return Rejection(source=file.path, record=record, line=None, reason=reason, detail=detail)
-
-    if names.repeated(name):
-        return rejection("repeated_name", f"an earlier record is also called {name!r}")
-    bases, fault = clean(raw, alphabet, ambiguity=context.source.ambiguity)
-    if fault is not None:
-        return rejection(*fault)
-    if len(bases) != len(raw):
-        builder.count(file, "gaps", int(any(gap in raw for gap in (b"-", b".", b"*"))))
-    if bases is not raw:
-        builder.count(file, "ambiguous_bases", int(bool(_others(raw))))
-    target = None
-    if context.source.target is not None and not context.predicting:
-        target = codons_to_protein(bases)
-        if not target:
-            return rejection("bad_target", "no codon before the first stop codon")
-    builder.add(
-        file,
-        record=record,
-        content=bases,
-        size_bytes=len(bases),
-        length=len(bases),
-        content_hash=strand_hash(bases),
-        name=name,
-        header=header,
-        target=target,
-        later=late,
-    )
-    return None
-
-
-def _decode_header(header: str) -> str:
-    raw = header.encode("latin-1")
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
-
-
-def _others(raw: bytes) -> bytes:
-    """The letters that are neither bases nor gaps nor white space."""
-    return raw.translate(None, b"ACGTUacgtu-.* \t\r\n\v\f")
-
-
-def clean(
-    raw: bytes, alphabet: Alphabet, *, ambiguity: str
-) -> tuple[bytes, tuple[str, str] | None]:
-    """Bases from the letters of one record, or the reason why not.
-
-    >>> clean(b"ac-gu", Alphabet.of("n"), ambiguity="n")
-    (b'ACGT', None)
+    Args:
+        file: the source file. context: as for a reader. builder: takes rows and oddities.
     """
-    if not raw.translate(None, b"ACGT"):
-        return raw, None if raw else ("empty", "the record has a header and no bases")
-    bases = raw.translate(alphabet.table, alphabet.delete)
-    if _INVALID in bases:
-        return bases, _invalid(raw)
-    others = _others(raw)
-    coded = others.translate(None, b"NXnx")
-    if 2 * len(coded) > len(raw) and len(raw) >= 10:
-        return bases, (
-            "protein",
-            f"{len(coded)} of {len(raw)} letters are rare IUPAC codes, as in a protein",
+
+    def __init__(self, file: SourceFile, context: Context, builder: RecordBuilder) -> None:
+        self._file, self._context, self._builder = file, context, builder
+        self._alphabet = Alphabet.of(context.source.ambiguity)
+        self._codons = context.source.target is not None and not context.predicting
+        self.names = _Names(unique=context.source.on_repeated_name != "keep")
+        self.count = 0
+
+    def add(self, records: list[RawRecord]) -> list[Rejection]:
+        """Add the next records to the builder; those that cannot be used, in order."""
+        headers = [_decoded(record.header) for record in records]
+        names = [(header.split(None, 1) or [""])[0] for header in headers]
+        repeated = self.names.repeated(names)
+        places: list[int] = []
+        cleaned: list[bytes] = []
+        faults: dict[int, tuple[str, str]] = {}
+        for place in range(len(records)):
+            # Forgotten one by one, so that no long record stands in memory twice.
+            record, records[place] = records[place], _NOTHING
+            if place in repeated:
+                called = f"an earlier record is also called {names[place]!r}"
+                faults[place] = "repeated_name", called
+                continue
+            bases, fault = self._clean(record.body)
+            if fault is None:
+                places.append(place)
+                cleaned.append(bases)
+            else:
+                faults[place] = fault
+        rejections = [self._rejection(place, *fault) for place, fault in faults.items()]
+        if places:
+            picked = [[values[place] for place in places] for values in (names, headers)]
+            rejections += self._add_block(places, cleaned, names=picked[0], headers=picked[1])
+        self.count += len(records)
+        return sorted(rejections, key=lambda one: one.record or 0)
+
+    def _clean(self, body: bytes) -> tuple[bytes, tuple[str, str] | None]:
+        found = clean(body, self._alphabet)
+        if found.fault is not None:
+            return b"", found.fault
+        if len(found.bases) > MAX_BASES:
+            detail = f"{len(found.bases)} bases, over the limit of {MAX_BASES}; split the record"
+            return b"", ("too_long", detail)
+        self._builder.count(self._file, "gaps", int(found.gaps))
+        self._builder.count(self._file, "ambiguous_bases", int(found.ambiguous))
+        if self._codons and not codons_to_protein(found.bases):
+            return b"", ("bad_target", "no codon before the first stop codon")
+        return found.bases, None
+
+    def _add_block(
+        self, places: list[int], cleaned: list[bytes], *, names: list[str], headers: list[str]
+    ) -> list[Rejection]:
+        offsets = to_offsets(np.fromiter(map(len, cleaned), np.int64, len(cleaned)))
+        proteins = [codons_to_protein(bases) for bases in cleaned] if self._codons else None
+        joined = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
+        cleaned.clear()
+        rows, rejections = block_rows(
+            RecordBlock(
+                records=np.asarray(places, np.int32) + np.int32(self.count),
+                content=pa.StringArray.from_buffers(
+                    len(places), pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(joined)
+                ),
+                lengths=np.diff(offsets),
+                content_hashes=strand_hashes(joined, offsets),
+                names=names,
+                headers=headers,
+                target_text=proteins,
+            ),
+            self._file,
+            self._context,
         )
-    if others and ambiguity == "reject":
-        return bases, ("ambiguous_bases", f"{len(others)} letters such as {_shown(others)}")
-    if not bases:
-        return bases, ("empty", "nothing is left of the record without gaps and dropped codes")
-    return bases, None
+        self._builder.extend(rows)
+        return rejections
+
+    def _rejection(self, place: int, reason: str, detail: str) -> Rejection:
+        number = self.count + place
+        return Rejection(
+            source=self._file.path, record=number, line=None, reason=reason, detail=detail
+        )
 
 
-def _invalid(raw: bytes) -> tuple[str, str]:
-    strange = _others(raw).upper().translate(None, AMBIGUOUS)
-    amino = len(strange) - len(strange.translate(None, _AMINO_ONLY))
-    if amino == len(strange) and amino * 50 > len(raw):
-        return "protein", f"holds {_shown(strange)}, which are amino acids and not bases"
-    place = next(place for place, letter in enumerate(raw.upper()) if letter in strange)
-    return "bad_bases", f"holds {_shown(strange)}, first at base {place + 1}"
+_NOTHING = RawRecord(b"", b"")
 
 
-def _shown(letters: bytes) -> str:
-    return ", ".join(repr(chr(letter)) for letter in sorted(set(letters))[:6])
-
-
-def strand_hash(bases: bytes) -> bytes:
-    """SHA-256 of the smaller of the two strands, so that both have the same hash.
-
-    >>> strand_hash(b"AACG") == strand_hash(b"CGTT")
-    True
-    """
-    if _forward_is_smaller(bases):
-        return hashlib.sha256(bases).digest()
-    digest = hashlib.sha256()
-    # In blocks from the end: no second copy of a chromosome.
-    for stop in range(len(bases), 0, -(2**20)):
-        digest.update(bases[max(0, stop - 2**20) : stop].translate(_COMPLEMENT)[::-1])
-    return digest.digest()
-
-
-def _forward_is_smaller(bases: bytes) -> bool:
-    size = _HEAD
-    for start in range(0, len(bases), size):
-        head = bases[start : start + size]
-        stop = len(bases) - start
-        other = bases[max(0, stop - size) : stop].translate(_COMPLEMENT)[::-1]
-        if head != other:
-            return head < other
-    return True
+def _decoded(header: bytes) -> str:
+    try:
+        return header.decode().strip()
+    except UnicodeDecodeError:
+        return header.decode("cp1252", "replace").strip()
 
 
 def _codon_table() -> np.ndarray:
@@ -297,4 +227,4 @@ def _list(source: Source, base: Path) -> list[SourceFile]:
     return list_files(source, base, default=INCLUDE)
 
 
-READER = Reader(version=1, workers="processes", list_files=_list, probe=no_facts, read=read)
+READER = Reader(version=2, workers="processes", list_files=_list, probe=no_facts, read=read)

@@ -1,14 +1,14 @@
 """The bytes of a FASTA file on their way to the parser: the first line checked, no comments.
 
-Works on whole blocks, so that the parser's own speed is kept; lines are looked at only in
-blocks that hold a comment.
+Works on whole blocks; lines are looked at only in blocks that hold a comment.
 """
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
 
 from seqprep.errors import InputError
 from seqprep.ingestion.expand import Notice, SourceStream
@@ -20,7 +20,7 @@ _BOM = b"\xef\xbb\xbf"
 _UTF16_STARTS = (b"\xff\xfe", b"\xfe\xff", b">\0", b"\0>")
 
 
-class FastaStream(io.RawIOBase):
+class FastaStream:
     r"""The content of a FASTA file without `;` lines; all lines end in `\n`.
 
     Args:
@@ -34,37 +34,32 @@ class FastaStream(io.RawIOBase):
     def __init__(self, file: SourceFile, *, max_expanded_bytes: int) -> None:
         self._stream = SourceStream(file, max_expanded_bytes=max_expanded_bytes)
         self._file = file
-        self._ready = memoryview(b"")
         self._lines = _Lines()
         self._in_comment = False
         self._header_seen = False
         self.comments = 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+
     def tell_members(self, notice: Notice) -> None:
         """As for the stream below."""
         self._stream.tell_members(notice)
 
-    def readable(self) -> bool:
-        """Always true."""
-        return True
-
-    def close(self) -> None:
-        """Close the file below, too."""
-        self._stream.close()
-        super().close()
-
-    def readinto(self, buffer: object) -> int:
-        """Fill `buffer` with what comes next; 0 at the end."""
-        while not len(self._ready):
-            block = self._stream.next_block()
-            if not block:
-                return 0
-            self._ready = memoryview(self._filtered(block))
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        count = min(len(view), len(self._ready))
-        view[:count] = self._ready[:count]
-        self._ready = self._ready[count:]
-        return count
+    def next_block(self) -> bytes:
+        """The next megabyte or so; empty at the end."""
+        while raw := self._stream.next_block():
+            if block := self._filtered(raw):
+                return block
+        return b""
 
     def _filtered(self, block: bytes) -> bytes:
         first_line = self._lines.number

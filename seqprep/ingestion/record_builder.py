@@ -132,7 +132,7 @@ class RecordBuilder:
         id_ = f"{file.path}#{record}"
         try:
             found = self._fields(file, id_=id_, name=name, header=header, cells=cells or {})
-        except _FieldRejectionError as error:
+        except FieldRejectionError as error:
             if later is None:
                 self.reject(file, error.reason, error.detail, record=record, line=line)
             else:
@@ -183,14 +183,14 @@ class RecordBuilder:
             try:
                 label = context.label.find(file, cell=cells.get("label", ""), **place)
             except FieldError as error:
-                raise _FieldRejectionError("no_label", str(error)) from error
+                raise FieldRejectionError("no_label", str(error)) from error
             if context.source.task == "regress":
                 label = parse_label(label)
         if context.group is not None:
             try:
                 group = context.group.find(file, cell=cells.get("group", ""), **place)
             except FieldError as error:
-                raise _FieldRejectionError("no_group", str(error)) from error
+                raise FieldRejectionError("no_group", str(error)) from error
         return label, group
 
     def extend(self, rows: pa.RecordBatch) -> None:
@@ -213,7 +213,7 @@ class RecordBuilder:
         """All that was collected, as one batch; the builder starts anew."""
         self._close_part()
         batch = Batch(
-            rows=pa.concat_batches(self._parts) if self._parts else _no_rows(self._schema),
+            rows=self._rows(),
             rejections=tuple(self._rejections),
             unlisted=dict(self._unlisted),
             oddities=dict(self._oddities),
@@ -222,6 +222,11 @@ class RecordBuilder:
         self._rejections, self._oddities, self._bytes = [], Counter(), 0
         self._unlisted = Counter()
         return batch
+
+    def _rows(self) -> pa.RecordBatch:
+        if len(self._parts) == 1:
+            return self._parts[0]  # no second copy of a long record
+        return pa.concat_batches(self._parts) if self._parts else _no_rows(self._schema)
 
     def _array(self, name: str, kind: pa.DataType) -> pa.Array:
         column = self._columns[name]
@@ -260,7 +265,9 @@ def list_array(rows: Sequence[object], kind: pa.DataType) -> pa.Array:
     )
 
 
-class _FieldRejectionError(Exception):
+class FieldRejectionError(Exception):
+    """A record's label or group cannot be used: the reason and the detail of its rejection."""
+
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason, self.detail = reason, detail
@@ -274,5 +281,5 @@ def parse_label(text: str) -> float:
     except ValueError:
         value = float("nan")
     if value - value != 0:
-        raise _FieldRejectionError("bad_target", f"label {text[:80]!r} is not a finite number")
+        raise FieldRejectionError("bad_target", f"label {text[:80]!r} is not a finite number")
     return value

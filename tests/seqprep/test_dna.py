@@ -14,8 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqprep.domains import dna
-from seqprep.domains.fasta_lines import record_lines
+from seqprep.domains.dna_letters import strand_hash, strand_hashes
+from seqprep.domains.fasta_lines import FastaStream, record_lines
+from seqprep.domains.fasta_records import joined_lines, record_blocks
 from seqprep.ingestion.files import SourceFile
+from seqprep.kernels import to_offsets
 from seqprep.source import Field, Source, Target
 from tests.sources import read_source, write_files
 
@@ -66,6 +69,34 @@ def test_records_are_those_of_biopython(
             assert one.record is not None
             found[one.record] = expected[one.record]
     assert [found[number] for number in range(len(expected))] == expected
+
+
+ODD_LINES = st.lists(
+    st.sampled_from([b">", b"A", b"c", b" ", b"\t", b"-", b"\x1c", b"\x85", b"\xa0", b"\xc3"])
+    | st.sampled_from([b"\n", b"\n>"]),
+    max_size=40,
+).map(b"".join)
+
+
+@settings(deadline=None, max_examples=200)
+@given(ODD_LINES, st.integers(1, 9), st.integers(1, 20))
+def test_odd_text_is_cut_as_biopython_cuts_it(odd: bytes, read: int, cut: int) -> None:
+    """Otherwise white space, `>` inside lines or the edges of blocks would make other records."""
+    text = b">first\n" + odd
+    expected = [
+        (title.encode("latin-1"), letters.encode("latin-1"))
+        for title, letters in SimpleFastaParser(io.StringIO(text.decode("latin-1"), newline="\n"))
+    ]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seqprep.ingestion.expand.BLOCK_BYTES", read)
+        patch.setattr("seqprep.domains.fasta_records.BLOCK_BYTES", cut)
+        path = Path(folder, "a.fa")
+        path.write_bytes(text)
+        with FastaStream(SourceFile(path="a.fa", full=path), max_expanded_bytes=99) as stream:
+            records = [record for block in record_blocks(stream) for record in block]
+    titles = [record.header.decode("latin-1").rstrip().encode("latin-1") for record in records]
+    found = zip(titles, [joined_lines(record.body) for record in records], strict=True)
+    assert list(found) == expected
 
 
 def test_lines_are_joined_raised_and_rna_becomes_dna(tmp_path: Path) -> None:
@@ -165,20 +196,39 @@ def test_repeated_names_are_counted_or_rejected(tmp_path: Path) -> None:
     assert seen.reasons == [("a.fa", 5, "repeated_name"), ("a.fa", 7, "repeated_name")]
 
 
-@given(st.text("ACGTRYN", min_size=1, max_size=300))
-def test_both_strands_have_one_hash(letters: str) -> None:
+@given(st.lists(st.text("ACGTRYN", min_size=1, max_size=40), min_size=1, max_size=9))
+def test_both_strands_have_one_hash(records: list[str]) -> None:
     """Otherwise a reverse complement could stand in the test set beside its twin in training."""
-    mirrored = str(Seq(letters).reverse_complement())
-    assert dna.strand_hash(letters.encode()) == dna.strand_hash(mirrored.encode())
-    smaller = min(letters, mirrored).encode()
-    assert dna.strand_hash(letters.encode()) == hashlib.sha256(smaller).digest()
+    mirrored = [str(Seq(letters).reverse_complement()) for letters in records]
+    smaller = [min(pair).encode() for pair in zip(records, mirrored, strict=True)]
+    expected = [hashlib.sha256(letters).digest() for letters in smaller]
+    for strand in (records, mirrored):
+        offsets = to_offsets([len(letters) for letters in strand])
+        assert strand_hashes("".join(strand).encode(), offsets) == expected
 
 
 def test_a_long_record_is_hashed_in_blocks() -> None:
     """Otherwise a chromosome's smaller strand would be another one than that of the whole."""
     letters = b"T" + b"ACGGT" * 500_000 + b"C"
     mirrored = str(Seq(letters.decode()).reverse_complement()).encode()
-    assert dna.strand_hash(letters) == dna.strand_hash(mirrored)
+    assert strand_hash(letters) == strand_hash(mirrored)
+    assert strand_hashes(letters, to_offsets([len(letters)])) == [strand_hash(letters)]
+
+
+def test_a_record_is_the_same_on_one_line_wrapped_and_compressed(tmp_path: Path) -> None:
+    """Otherwise the layout of a chromosome's file would decide its rows."""
+    letters = "ACGTTGCATN" * 300_000
+    wrapped = "\n".join(letters[at : at + 60] for at in range(0, len(letters), 60))
+    found = []
+    for name, body in (("a.fa", letters), ("a.fa", wrapped), ("a.fa.gz", wrapped)):
+        folder = tmp_path / str(len(found))
+        write_files(folder, {name: f">one\nAC\n>chr1 x\n{body}\n>last\nGT"})
+        source = Source(domain="dna", path=str(folder), include="*.fa", label=NO_LABEL)
+        rows, seen = read_source(source)
+        found.append([(row["name"], row["bases"], row["content_hash"]) for row in rows])
+        assert not seen.rejections
+    assert [len(bases) for _, bases, _ in found[0]] == [2, 3_000_000, 2]
+    assert found[1] == found[0] and found[2] == found[0]
 
 
 @given(st.text("ACGT", max_size=120))

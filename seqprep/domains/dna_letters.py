@@ -1,0 +1,197 @@
+"""Letters of FASTA records to bases, by the stated policy; and both strands to one digest.
+
+Use it for the body of one record. Most records hold nothing but A, C, G, T and line ends, so that
+is asked first, at the speed of memory.
+Source: IUPAC codes, Cornish-Bowden 1985, doi:10.1093/nar/13.9.3021
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from Bio.Data.IUPACData import ambiguous_dna_complement
+
+from seqprep.domains.fasta_records import joined_lines
+from seqprep.hashing import Ints
+
+GAPS = b"-.*"
+AMBIGUOUS = b"RYKMSWBDHVNX"
+MAX_BASES = 2_000_000_000
+"""Of a record: an Arrow column counts bytes in 32 bits, and others may stand beside it."""
+_SPACES = b" \t\r\n\v\f"
+_PLAIN = b"ACGTUacgtu" + GAPS + _SPACES
+_AMINO_ONLY = b"EFILPQZJO"
+_INVALID = b"!"
+_HEAD = 64
+"""Bases compared first to find the smaller strand."""
+_SHORT = 2**16
+"""Bases up to which records are turned many at a time."""
+_COMPLEMENT = bytes.maketrans(
+    "".join(ambiguous_dna_complement).encode(), "".join(ambiguous_dna_complement.values()).encode()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alphabet:
+    """How bytes become bases: a table for `bytes.translate` and the bytes it leaves out.
+
+    Args:
+        ambiguity: the policy for IUPAC codes: `n`, `keep`, `drop` or `reject`.
+        table: of `bytes.translate`.
+        delete: what it leaves out.
+    """
+
+    ambiguity: str
+    table: bytes
+    delete: bytes
+
+    @classmethod
+    def of(cls, ambiguity: str) -> Alphabet:
+        """The alphabet of a policy."""
+        table = bytearray(_INVALID * 256)
+        for letter, base in zip(b"ACGTU", b"ACGTT", strict=True):
+            table[letter] = table[letter + 32] = base
+        for letter in AMBIGUOUS:
+            kept = letter if ambiguity in ("keep", "reject") and letter != ord("X") else ord("N")
+            table[letter] = table[letter + 32] = kept
+        delete = GAPS + _SPACES
+        if ambiguity == "drop":
+            delete += AMBIGUOUS + AMBIGUOUS.lower()
+        return cls(ambiguity, bytes(table), delete)
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What came of one record.
+
+    Args:
+        bases: upper case; void where there is a fault.
+        fault: reason and detail of a rejection.
+        gaps: whether it held gap characters. ambiguous: whether it held IUPAC codes.
+    """
+
+    bases: bytes
+    fault: tuple[str, str] | None = None
+    gaps: bool = False
+    ambiguous: bool = False
+
+
+def clean(body: bytes, alphabet: Alphabet) -> Cleaned:
+    r"""Bases from the lines of one record, or the reason why not.
+
+    >>> clean(b"ac-\ngu\n", Alphabet.of("n"))
+    Cleaned(bases=b'ACGT', fault=None, gaps=True, ambiguous=False)
+    """
+    left = body.translate(None, b"ACGT\n")
+    if not left:
+        bases = body.replace(b"\n", b"")
+        return Cleaned(bases, None if bases else _empty(body))
+    others = left.translate(None, _PLAIN)
+    gaps = any(gap in left for gap in (b"-", b".", b"*"))
+    del left
+    if not others:
+        bases = body.translate(alphabet.table, alphabet.delete)
+        return Cleaned(bases, None if bases else _empty(body), gaps)
+    return _clean_odd(body, others, alphabet, gaps=gaps)
+
+
+def _clean_odd(body: bytes, others: bytes, alphabet: Alphabet, *, gaps: bool) -> Cleaned:
+    """A record that holds `others`: neither bases, nor gaps, nor white space of ASCII."""
+    strange = others.upper().translate(None, AMBIGUOUS)
+    if strange:
+        body = joined_lines(body)
+        others = body.translate(None, _PLAIN)
+        strange = others.upper().translate(None, AMBIGUOUS)
+    if strange:
+        return Cleaned(b"", _invalid(body, strange))
+    coded = others.translate(None, b"NXnx")
+    letters = len(body.translate(None, _SPACES)) if coded else 0
+    if 2 * len(coded) > letters >= 10:
+        detail = f"{len(coded)} of {letters} letters are rare IUPAC codes, as in a protein"
+        return Cleaned(b"", ("protein", detail))
+    if others and alphabet.ambiguity == "reject":
+        detail = f"{len(others)} letters such as {_shown(others)}"
+        return Cleaned(b"", ("ambiguous_bases", detail))
+    bases = body.translate(alphabet.table, alphabet.delete)
+    return Cleaned(bases, None if bases else _empty(body), gaps, bool(others))
+
+
+def _empty(body: bytes) -> tuple[str, str]:
+    if joined_lines(body):
+        return "empty", "nothing is left of the record without gaps and dropped codes"
+    return "empty", "the record has a header and no bases"
+
+
+def _invalid(letters: bytes, strange: bytes) -> tuple[str, str]:
+    amino = len(strange) - len(strange.translate(None, _AMINO_ONLY))
+    if amino == len(strange) and amino * 50 > len(letters):
+        return "protein", f"holds {_shown(strange)}, which are amino acids and not bases"
+    upper = letters.upper()
+    place = min(upper.find(letter) for letter in _distinct(strange))
+    return "bad_bases", f"holds {_shown(strange)}, first at base {place + 1}"
+
+
+def _distinct(letters: bytes) -> list[int]:
+    return [letter for letter in range(256) if letter in letters]
+
+
+def _shown(letters: bytes) -> str:
+    return ", ".join(repr(chr(letter)) for letter in _distinct(letters)[:6])
+
+
+def strand_hashes(bases: bytes, offsets: Ints) -> list[bytes]:
+    """The strand hash of each record, `offsets` `(R + 1,)` in `bases`."""
+    places = offsets.tolist()
+    if len(bases) > _SHORT * (len(places) - 1):
+        return [strand_hash(bases[start:stop]) for start, stop in pairwise(places)]
+    forward = _forward_are_smaller(bases, offsets)
+    turned = b"" if all(forward) else bases.translate(_COMPLEMENT)[::-1]
+    view, mirror, total, sha256 = memoryview(bases), memoryview(turned), len(bases), hashlib.sha256
+    return [
+        sha256(view[start:stop] if ahead else mirror[total - stop : total - start]).digest()
+        for ahead, (start, stop) in zip(forward, pairwise(places), strict=True)
+    ]
+
+
+def _forward_are_smaller(bases: bytes, offsets: Ints) -> list[bool]:
+    """Whether each record is the smaller strand: by its first and last eight bases, mostly."""
+    letters = np.frombuffer(bases, np.uint8)
+    eight = np.arange(8)
+    lengths = np.diff(offsets)
+    heads = letters[np.minimum(offsets[:-1, None] + eight, len(letters) - 1)]
+    tails = letters[np.maximum(offsets[1:, None] - 1 - eight, 0)]
+    mirrored = np.frombuffer(_COMPLEMENT, np.uint8)[tails]
+    head, mirror = (np.ascontiguousarray(part).view(">u8")[:, 0] for part in (heads, mirrored))
+    forward: list[bool] = (head < mirror).tolist()
+    for row in np.flatnonzero((head == mirror) | (lengths < 8)).tolist():
+        forward[row] = _forward_is_smaller(bases[offsets[row] : offsets[row + 1]])
+    return forward
+
+
+def strand_hash(bases: bytes) -> bytes:
+    """SHA-256 of the smaller of the two strands, so that both have the same hash.
+
+    >>> strand_hash(b"AACG") == strand_hash(b"CGTT")
+    True
+    """
+    if _forward_is_smaller(bases):
+        return hashlib.sha256(bases).digest()
+    digest = hashlib.sha256()
+    # In blocks from the end: no second copy of a chromosome.
+    for stop in range(len(bases), 0, -(2**20)):
+        digest.update(bases[max(0, stop - 2**20) : stop].translate(_COMPLEMENT)[::-1])
+    return digest.digest()
+
+
+def _forward_is_smaller(bases: bytes) -> bool:
+    size = _HEAD
+    for start in range(0, len(bases), size):
+        head = bases[start : start + size]
+        stop = len(bases) - start
+        other = bases[max(0, stop - size) : stop].translate(_COMPLEMENT)[::-1]
+        if head != other:
+            return head < other
+    return True

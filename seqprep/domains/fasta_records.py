@@ -1,0 +1,81 @@
+"""FASTA text cut into records: whole blocks at a time, no loop over lines.
+
+The records are those of Biopython's SimpleFastaParser, which a differential test compares. Use it
+behind `FastaStream`; not for text with other line ends or comments.
+Source: Biopython's SimpleFastaParser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqprep.domains.fasta_lines import FastaStream
+
+BLOCK_BYTES = 4 * 2**20
+"""Text that is cut at a time, unless a single record is larger."""
+_WHITE = rb"[ \t\v\f\x1c-\x1f\x85\xa0]"
+_LINE_ENDS = re.compile(rb"(?<!" + _WHITE + rb")" + _WHITE + rb"+(?:\n|\Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record as it stands in the file.
+
+    Args:
+        header: the line behind `>`.
+        body: the lines after it.
+    """
+
+    header: bytes
+    body: bytes
+
+
+def record_blocks(stream: FastaStream) -> Iterator[list[RawRecord]]:
+    """The records of a file in order, many small ones or one large one at a time."""
+    held: list[bytes] = []
+    size_bytes, line_start = 0, True
+    while block := stream.next_block():
+        cut = block.rfind(b"\n>") + 1
+        if size_bytes + cut >= BLOCK_BYTES and (cut or (line_start and block.startswith(b">"))):
+            held.append(block[:cut])
+            yield _taken(held)
+            block, size_bytes = block[cut:], 0
+        held.append(block)
+        size_bytes += len(block)
+        line_start = block.endswith(b"\n")
+    yield _taken(held)
+
+
+def _taken(held: list[bytes]) -> list[RawRecord]:
+    """The records in these parts of a text, which are forgotten."""
+    text = b"".join(held)
+    held.clear()
+    letters = np.frombuffer(text, np.uint8)
+    marks = np.flatnonzero(letters == ord(">"))
+    starts = marks[(marks == 0) | (letters[marks - 1] == ord("\n"))].tolist()
+    return [
+        _record(text, start + 1, stop)
+        for start, stop in zip(starts, [*starts[1:], len(text)], strict=False)
+    ]
+
+
+def _record(text: bytes, start: int, stop: int) -> RawRecord:
+    end = text.find(b"\n", start, stop)
+    end = stop if end < 0 else end
+    return RawRecord(text[start:end], text[end + 1 : stop])
+
+
+def joined_lines(body: bytes) -> bytes:
+    r"""The letters of a record as Biopython joins them.
+
+    White space is taken off the ends of lines (also what is white in Latin-1 alone), and blanks
+    out of them; tabs inside a line stay.
+
+    >>> joined_lines(b"AC G\t\nT\xa0\n")
+    b'ACGT'
+    """
+    return _LINE_ENDS.sub(b"\n", body).translate(None, b"\n ")
