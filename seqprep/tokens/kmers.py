@@ -1,6 +1,7 @@
 """k-mers of DNA: words of k letters, one every `stride`, on flat arrays of numbers in base 4.
 
-Use them where motifs of a few bases tell; k = 1 is the bases as they are.
+Use them where motifs of a few bases tell; k = 1 is the bases as they are. Not with a large k on
+short records: most of 4**k tokens would be seen once.
 
 Legend: R rows, N tokens of all rows, V distinct tokens of the chunk.
 """
@@ -32,8 +33,21 @@ def encode_kmers(
     """k-mers of DNA, one every `stride` letters; a record shorter than k has none.
 
     With k = 1 every letter is its own token, ambiguity codes too. With k > 1 a k-mer that holds
-    anything but A, C, G and T is the one token N...N. `canonical` takes the smaller of a k-mer and
-    its reverse complement, in the order A < C < G < T.
+    anything but A, C, G and T is the one token N...N. Numbers of k-mers are joined by doubling, so
+    k letters take about 2 log2 k passes.
+
+    Args:
+        content: rows of LETTERS; what else occurs is N.
+        k: letters of a k-mer.
+        stride: letters from the start of one to the start of the next.
+        canonical: a k-mer and its reverse complement are one token, the smaller of both in the
+            order A < C < G < T. A record and its other strand then have the same k-mers, in the
+            opposite order: for reads whose strand is not known, not for motifs with a direction.
+            With k = 1 only A, C and N are left.
+
+    >>> encoded = encode_kmers(pa.array(["ACGT"]), k=2, canonical=True)
+    >>> [encoded.tokens[i].as_py() for i in encoded.ids.values]  # GT is AC on the other strand
+    ['AC', 'CG', 'AC']
     """
     raw, offsets = ragged.string_bytes(content)
     # bytes.translate is several times faster than indexing a table with an array of bytes.

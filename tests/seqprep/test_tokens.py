@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from nltk.tokenize import WordPunctTokenizer
 
@@ -22,6 +24,7 @@ from seqprep.tokens import (
     encode_words,
     reverse_complements,
 )
+from seqprep.tokens.encoded import lower
 
 DNA = st.lists(st.text(alphabet=LETTERS.decode(), max_size=24), min_size=1, max_size=6)
 
@@ -51,19 +54,39 @@ def test_lower_case_comes_before_cutting(texts: list[str]) -> None:
     assert decoded(encode_words(pa.array(texts), lowercase=True)) == expected
 
 
+def assigned() -> list[str]:
+    """Every character that Unicode has assigned as far as this Python knows."""
+    points = (chr(point) for point in range(sys.maxunicode + 1))
+    return [point for point in points if unicodedata.category(point) not in ("Cn", "Co", "Cs")]
+
+
+def test_each_character_is_a_letter_or_not_as_nltk_sees_it() -> None:
+    """A script that no example happened to hold would be cut elsewhere."""
+    text = " ".join(f"a{point}a.{point}." for point in assigned())
+    found = decoded(encode_words(pa.array([text]), lowercase=False))
+    assert found == [WordPunctTokenizer().tokenize(text)]
+
+
+def test_lower_case_of_each_character_is_pythons() -> None:
+    """`text.lower()` in a notebook would give other words than the pipeline did."""
+    texts = [text for point in assigned() for text in (f"a{point} b", f"{point}\u03a3")]
+    assert lower(pa.array(texts)).to_pylist() == [text.lower() for text in texts]
+
+
 @pytest.mark.real
+@pytest.mark.parametrize("lowercase", [False, True])
 @pytest.mark.parametrize("folder", ["text_movie_reviews", "text_bbc_news"])
-def test_words_of_real_documents_equal_nltks(datasets: Path, folder: str) -> None:
+def test_words_of_real_documents_equal_nltks(datasets: Path, folder: str, lowercase: bool) -> None:
     """Real documents hold what invented ones do not: odd quotes, currency signs, long dashes."""
     texts = [
         path.read_bytes().decode("cp1252", errors="replace")
         for path in sorted((datasets / folder).glob("*/*.txt"))
     ]
     assert len(texts) >= 2000
-    words = decoded(encode_words(pa.array(texts), lowercase=True))
+    words = decoded(encode_words(pa.array(texts), lowercase=lowercase))
     tokenizer = WordPunctTokenizer()
     for text, found in zip(texts, words, strict=True):
-        assert found == tokenizer.tokenize(text.lower())
+        assert found == tokenizer.tokenize(text.lower() if lowercase else text)
 
 
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=5))
@@ -85,6 +108,7 @@ def plain_kmers(bases: str, *, k: int, stride: int, canonical: bool) -> list[str
     return pure
 
 
+@example(["ACGTACGTACGTNACGTTGCATGCATAA", "ACGTACGTACG"], 12, 2, True)
 @given(DNA, st.integers(1, 9), st.integers(1, 4), st.booleans())
 def test_kmers_equal_a_plain_loop(rows: list[str], k: int, stride: int, canonical: bool) -> None:
     """k-mers would run over a record's end, or a canonical one depend on the strand."""
@@ -100,6 +124,11 @@ def test_canonical_kmers_are_the_same_on_both_strands(rows: list[str], k: int) -
     here = decoded(encode_kmers(pa.array(pure), k=k, canonical=True))
     there = decoded(encode_kmers(pa.array(other), k=k, canonical=True))
     assert here == [row[::-1] for row in there]
+
+
+def test_canonical_bases_are_two_and_unknown() -> None:
+    """One letter is its own k-mer: its strand would still show."""
+    assert decoded(encode_kmers(pa.array(["ACGTNR"]), k=1, canonical=True)) == [list("ACCANN")]
 
 
 @given(st.lists(st.text(alphabet="ACGT", min_size=3, max_size=3), min_size=1, max_size=5))
