@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from deltalake.transaction import (
     create_table_with_add_actions,
 )
 
-from seqprep.errors import SeqprepError
+from seqprep.errors import CorruptError, SeqprepError
+from seqprep.seals import LOG, read_sealed
 from seqprep.staging import StagedFile
 
 METADATA_KEY = "seqprep"
@@ -43,14 +44,30 @@ def open_table(path: Path, version: int | None) -> DeltaTable | None:
         raise SeqprepError(f"{path}: version {version} cannot be read: {error}") from error
 
 
-def entries(table: DeltaTable) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """(version, milliseconds since 1970, what it says) of our commits, newest first."""
-    # delta-rs numbers the history from the version that was opened, but lists it from the
-    # newest, so the version stands in our own metadata.
-    for entry in table.history():
-        if METADATA_KEY in entry:
-            body = json.loads(entry[METADATA_KEY])
-            yield body["version"], entry["timestamp"], body["info"]
+def has_entry(path: Path, version: int) -> bool:
+    """Whether the log has a file for a version."""
+    return version >= 0 and (path / LOG / f"{version:020d}.json").is_file()
+
+
+def read_entry(path: Path, version: int) -> tuple[int, dict[str, Any]] | None:
+    """(milliseconds since 1970, what it says) of one of our commits; None if another wrote it.
+
+    Only that file of the log is read, so it costs the same however many versions there are.
+
+    Raises:
+        CorruptError: if the file is missing or altered.
+    """
+    name = f"{version:020d}.json"
+    data = read_sealed(path, name)
+    try:
+        for line in data.splitlines():
+            told = json.loads(line).get("commitInfo", {})
+            if METADATA_KEY in told:
+                body = json.loads(told[METADATA_KEY])
+                return int(told["timestamp"]), dict(body["info"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptError(f"{path / LOG / name}: cannot be read: {error}; restore it") from error
+    return None
 
 
 def listed_files(path: Path, version: int) -> tuple[StagedFile, ...]:

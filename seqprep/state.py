@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from seqprep.errors import CorruptError
@@ -19,8 +20,10 @@ class StateDir:
         """Store `data` once; return its name, `<sha256>.<suffix>`."""
         name = f"{hashlib.sha256(data).hexdigest()}.{suffix}"
         target = self.path / name
-        # Content that was altered is made whole again, so that a rerun mends it.
-        if not (target.is_file() and target.read_bytes() == data):
+        if target.is_file() and target.read_bytes() == data:
+            os.utime(target)  # in use from now on, so `gc` must not take it for an old leftover
+        else:
+            # Content that was altered is made whole again, so that a rerun mends it.
             replace_bytes(target, data)
         return name
 

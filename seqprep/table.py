@@ -17,11 +17,12 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from seqprep import __version__, delta_log
 from seqprep.errors import CorruptError, SeqprepError
+from seqprep.gone import gone_reason, refuse_gone
+from seqprep.seals import seal_log
 from seqprep.snapshot import check_file
 from seqprep.staging import StagedFile
 from seqprep.state import StateDir
@@ -67,30 +68,49 @@ class Table:
         return None if table is None else table.version()
 
     def info(self, version: int | None = None) -> CommitInfo:
-        """What the commit of a version says about itself."""
+        """What the commit of a version says about itself.
+
+        Raises:
+            SeqprepError: if there is no such version.
+            CorruptError: if its entry in the log is missing or altered.
+        """
+        number = self._number(version)
+        entry = delta_log.read_entry(self.path, number)
+        if entry is None:
+            raise CorruptError(f"{self.path}: version {number} was not written by seqprep")
+        return CommitInfo(**entry[1])
+
+    def _number(self, version: int | None) -> int:
+        if version is not None and delta_log.has_entry(self.path, version):
+            return version
         table = delta_log.open_table(self.path, version)
         if table is None:
             raise SeqprepError(f"{self.path}: no such table; run the stage that makes it first")
-        for number, _, info in self._entries(table):
-            if number == table.version():
-                return info
-        raise CorruptError(f"{self.path}: version {table.version()} was not written by seqprep")
+        return int(table.version())
 
     def history(self) -> list[tuple[int, int, CommitInfo]]:
-        """(version, milliseconds since 1970, what it says) of every version, oldest first."""
-        table = delta_log.open_table(self.path, None)
-        if table is None:
-            return []
-        return sorted(self._entries(table), key=lambda entry: entry[0])
+        """(version, milliseconds since 1970, what it says) of every version, oldest first.
 
-    @staticmethod
-    def _entries(table: DeltaTable) -> Iterator[tuple[int, int, CommitInfo]]:
-        for version, time_ms, info in delta_log.entries(table):
-            yield version, time_ms, CommitInfo(**info)
+        Versions whose files were deleted are among them: see `gone_reason`.
+        """
+        newest = self.version()
+        found = []
+        for version in range(0 if newest is None else newest + 1):
+            entry = delta_log.read_entry(self.path, version)
+            if entry is not None:
+                found.append((version, entry[0], CommitInfo(**entry[1])))
+        return found
 
     def files(self, version: int | None = None) -> tuple[StagedFile, ...]:
-        """The files of a version, sorted by path, as its manifest lists them."""
-        body = json.loads(self.state.get(self.info(version).state["manifest"]))
+        """The files of a version, sorted by path, as its manifest lists them.
+
+        Raises:
+            GoneError: if they were deleted on purpose.
+            CorruptError: if the manifest is missing or altered.
+        """
+        number = self._number(version)
+        refuse_gone(self.path, number)
+        body = json.loads(self.state.get(self.info(number).state["manifest"]))
         return tuple(
             StagedFile(**{**entry, "sources": tuple(entry["sources"])}) for entry in body["files"]
         )
@@ -122,6 +142,8 @@ class Table:
         Cheap: hashes of table files are left to `row_groups` and `verify`. Use it before a stored
         version is reused.
         """
+        if gone_reason(self.path, version) is not None:
+            return False
         try:
             for name in self.info(version).state.values():
                 self.state.get(name)
@@ -233,6 +255,7 @@ class Table:
             return self._joined(info, base, error)
         version = self.version()
         assert version is not None
+        seal_log(self.path)
         return version
 
     def _replaced(
