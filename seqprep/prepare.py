@@ -12,6 +12,7 @@ from pathlib import Path
 
 from seqprep.checks import check_name
 from seqprep.errors import ConfigError, CorruptError, SeqprepError
+from seqprep.in_use import using
 from seqprep.parallel import Progress, default_workers
 from seqprep.preparation.applied import apply_fitted
 from seqprep.preparation.chain import Chain
@@ -110,7 +111,8 @@ def prepare(
         name=dataset,
     )
     try:
-        made = make_version(work)
+        with using(folder):
+            made = make_version(work)
     except OSError as error:
         raise SeqprepError(cannot_write(work, error)) from error
     path = write_snapshot(examples, made, recipe=recipe.recipe)

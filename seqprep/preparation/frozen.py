@@ -18,6 +18,7 @@ from typing import Any
 from seqprep.errors import ConfigError, CorruptError
 from seqprep.fingerprint import as_json, fingerprint
 from seqprep.fitted import Fitted
+from seqprep.gone import gone_reason
 from seqprep.preparation.first_pass import Job
 from seqprep.preparation.roster import find_held_out
 from seqprep.recipe import Split
@@ -119,6 +120,8 @@ def find_frozen(table: Table, history: History, identity: Identity, job: Job) ->
             continue  # fitted on rows that are not part of this version
         if info.counts.get("held_out") != held_out:
             continue  # new groups shifted the fold: that state has seen what is tested now
+        if gone_reason(table.path, version) is not None:
+            continue  # its state was deleted with it
         name = info.state["fitted"]
         fitted = Fitted.from_bytes(table.state.get(name))
         if job.task == "label_steps" and not _same_codes(fitted, job.step_classes):
