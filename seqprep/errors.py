@@ -20,6 +20,7 @@ REASONS = {
     "control_characters": "the text holds control characters and the policy is to reject them",
     "constant_channel": "a channel never changes and the policy is to reject such records",
     "duplicate": "the same content stands in another record, which was kept",
+    "duplicate_sample": "a channel has two samples at one time",
     "empty": "the record holds nothing",
     "extreme_values": "values lie far outside the record's range and the policy is to reject them",
     "missing_values": "values are missing, NaN or infinite",

@@ -52,6 +52,8 @@ class Generator:
             raise ConfigError(f"generator.discount must be in [0, 1), got {self.discount}")
 
 
+_LONG_COLUMNS = ("channel_column", "value_column", "sample_column")
+
 _ONLY_FOR: dict[str, tuple[str, ...]] = {
     "nltk": ("text",),
     "text_column": ("text",),
@@ -65,6 +67,10 @@ _ONLY_FOR: dict[str, tuple[str, ...]] = {
     "header": ("eeg",),
     "rate_hz": ("eeg",),
     "form": ("eeg",),
+    "channel_column": ("eeg",),
+    "value_column": ("eeg",),
+    "sample_column": ("eeg",),
+    "mixed_rates": ("eeg",),
     "missing": ("eeg",),
     "on_timestamp_gaps": ("eeg",),
     "on_railed_values": ("eeg",),
@@ -103,7 +109,15 @@ class Source:
             no such column.
         header: EEG: whether the first row names the columns; `auto` looks whether it is numbers.
         form: EEG: `wide` (a row a step) or `long` (a row a sample and channel).
+        channel_column: EEG, long form: the column that names the channel; `auto` finds one named
+            channel, electrode, sensor, lead or variable.
+        value_column: EEG, long form: the column of values; `auto` finds value, amplitude or
+            voltage.
+        sample_column: EEG, long form: a column that numbers the samples, where there is no time;
+            `auto` finds sample, index, step, row or n.
         rate_hz: EEG: the sampling rate, in hertz; without it the median of the timestamps.
+        mixed_rates: EEG: what to do with a recording, or a channel of the long form, whose rate is
+            over 5 % off the dataset's.
         missing: EEG: what to do with NaN, infinite and empty cells.
         on_timestamp_gaps: EEG: steps further apart than 1.5 sampling intervals.
         on_railed_values: EEG: values that stay at the record's limit for several steps.
@@ -133,7 +147,11 @@ class Source:
     time_column: str | int = "auto"
     header: Literal["auto", "yes", "no"] | bool = "auto"
     form: Literal["wide", "long"] = "wide"
+    channel_column: str | int = "auto"
+    value_column: str | int = "auto"
+    sample_column: str | int = "auto"
     rate_hz: float | None = None
+    mixed_rates: Literal["reject", "resample"] = "reject"
     missing: Literal["reject", "interpolate"] = "reject"
     on_timestamp_gaps: Oddity = "keep"
     on_railed_values: Oddity = "keep"
@@ -159,8 +177,6 @@ class Source:
                 f"source.encoding: {self.encoding!r} is no text encoding that Python knows; use "
                 "auto, utf-8 or a name such as cp1252"
             )
-        if self.form == "long":
-            raise NotBuiltError("source.form: long")
 
     def _check_domain(self) -> None:
         default = {f.name: f.default for f in fields(self)}
@@ -183,8 +199,18 @@ class Source:
         check_columns((self.text_column,), key="source.text_column")
         check_columns((time,), key="source.time_column")
         check_columns(self.channels, key="source.channels")
-        if time is not None and time in self.channels:
+        if self.form == "wide" and time is not None and time in self.channels:
             raise ConfigError(f"source.channels: {time!r} is source.time_column, too; remove one")
+        given = {key: getattr(self, key) for key in _LONG_COLUMNS if getattr(self, key) != "auto"}
+        if given and self.form == "wide":
+            raise ConfigError(f"source.{next(iter(given))} has no meaning with form: wide")
+        if time is not None and self.form == "long":
+            if "sample_column" in given:
+                raise ConfigError("source takes `time_column` or `sample_column`, not both")
+            given["time_column"] = time
+        for key, column in given.items():
+            check_columns((column,), key=f"source.{key}")
+        check_columns(tuple(given.values()), key="source." + ", ".join(given))
 
     def _check_fields(self) -> None:
         table = self.domain == "eeg" or self.text_column is not None

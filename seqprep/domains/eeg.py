@@ -1,35 +1,53 @@
-"""EEG and other signals: a file is one recording, a row is a step, a column is a channel.
+"""EEG and other signals: a file is one recording.
+
+A row is a step and a column a channel; in the long form, a row is a sample of one channel.
 
 Most files say which channels and what rate there are; files with others are rejected. The time
 column, in seconds, is checked and left out of the values. Labels of steps become codes by the
 sorted names of all that occur (`target_classes`); which of them training knows is decided when
 splits are. A recording is held whole in memory while it is read.
-Use it for wide tables; the long form (a row a sample and channel) is refused by `source.form`.
+Use it for tables of numbers as text; not for the binary formats of recording devices.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from seqprep.domains.signal_checks import check_times, find_oddities, interpolate
+from seqprep.domains.signal_clean import Cleaned, clean
 from seqprep.domains.signal_layout import SignalError
+from seqprep.domains.signal_parts import Recording
 from seqprep.domains.signal_probe import find_facts
-from seqprep.domains.signal_recording import Recording, load, read_table
-from seqprep.domains.signal_tables import read_columns
+from seqprep.domains.signal_recording import load, step_classes
 from seqprep.errors import ConfigError, NotBuiltError
 from seqprep.ingestion.files import SourceFile, list_files
 from seqprep.ingestion.record_builder import RecordBuilder
 from seqprep.ingestion.records import Batch, Context, Reader, SourceFacts
+from seqprep.parallel import ordered
 from seqprep.schema import IGNORED_LABEL
 from seqprep.source import Source
 
+SMALL_BYTES = 8 * 2**20
+"""Files up to this size are read two at a time; larger ones alone, for the memory they take."""
 INCLUDE = ("*.csv", "*.tsv", "*.tab", "*.txt", "*.dat", "*.asc", "*.arff")
+
+
+@dataclass(kw_only=True, slots=True)
+class _Outcome:
+    """What came of a file: a recording with its values and their hash, or what is wrong with it."""
+
+    file: SourceFile
+    oddities: list[str] = field(default_factory=list)
+    found: Recording | None = None
+    cleaned: Cleaned | None = None
+    content_hash: bytes = b""
+    fault: SignalError | None = None
 
 
 def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
@@ -39,59 +57,57 @@ def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
         InputError: if a channel's name occurs twice, or a file cannot be expanded.
     """
     builder = RecordBuilder(context)
-    for file in files:
-        try:
-            _add(file, load(file, context, builder.notice(file)), context, builder)
-        except SignalError as fault:
-            builder.reject(file, fault.reason, fault.detail, record=0, line=fault.line)
+    small = all(file.size_bytes <= SMALL_BYTES for file in files)
+    outcomes = ordered(lambda file: _outcome(file, context), files, workers=2 if small else 1)
+    for outcome in outcomes:
+        _add(outcome, builder)
         if builder.full:
             yield builder.take()
     yield builder.take()
 
 
-def _add(file: SourceFile, found: Recording, context: Context, builder: RecordBuilder) -> None:
-    source = context.source
+def _outcome(file: SourceFile, context: Context) -> _Outcome:
+    outcome = _Outcome(file=file)
+    try:
+        found = load(file, context, outcome.oddities.append)
+        _check_channels(found, context)
+        targets = _targets(found, context)
+        cleaned = clean(found, targets, context, oddities=outcome.oddities)
+        outcome.content_hash = hashlib.sha256(cleaned.values.data).digest()
+        outcome.found, outcome.cleaned = found, cleaned
+    except SignalError as fault:
+        outcome.fault = fault
+    return outcome
+
+
+def _check_channels(found: Recording, context: Context) -> None:
     if context.facts.channels and found.channels != context.facts.channels:
         raise SignalError(
             "wrong_channels",
             found.header_line,
             f"has {', '.join(found.channels)}; the dataset has {', '.join(context.facts.channels)}",
         )
-    rate_hz = source.rate_hz or context.facts.rate_hz
-    if found.times is not None:
-        times = found.times
-        if np.isnan(times).any():
-            raise SignalError("missing_values", None, "timestamps are missing")
-        own = check_times(times, rate_hz=rate_hz, first_line=found.first_line)
-        rate_hz = rate_hz or own
-    values = found.values
-    if np.isnan(values).any():
-        values = interpolate(values, first_line=found.first_line)
-        builder.count(file, "interpolated_values")
-    targets = _targets(found, context)
-    kept = np.ones(len(values), bool)
-    for name, policy, keep in find_oddities(values, found.times, source, rate_hz=rate_hz):
-        builder.count(file, name)
-        if policy == "reject":
-            raise SignalError(name, None, f"source.on_{name} is reject")
-        if policy == "drop":
-            kept &= keep
-    if not kept.all():
-        values = values[kept]
-        targets = targets[kept] if targets is not None else None
-    if not len(values):
-        raise SignalError("empty", None, "no step is left when the odd ones are dropped")
-    content = np.ascontiguousarray(values, dtype=np.float32)
+
+
+def _add(outcome: _Outcome, builder: RecordBuilder) -> None:
+    file, found, cleaned = outcome.file, outcome.found, outcome.cleaned
+    for oddity in dict.fromkeys(outcome.oddities):
+        builder.count(file, oddity)
+    if outcome.fault is not None:
+        reason, line, detail = outcome.fault.reason, outcome.fault.line, outcome.fault.detail
+        builder.reject(file, reason, detail, record=0, line=line)
+        return
+    assert found is not None and cleaned is not None
     builder.add(
         file,
         record=0,
-        content=content.ravel(),
-        size_bytes=content.nbytes,
-        length=len(content),
-        content_hash=hashlib.sha256(content.data).digest(),
+        content=cleaned.values.ravel(),
+        size_bytes=cleaned.values.nbytes,
+        length=len(cleaned.values),
+        content_hash=outcome.content_hash,
         cells=found.cells,
         attributes=found.kept,
-        target=None if targets is None else targets.ravel(),
+        target=None if cleaned.targets is None else cleaned.targets.ravel(),
     )
 
 
@@ -130,11 +146,9 @@ def probe(files: Sequence[SourceFile], context: Context, known: SourceFacts | No
 
 def _classes(file: SourceFile, context: Context) -> set[str]:
     try:
-        layout, picked = read_table(file, context)
-        _, series = read_columns(layout, numbers=[], texts=picked.targets, allow_missing=True)
+        return set(step_classes(file, context).unique().to_list())
     except SignalError:
         return set()
-    return set(series[0].unique().to_list())
 
 
 def _list(source: Source, base: Path) -> list[SourceFile]:

@@ -24,6 +24,8 @@ EXTREME = 30.0
 """Robust deviations from the median that make a value extreme."""
 RATE_TOLERANCE = 0.05
 """Share by which a recording's rate may differ from the stated one."""
+SAME_RATE = 0.002
+"""Share by which rates of channels of one recording may differ and be one rate."""
 _MAD_TO_SD = 1.4826
 
 

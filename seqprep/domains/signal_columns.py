@@ -40,15 +40,15 @@ def pick_columns(layout: Layout, context: Context, file: SourceFile) -> Picked:
         InputError: if a name occurs twice, or names are asked of a file without a header.
     """
     source = context.source
-    _check_names(layout, file)
+    check_names(layout, file)
     time = _time_column(layout, context, file)
     cells, kept, targets = {}, {}, []
     for key, reader in (("label", context.label), ("group", context.group)):
         if reader is not None and reader.column is not None:
-            cells[key] = _needed(layout, reader.column, file)
+            cells[key] = find_column(layout, reader.column, file)
     if not context.predicting:
-        kept = {name: _needed(layout, name, file) for name in source.keep}
-        targets = [_needed(layout, name, file) for name in _target_names(source)]
+        kept = {name: find_column(layout, name, file) for name in source.keep}
+        targets = [find_column(layout, name, file) for name in target_names(source)]
     taken = {*time, *targets, *cells.values(), *kept.values()}
     channels = _channels(layout, context, file, taken)
     if not channels:
@@ -80,7 +80,8 @@ def _check_apart(layout: Layout, channels: list[int], others: list[int], file: S
             )
 
 
-def _target_names(source: Source) -> tuple[str | int, ...]:
+def target_names(source: Source) -> tuple[str | int, ...]:
+    """The per-step target columns that are asked for."""
     return () if source.target is None else source.target.names
 
 
@@ -92,7 +93,7 @@ def _channels(layout: Layout, context: Context, file: SourceFile, taken: set[int
         # What stands beside the channels of the training does not matter: labels, for example.
         wanted = known
     if wanted:
-        return [_needed(layout, name, file) for name in wanted]
+        return [find_column(layout, name, file) for name in wanted]
     if context.predicting:
         taken = taken | _unread(layout, context.source)
     rest = [place for place in range(layout.width) if place not in taken]
@@ -105,12 +106,17 @@ def _channels(layout: Layout, context: Context, file: SourceFile, taken: set[int
 def _unread(layout: Layout, source: Source) -> set[int]:
     """Label, group, target and kept columns that may stand in a file to predict."""
     fields = [field for field in (source.label, source.group) if field and field.from_ == "column"]
-    asked = {*source.keep, *_target_names(source), *(field.column for field in fields)}
+    asked = {*source.keep, *target_names(source), *(field.column for field in fields)}
     named = {place for place, name in enumerate(layout.names or ()) if name in asked}
     return named | {place for place in asked if isinstance(place, int)}
 
 
-def _check_names(layout: Layout, file: SourceFile) -> None:
+def check_names(layout: Layout, file: SourceFile) -> None:
+    """Refuse a header with a name that occurs twice.
+
+    Raises:
+        InputError: naming it.
+    """
     if layout.names is None:
         return
     twice = [name for name, count in Counter(layout.names).items() if count > 1 and name]
@@ -128,14 +134,14 @@ def _time_column(layout: Layout, context: Context, file: SourceFile) -> list[int
     if wanted == "none":
         return []
     if wanted != "auto":
-        return [_needed(layout, wanted, file)]
+        return [find_column(layout, wanted, file)]
     for place, name in enumerate(layout.names or ()):
         if name.lower() in TIME_NAMES:
             return [place]
     return []
 
 
-def _needed(layout: Layout, name: str | int, file: SourceFile) -> int:
+def find_column(layout: Layout, name: str | int, file: SourceFile) -> int:
     """Where a column stands.
 
     Raises:

@@ -53,9 +53,12 @@ def find_facts(files: Sequence[SourceFile], context: Context) -> SourceFacts:
 def look(file: SourceFile, context: Context) -> Head | None:
     """What a file's beginning says; None where it cannot be used.
 
-    A file whose timestamps are too coarse or too few there for a rate is read whole.
+    A file whose timestamps are too coarse or too few there for a rate is read whole, and so is one
+    of the long form, where a channel may begin anywhere.
     """
     try:
+        if context.source.form == "long":
+            return _head(_facts(file, context))
         data, whole = _beginning(file, context)
         assert not isinstance(context.source.header, bool)
         layout = find_layout(data, header=context.source.header)
@@ -73,12 +76,21 @@ def look(file: SourceFile, context: Context) -> Head | None:
                 rate_hz = _facts(file, context).rate_hz
             else:
                 rate_hz = check_times(
-                    times, rate_hz=context.source.rate_hz, first_line=layout.first_line
+                    times, rate_hz=_demanded(context), first_line=layout.first_line
                 )
     except (SignalError, InputError):
         # Reading says what is wrong with the file; here it only has no say.
         return None
     return Head(frozenset(picked.names), rate_hz)
+
+
+def _head(facts: SourceFacts) -> Head:
+    return Head(frozenset(facts.channels), facts.rate_hz)
+
+
+def _demanded(context: Context) -> float | None:
+    """The rate that a file must have to be read at all."""
+    return None if context.source.mixed_rates == "resample" else context.source.rate_hz
 
 
 def _spread(files: Sequence[SourceFile]) -> Sequence[SourceFile]:
@@ -174,9 +186,7 @@ def _facts(file: SourceFile, context: Context) -> SourceFacts:
         InputError: if the file cannot.
     """
     found = load(file, context)
-    rate_hz = None
-    if found.times is not None:
-        rate_hz = check_times(
-            found.times, rate_hz=context.source.rate_hz, first_line=found.first_line
-        )
-    return SourceFacts(channels=found.channels, rate_hz=rate_hz)
+    for part in found.parts:
+        if part.times is not None and found.timed:
+            check_times(part.times, rate_hz=_demanded(context), first_line=found.first_line)
+    return SourceFacts(channels=found.channels, rate_hz=found.rate_hz if found.timed else None)

@@ -51,6 +51,8 @@ def read_columns(
     frame = _parse(layout, numbers, texts)
     if frame is None:
         raise explain(layout, numbers, allow_missing=False)
+    if layout.width - 1 not in (*numbers, *texts):
+        _check_cells(layout, frame.height)
     values = frame.select(f"c{place}" for place in numbers).to_numpy()
     usable = np.abs(values) <= _LARGEST
     if not usable.all():
@@ -74,6 +76,20 @@ def _parse(layout: Layout, numbers: Sequence[int], texts: Sequence[int]) -> pl.D
         if best is None or _nulls(frame) < _nulls(best):
             best = frame
     return best
+
+
+def _check_cells(layout: Layout, rows: int) -> None:
+    """Refuse a short row where the parser would not: it lacks columns that are not read.
+
+    Raises:
+        SignalError: naming its line.
+    """
+    body, separator = _plain_body(layout)
+    # Separators inside quotes could make up for those that a short row lacks.
+    if b'"' in body or body.count(separator.encode()) != rows * (layout.width - 1):
+        fault = _first_fault(layout, (), allow_missing=True)
+        if fault is not None:
+            raise fault
 
 
 def _nulls(frame: pl.DataFrame) -> int:

@@ -25,6 +25,7 @@ ODDITIES = {
     "interpolated_values": "records with missing values that were interpolated",
     "railed_values": "records with values that stay at the record's limit",
     "repeated_name": "records whose name occurred before in their file",
+    "resampled": "records that were brought to the dataset's sampling rate",
     "several_gzip_members": "gzip files of several members: one cut between two looks whole",
     "timestamp_gaps": "records with steps further apart than 1.5 sampling intervals",
     "timestamp_order": "records whose timestamps run backwards",

@@ -401,3 +401,13 @@ def test_an_odd_file_that_joins_a_dataset_is_counted(tmp_path: Path) -> None:
     write_files(folder, {"b.csv": recording(128)})
     done = ingest(eeg(folder), dataset="d", store=tmp_path / "store")
     assert (done.rows, done.rejections) == (1, {"wrong_rate": 1})
+
+
+def test_a_short_row_is_found_where_its_end_is_not_read(tmp_path: Path) -> None:
+    """Otherwise a line that was cut would pass when only the first channels are chosen."""
+    write_files(tmp_path, {"a.csv": 'L,R,x\n1,2,"3,5"\n4,5\n6,7,8\n'})
+    rows, seen = read_source(eeg(tmp_path, channels=("L", "R")))
+    assert (rows, seen.reasons) == ([], [("a.csv", 3, "ragged_row")])
+    write_files(tmp_path, {"a.csv": 'L,R,x\n1,2,"3,5"\n4,5,\n6,7,8\n'})
+    rows, _ = read_source(eeg(tmp_path, channels=("L", "R")))
+    assert rows[0]["values"] == [1, 2, 4, 5, 6, 7]

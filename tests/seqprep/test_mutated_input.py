@@ -18,6 +18,8 @@ BY_COLUMN = Field(from_="column", column="y")
 TABLE: dict[str, Any] = {"domain": "text", "text_column": "t", "label": BY_COLUMN}
 LINES = "".join(json.dumps({"t": f"caf\xe9 {n}", "y": "pq"[n % 2]}) + "\n" for n in range(6))
 STEPS = "".join(f"{n / 4},{n * 7 % 5},{n}.5,{'ab'[n % 2]}\n" for n in range(9))
+LONG = "".join(f"{n / 4},{name},{n * 7 % 5}.5\n" for n in range(5) for name in "LR")
+LONG_KEYS: dict[str, Any] = {"domain": "eeg", "form": "long"}
 CASES: dict[str, tuple[str, bytes, dict[str, Any]]] = {
     "fasta": ("a.fa", b">a x\nACGTRYN\nacgu\n;c\n>b\nGG--TT\n>c\n\n>d\nMKVEF\n", {"domain": "dna"}),
     "fasta.gz": ("a.fa.gz", gzip.compress(b">a\nACGT\n>b\nGGTT\n", mtime=0), {"domain": "dna"}),
@@ -30,6 +32,12 @@ CASES: dict[str, tuple[str, bytes, dict[str, Any]]] = {
         "a.csv",
         b"time,L,R,s\r\n" + STEPS.replace("\n", "\r\n").encode(),
         {"domain": "eeg", "task": "label_steps", "target": Target(column="s")},
+    ),
+    "eeg long": ("a.csv", b"time,channel,value\n" + LONG.encode(), LONG_KEYS),
+    "eeg rates": (
+        "a.csv",
+        b"time,channel,value\n" + LONG.encode() + b"0,x,1\n1,x,2\n",
+        {**LONG_KEYS, "missing": "interpolate", "mixed_rates": "resample"},
     ),
     "arff": (
         "a.arff",

@@ -109,6 +109,29 @@ def test_muse_recordings_are_all_there(datasets: Path, tmp_path: Path) -> None:
     assert (short["length"], len(short["values"])) == (888, 4 * 888)
 
 
+def test_a_muse_recording_in_long_form_gives_the_same_rows(datasets: Path, tmp_path: Path) -> None:
+    """Otherwise real clocks and 15,000 steps would be put together in another way than in wide."""
+    name = "subjecta-neutral-1.csv"
+    wide = datasets / "eeg_muse_mental_state" / "recordings" / name
+    header, *lines = wide.read_text().splitlines()
+    channels = header.split(",")[1:]
+    rows = [line.split(",") for line in lines]
+    blocks = [f"{row[0]},{ch},{row[at]}" for at, ch in enumerate(channels, 1) for row in rows]
+    turns = [f"{row[0]},{ch},{row[at]}" for row in rows for at, ch in enumerate(channels, 1)]
+    stored = []
+    for form, content in (("wide", [header, *lines]), ("long", blocks), ("long", turns)):
+        head = [] if form == "wide" else ["timestamps,channel,value"]
+        folder = tmp_path / f"in{len(stored)}"
+        folder.mkdir()
+        (folder / name).write_text("\n".join([*head, *content]))
+        source = Source(domain="eeg", path=str(folder), form=form, label=Field(from_="none"))  # type: ignore[arg-type]
+        done = ingest(source, dataset=f"d{len(stored)}", store=tmp_path)
+        assert (done.rejected, done.channels) == (0, tuple(channels))
+        stored.append(stored_rows(tmp_path, f"d{len(stored)}"))
+    assert stored[0] == stored[1] == stored[2]
+    assert stored[0][0]["length"] == len(lines)
+
+
 def test_the_eye_recording_is_whole(datasets: Path, tmp_path: Path) -> None:
     """Otherwise the last row, which ends without a line end, or the labels would be lost."""
     done = take_in(
