@@ -25,6 +25,8 @@ LETTERS = b"ACGTNRYSWKMBDHV"
 _COMPLEMENTS = bytes.maketrans(b"ACGTNRYSWKMBDHV", b"TGCANYRSWMKVHDB")
 _FULL_TABLE_K = 6
 """Up to this k every k-mer stands in the local dictionary; beyond, only those that occur."""
+_INT32_K = 15
+"""Up to this k the number of a k-mer fits 32 bits."""
 
 
 def encode_kmers(
@@ -66,6 +68,18 @@ def encode_kmers(
     table = np.zeros(len(occurs), dtype=np.int32)
     table[present] = np.arange(len(present))
     return Encoded(ids=Ragged(table[ids.values], ids.offsets), tokens=kmer_strings(present, k))
+
+
+def kmer_codes(content: pa.Array | pa.ChunkedArray, *, k: int, canonical: bool = False) -> Ragged:
+    """The number in base 4 of the k-mer at every letter, k up to 31; 4**k where it is unknown.
+
+    >>> ragged.to_lists(kmer_codes(pa.array(["AACGTN", "C"]), k=4, canonical=True))
+    [[6, 27, 256], []]
+    """
+    raw, offsets = ragged.string_bytes(content)
+    base = np.frombuffer(raw.tobytes().translate(_codes()), dtype=np.int8)
+    rows = Ragged(_rolling(base, k=k, canonical=canonical), offsets - offsets[0])
+    return _every(rows, k=k, stride=1)
 
 
 @functools.cache
@@ -112,9 +126,9 @@ def _codes() -> bytes:
 
 def _rolling(
     base: npt.NDArray[np.int8], *, k: int, canonical: bool
-) -> npt.NDArray[np.int16] | npt.NDArray[np.int32]:
+) -> npt.NDArray[np.int16] | npt.NDArray[np.int32] | Ints:
     """The k-mer that starts at each letter of the flat array; the last k - 1 are void."""
-    kind = token_type(4**k + 1).to_pandas_dtype()
+    kind = np.int64 if k > _INT32_K else token_type(4**k + 1).to_pandas_dtype()
     codes = _joined((base & 3).astype(kind), k=k, forward=True)
     if canonical:
         np.minimum(codes, _joined((3 - base & 3).astype(kind), k=k, forward=False), out=codes)
