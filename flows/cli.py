@@ -13,43 +13,27 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from flows import cli_data
+from flows.cli_parts import (
+    STORE,
+    AsJson,
+    File,
+    Prune,
+    Refit,
+    Settings,
+    Store,
+    check_files,
+    print_json,
+)
 from flows.ending import ending, tell
 from seqprep import __version__
-from seqprep.errors import ConfigError, SeqprepError
+from seqprep.errors import SeqprepError
 
 app = App(
     name="seqprep",
     version=__version__,
     help="Prepare sequences far longer than an LSTM handles well, and train on them.",
 )
-
-Store = Annotated[Path, Parameter(name="--store", help="Folder of the datasets.")]
-Settings = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--set",
-        help="KEY=VALUE changes a key of the pipeline file, e.g. train.epochs=3.",
-        negative="",
-    ),
-]
-AsJson = Annotated[
-    bool, Parameter(name="--json", help="Print one JSON object as the last line.", negative="")
-]
-Prune = Annotated[
-    bool,
-    Parameter(
-        help="Drop the rows of source files that are gone; without it they stay.", negative=""
-    ),
-]
-Refit = Annotated[
-    bool,
-    Parameter(
-        help="Fit vocabulary, labels and buckets anew, although data was only appended.",
-        negative="",
-    ),
-]
-File = Annotated[Path, Parameter(help="A pipeline file (YAML).")]
-STORE = Path("store")
 
 
 @app.command
@@ -82,7 +66,7 @@ def run(
     ]
     run_table(done)
     if as_json:
-        _print_json(done[0] if len(done) == 1 else {"runs": done})
+        print_json(done[0] if len(done) == 1 else {"runs": done})
 
 
 @app.command
@@ -149,7 +133,7 @@ def predict(
     done = predict_flow(str(bundle), [str(path) for path in inputs], str(out))
     print(f"{done['rows']:,} predictions ({done['errors']:,} errors) in {done['out']}")
     if as_json:
-        _print_json(done)
+        print_json(done)
 
 
 @app.command
@@ -164,7 +148,7 @@ def show(
 
     described = describe(path)
     if as_json:
-        _print_json(described)
+        print_json(described)
     else:
         print_description(described)
 
@@ -182,7 +166,7 @@ def verify(
     done = verify_path(path)
     print(f"{done['files']:,} files are what was committed")
     if as_json:
-        _print_json(done)
+        print_json(done)
 
 
 @app.command
@@ -193,21 +177,15 @@ def schema() -> None:
     print(json.dumps(json_schema(), indent=1))
 
 
+for _command in cli_data.COMMANDS:
+    app.command(_command)
+
+
 def _prepare_for_flow(
     files: tuple[Path, ...], settings: tuple[str, ...], *, folds: str | None = None
 ) -> None:
     """Refuse a wrong pipeline file before anything is started, then set Prefect up."""
-    from flows.pipeline_file import base, check_folds, load
-
-    for file in files:
-        spec = load(file, overrides=settings)
-        check_folds(spec, folds)
-        path = spec.source.path
-        if path is not None and not (base(file) / path).exists():
-            raise ConfigError(
-                f"{file}: source.path: there is no {base(file) / path}; "
-                "set it in the file, or with --set source.path=FOLDER"
-            )
+    check_files(files, settings, folds=folds)
     _start_prefect()
 
 
@@ -239,11 +217,7 @@ def _finish(done: Any, as_json: bool) -> None:
 
     stage_table(done)
     if as_json:
-        _print_json(done)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, allow_nan=False, default=str))
+        print_json(done)
 
 
 def main(arguments: list[str] | None = None) -> None:

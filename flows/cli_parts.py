@@ -1,0 +1,74 @@
+"""What commands share: their arguments, the check of pipeline files, JSON on the last line.
+
+Nothing heavy is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from seqprep.errors import ConfigError
+
+Store = Annotated[Path, Parameter(name="--store", help="Folder of the datasets.")]
+Settings = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        help="KEY=VALUE changes a key of the pipeline file, e.g. train.epochs=3.",
+        negative="",
+    ),
+]
+AsJson = Annotated[
+    bool, Parameter(name="--json", help="Print one JSON object as the last line.", negative="")
+]
+Prune = Annotated[
+    bool,
+    Parameter(
+        help="Drop the rows of source files that are gone; without it they stay.", negative=""
+    ),
+]
+Refit = Annotated[
+    bool,
+    Parameter(
+        help="Fit vocabulary, labels and buckets anew, although data was only appended.",
+        negative="",
+    ),
+]
+File = Annotated[Path, Parameter(help="A pipeline file (YAML).")]
+STORE = Path("store")
+
+
+def check_files(
+    files: Sequence[Path], settings: tuple[str, ...], *, folds: str | None = None
+) -> None:
+    """Refuse a wrong pipeline file, or one whose source is not there.
+
+    Args:
+        files: pipeline files.
+        settings: `a.b=value` texts that change their values.
+        folds: as `run` takes it.
+
+    Raises:
+        ConfigError: saying which file and what to do.
+    """
+    from flows.pipeline_file import base, check_folds, load
+
+    for file in files:
+        spec = load(file, overrides=settings)
+        check_folds(spec, folds)
+        path = spec.source.path
+        if path is not None and not (base(file) / path).exists():
+            raise ConfigError(
+                f"{file}: source.path: there is no {base(file) / path}; "
+                "set it in the file, or with --set source.path=FOLDER"
+            )
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on a line of its own."""
+    print(json.dumps(value, allow_nan=False, default=str))
