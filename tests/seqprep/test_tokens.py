@@ -8,6 +8,7 @@ import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import example, given
@@ -24,6 +25,7 @@ from seqprep.tokens import (
     encode_words,
     reverse_complements,
 )
+from seqprep.tokens import words as words_module
 from seqprep.tokens.encoded import lower
 
 DNA = st.lists(st.text(alphabet=LETTERS.decode(), max_size=24), min_size=1, max_size=6)
@@ -52,6 +54,20 @@ def test_lower_case_comes_before_cutting(texts: list[str]) -> None:
     """`The` and `the` would be two words, or case folding move an edge."""
     expected = [WordPunctTokenizer().tokenize(text.lower()) for text in texts]
     assert decoded(encode_words(pa.array(texts), lowercase=True)) == expected
+
+
+@given(
+    st.lists(st.text(alphabet="aab\x00. é", max_size=40), min_size=1, max_size=8),
+    st.integers(1, 30),
+)
+def test_words_follow_from_each_record_alone(texts: list[str], block_bytes: int) -> None:
+    """Words would depend on which records share a block, or long ones be taken for short ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words_module, "BLOCK_BYTES", block_bytes)
+        encoded = encode_words(pa.array(texts), lowercase=True)
+    assert decoded(encoded) == [WordPunctTokenizer().tokenize(text.lower()) for text in texts]
+    assert np.bincount(encoded.ids.values, minlength=len(encoded.tokens)).all()
+    assert len(encoded.tokens.unique()) == len(encoded.tokens)
 
 
 def assigned() -> list[str]:
