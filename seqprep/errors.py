@@ -35,6 +35,7 @@ REASONS = {
     "timestamp_order": "timestamps run backwards",
     "unreadable": "the file cannot be read",
     "unknown_label": "the label does not occur in the training rows",
+    "withdrawn": "the record, its content or its group was withdrawn from the dataset",
     "wrong_channels": "the channels are not those of the dataset",
     "wrong_rate": "the sampling rate differs from the stated one",
 }

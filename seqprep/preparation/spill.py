@@ -97,6 +97,23 @@ def collect_spills(parent: Path) -> int:
     return count
 
 
+def live_spills(parent: Path) -> list[Path]:
+    """The folders that a run works in now."""
+    found = []
+    for folder in sorted(parent.glob(f"{_PREFIX}*")):
+        try:
+            lock = os.open(folder / "lock", os.O_RDWR)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found.append(folder)
+        finally:
+            os.close(lock)
+    return found
+
+
 def take_rows(table: pa.Table, rows: npt.NDArray[np.integer]) -> pa.Table:
     """The named rows of a table, in that order.
 
