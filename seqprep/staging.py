@@ -19,10 +19,20 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from seqprep.parquet.writer import ZSTD_LEVEL, ListWriter
 from seqprep.snapshot import file_sha256
 
 STALE_S = 24 * 3600
 """Temporary files older than this many seconds belong to runs that died."""
+PARQUET_OPTIONS: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": ZSTD_LEVEL,
+    "use_dictionary": ["label", "source", "group", "header"],
+    "write_page_checksum": True,
+    "data_page_size": 2**20,
+    "write_statistics": ["length"],
+}
+"""Of Arrow's writer, for tables without lists; `seqprep.parquet` writes the others likewise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,9 +99,11 @@ class StagedWriter:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._writer = pq.ParquetWriter(
-            self._temporary, self._schema, **parquet_options(self._schema)
-        )
+        self._writer: ListWriter | pq.ParquetWriter
+        if any(pa.types.is_list(field.type) for field in self._schema):
+            self._writer = ListWriter(self._temporary, self._schema, statistics=("length",))
+        else:
+            self._writer = pq.ParquetWriter(self._temporary, self._schema, **PARQUET_OPTIONS)
         return self
 
     def write(self, data: pa.RecordBatch | pa.Table) -> None:
@@ -103,7 +115,7 @@ class StagedWriter:
         self._min = min(self._min, int(lengths.min()))
         self._max = max(self._max, int(lengths.max()))
         self._rows += table.num_rows
-        self._writer.write_table(table.cast(self._schema), row_group_size=table.num_rows)
+        self._writer.write_table(table.cast(self._schema), table.num_rows)
 
     def __exit__(
         self,
@@ -136,27 +148,6 @@ class StagedWriter:
             max_length=self._max,
             sources=tuple(self.sources),
         )
-
-
-def parquet_options(schema: pa.Schema) -> dict[str, Any]:
-    """The one way Parquet is written here: page checksums, zstd, floats split into byte streams."""
-    floats, words = [], []
-    for item in schema:
-        leaf = item.type.value_type if pa.types.is_list(item.type) else item.type
-        path = f"{item.name}.list.element" if pa.types.is_list(item.type) else item.name
-        if pa.types.is_floating(leaf):
-            floats.append(path)
-        elif pa.types.is_int8(leaf) or item.name in ("label", "source", "group", "header"):
-            words.append(path)
-    return {
-        "compression": "zstd",
-        "compression_level": 1,
-        "use_dictionary": words,
-        "use_byte_stream_split": floats or False,
-        "write_page_checksum": True,
-        "data_page_size": 2**20,
-        "write_statistics": ["length"],
-    }
 
 
 def collect_stale(folder: Path, *, now_s: float | None = None) -> int:

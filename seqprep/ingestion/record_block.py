@@ -51,9 +51,10 @@ def block_rows(
     ids = pc.binary_join_element_wise(
         f"{file.path}#", pa.array(block.records).cast(pa.string()), ""
     )
-    labels, no_label = _found(context.label, "no_label", block, file, ids)
-    if context.source.task == "regress" and context.label is not None:
-        labels = _numbers(labels, no_label)
+    found, no_label = _found(context.label, "no_label", block, file, ids)
+    labels: Sequence[object] = found
+    if context.source.task == "regress":
+        labels = _numbers(found, no_label)
     groups, no_group = _found(context.group, "no_group", block, file, ids)
     columns: dict[str, pa.Array | Sequence[object]] = {
         "id": ids,

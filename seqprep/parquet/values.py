@@ -1,0 +1,129 @@
+"""Values of one column of a row group, encoded a page at a time (Parquet's encodings).
+
+Small integers are numbers in a dictionary of those that occur, packed into 1, 2, 4, 8 or 16 bits;
+floats are split into streams of bytes, which zstd shortens best; all else stands plain.
+Source: https://parquet.apache.org/docs/file-format/data-pages/encodings/
+
+Legend: N values of a column, V distinct ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from seqprep.kernels import copy_rows
+from seqprep.parquet.thrift import varint
+
+PLAIN, RLE, RLE_DICTIONARY, BYTE_STREAM_SPLIT = 0, 3, 8, 9
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """How the values of a column are written.
+
+    Args:
+        encoding: of its data pages, by Parquet's number.
+        encode: the bytes of values start..stop.
+        dictionary: its page, and how many values stand in it.
+    """
+
+    encoding: int
+    encode: Callable[[int, int], bytes]
+    dictionary: tuple[bytes, int] | None = None
+
+
+def encoder(values: pa.Array) -> Encoder:
+    """The encoder of N values without nulls."""
+    kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        return Encoder(PLAIN, lambda start, stop: _plain_bytes(values[start:stop]))
+    numbers = values.to_numpy(zero_copy_only=False)
+    if pa.types.is_float32(kind):
+        return Encoder(BYTE_STREAM_SPLIT, lambda start, stop: _streams(numbers[start:stop]))
+    if pa.types.is_int8(kind):
+        return _coded(numbers, _distinct_bytes(numbers))
+    if pa.types.is_int16(kind):
+        return _coded(numbers, _distinct_words(numbers))
+    return Encoder(PLAIN, lambda start, stop: numbers[start:stop].tobytes())
+
+
+def _plain_bytes(strings: pa.Array) -> bytes:
+    """Each string behind its length, four bytes."""
+    strings = strings.cast(pa.binary())
+    count = len(strings)
+    edges = np.frombuffer(strings.buffers()[1], np.int32)
+    edges = edges[strings.offset : strings.offset + count + 1].astype(np.int64)
+    data = strings.buffers()[2]
+    raw = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
+    raw = raw[edges[0] : edges[-1]]
+    sizes = np.diff(edges).astype("<i4").view(np.uint8)
+    # Behind the lengths lie the strings: length, string, length, string ...
+    offsets = np.concatenate([np.arange(count) * 4, 4 * count + edges - edges[0]])
+    order = np.arange(2 * count).reshape(2, -1).T.ravel()
+    return copy_rows(np.concatenate([sizes, raw]), offsets, order).tobytes()
+
+
+def _streams(numbers: npt.NDArray[np.float32]) -> bytes:
+    return numbers.view(np.uint8).reshape(-1, 4).T.tobytes()
+
+
+def _distinct_bytes(numbers: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """Those that occur, sorted; each look goes over what is not known yet."""
+    found = b""
+    for start in range(0, len(numbers), 2**20):
+        rest = numbers[start : start + 2**20].tobytes().translate(None, found)
+        while rest:
+            found += bytes(set(rest[:4096]))
+            rest = rest.translate(None, found)
+    return np.sort(np.frombuffer(found, np.int8))
+
+
+def _distinct_words(numbers: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    occurs = np.zeros(2**16, dtype=bool)
+    occurs[numbers.view(np.uint16)] = True
+    return np.sort(np.flatnonzero(occurs).astype(np.uint16).view(np.int16))
+
+
+def _coded(numbers: npt.NDArray[Any], known: npt.NDArray[Any]) -> Encoder:
+    width = next(bits for bits in (1, 2, 4, 8, 16) if len(known) <= 2**bits)
+    places = np.zeros(2 ** (8 * numbers.itemsize), np.uint8 if width <= 8 else np.uint16)
+    places[known.view(f"u{numbers.itemsize}")] = np.arange(len(known))
+    table = places.tobytes()
+
+    def encode(start: int, stop: int) -> bytes:
+        part = numbers[start:stop]
+        if numbers.itemsize == 1:
+            indices = np.frombuffer(part.tobytes().translate(table), np.uint8)
+        else:
+            indices = np.take(places, part.view(np.uint16))
+        return _packed(indices, width)
+
+    return Encoder(RLE_DICTIONARY, encode, (known.astype("<i4").tobytes(), len(known)))
+
+
+def _packed(indices: npt.NDArray[Any], width: int) -> bytes:
+    """One bit-packed run behind its width; a group is eight values, the last one filled up."""
+    groups = -(-len(indices) // 8)
+    spare = 8 * groups - len(indices)
+    if spare:
+        indices = np.concatenate([indices, np.zeros(spare, indices.dtype)])
+    return bytes([width]) + varint(groups << 1 | 1) + _bits(indices, width)
+
+
+def _bits(indices: npt.NDArray[Any], width: int) -> bytes:
+    """Whole groups with the first value in the lowest bits."""
+    if width == 1:
+        return np.packbits(indices, bitorder="little").tobytes()
+    if width == 2:
+        four = np.ascontiguousarray(indices).view("<u4")
+        return (four | four >> 6 | four >> 12 | four >> 18).astype(np.uint8).tobytes()
+    if width == 4:
+        two = np.ascontiguousarray(indices).view("<u2")
+        return (two | two >> 4).astype(np.uint8).tobytes()
+    return indices.tobytes()

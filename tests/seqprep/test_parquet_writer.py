@@ -1,0 +1,121 @@
+"""Our writer of Parquet: what any reader finds in its files is what was written."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqprep.parquet import writer
+from seqprep.parquet.writer import ListWriter
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("note", pa.string()),
+        pa.field("digest", pa.binary(), nullable=False),
+        pa.field("key", pa.int64(), nullable=False),
+        pa.field("length", pa.int32(), nullable=False),
+        pa.field("score", pa.float64()),
+        pa.field("label", pa.int32()),
+        pa.field("tokens", pa.list_(pa.int8()), nullable=False),
+        pa.field("words", pa.list_(pa.int16()), nullable=False),
+        pa.field("ids", pa.list_(pa.int32())),
+        pa.field("values", pa.list_(pa.float32())),
+    ]
+)
+
+
+def rows_of(kind: pa.DataType) -> st.SearchStrategy[Any]:
+    """Values of a column's type."""
+    if pa.types.is_list(kind):
+        return st.lists(rows_of(kind.value_type), max_size=9)
+    if pa.types.is_integer(kind):
+        top = 2 ** (kind.bit_width - 1)
+        return st.integers(-top, top - 1) | st.integers(0, 3)
+    if pa.types.is_floating(kind):
+        return st.floats(width=kind.bit_width, allow_nan=False)
+    return st.text(max_size=5) if pa.types.is_string(kind) else st.binary(max_size=5)
+
+
+ROW = st.fixed_dictionaries(
+    {
+        field.name: (st.none() | rows_of(field.type)) if field.nullable else rows_of(field.type)
+        for field in SCHEMA
+    }
+)
+
+
+def write(path: Path, groups: list[pa.Table], schema: pa.Schema) -> None:
+    file = ListWriter(path, schema, statistics=("length",))
+    for table in groups:
+        file.write_table(table)
+    file.close()
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.lists(ROW, min_size=1, max_size=6), max_size=3), st.integers(1, 9))
+def test_files_hold_what_was_written(groups: list[list[dict[str, Any]]], page: int) -> None:
+    """Otherwise rows, nulls, empty lists or the edges of pages would come back as others."""
+    tables = [pa.Table.from_pylist(rows, schema=SCHEMA) for rows in groups]
+    whole = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "PAGE_ENTRIES", page)
+        path = Path(folder, "a.parquet")
+        write(path, tables, SCHEMA)
+        read = pq.ParquetFile(path, page_checksum_verification=True)
+        assert read.schema_arrow == SCHEMA
+        assert read.num_row_groups == len(tables)
+        assert read.read() == whole
+        if tables:
+            assert pl.read_parquet(path).to_dicts() == whole.to_pylist()
+
+
+@pytest.mark.parametrize("distinct", [1, 2, 3, 4, 5, 16, 17, 256])
+@pytest.mark.parametrize("kind", [np.int8, np.int16])
+def test_every_number_of_distinct_values_is_packed(
+    tmp_path: Path, distinct: int, kind: type[np.signedinteger[Any]]
+) -> None:
+    """Otherwise a larger alphabet would be cut to the bits of a smaller one."""
+    values = (np.arange(1003) * 7 % distinct - distinct // 2).astype(kind)
+    lists = pa.ListArray.from_arrays(pa.array([0, 0, 1000, 1003], pa.int32()), pa.array(values))
+    table = pa.table({"tokens": lists})
+    write(tmp_path / "a.parquet", [table], table.schema)
+    assert pq.read_table(tmp_path / "a.parquet").equals(table)
+
+
+def test_a_slice_of_a_table_is_written_as_it_reads(tmp_path: Path) -> None:
+    """Otherwise the rows before a slice would be written in its place."""
+    table = pa.table(
+        {"id": ["a", "b", "c"], "tokens": pa.array([[1], [2, 3], []], pa.list_(pa.int8()))}
+    )
+    write(tmp_path / "a.parquet", [table.slice(1)], table.schema)
+    assert pq.read_table(tmp_path / "a.parquet").to_pylist() == table.slice(1).to_pylist()
+
+
+def test_lengths_have_statistics_and_pages_have_checksums(tmp_path: Path) -> None:
+    """Otherwise readers could not skip row groups, nor notice a flipped bit."""
+    path = tmp_path / "a.parquet"
+    table = pa.table(
+        {
+            "length": pa.array([3, 1], pa.int32()),
+            "tokens": pa.array([[7] * 50] * 2, pa.list_(pa.int8())),
+        }
+    )
+    write(path, [table], table.schema)
+    found = pq.ParquetFile(path).metadata.row_group(0)
+    assert (found.column(0).statistics.min, found.column(0).statistics.max) == (1, 3)
+    data = bytearray(path.read_bytes())
+    # The last bytes of the column's only data page.
+    data[found.column(1).file_offset + found.column(1).total_compressed_size - 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(OSError, match="CRC"):
+        pq.ParquetFile(path, page_checksum_verification=True).read()
