@@ -22,7 +22,6 @@ from models.model_config import Conv, Front, Model
 from seqprep.checks import check_name
 from seqprep.errors import ConfigError
 from seqprep.fingerprint import as_json
-from seqprep.planned import PLANNED
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.source import Field, Generator, Source, Target
 from seqprep.transforms import TRANSFORMS, build_steps, check_chain, final_unit, is_random
@@ -138,7 +137,6 @@ _CLASSES: tuple[type, ...] = (
     *(Field, Generator, Prepare, Source, Split, Target, Tokens),
     *(Backpropagation, Conv, Front, Model, Optimizer, Train, Predict, Pipeline),
     *TRANSFORMS.values(),
-    *PLANNED.values(),
 )
 for _class in _CLASSES:
     _class.__pydantic_config__ = _CONFIG  # type: ignore[attr-defined]

@@ -7,17 +7,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from seqprep.errors import ConfigError, NotBuiltError
-from seqprep.planned import PLANNED
+from seqprep.errors import ConfigError
 from seqprep.preparation.form import Unit, source_form
 from seqprep.preparation.transform import Transform
 from seqprep.recipe import Prepare, Tokens, resolve_tokens
 from seqprep.schema import Task
 from seqprep.source import Domain
+from seqprep.transforms.band_power import BandPower
+from seqprep.transforms.bandpass import Bandpass
+from seqprep.transforms.block_means import BlockMeans
+from seqprep.transforms.differences import Differences
+from seqprep.transforms.hash_grams import HashGrams
 from seqprep.transforms.idf import Idf
+from seqprep.transforms.notch import Notch
+from seqprep.transforms.one_hot import OneHot
+from seqprep.transforms.paa import Paa
+from seqprep.transforms.project import Project
 from seqprep.transforms.remove_steps import RemoveSteps
+from seqprep.transforms.resample import Resample
 from seqprep.transforms.reverse_complement import ReverseComplement
+from seqprep.transforms.sax import Sax
 from seqprep.transforms.shift import Shift
+from seqprep.transforms.spectrum import Spectrum
 from seqprep.transforms.subsequences import Subsequences
 from seqprep.transforms.summarize import Summarize
 from seqprep.transforms.truncate import Truncate
@@ -25,10 +36,22 @@ from seqprep.transforms.usefulness import Usefulness
 from seqprep.transforms.windows import Windows
 
 TRANSFORMS: dict[str, type[Transform]] = {
+    "band_power": BandPower,
+    "bandpass": Bandpass,
+    "block_means": BlockMeans,
+    "differences": Differences,
+    "hash": HashGrams,
     "idf": Idf,
+    "notch": Notch,
+    "one_hot": OneHot,
+    "paa": Paa,
+    "project": Project,
     "remove_steps": RemoveSteps,
+    "resample": Resample,
     "reverse_complement": ReverseComplement,
+    "sax": Sax,
     "shift": Shift,
+    "spectrum": Spectrum,
     "subsequences": Subsequences,
     "summarize": Summarize,
     "truncate": Truncate,
@@ -40,11 +63,15 @@ TRANSFORMS: dict[str, type[Transform]] = {
 def build_steps(recipe: Prepare) -> list[Transform]:
     """The techniques of a recipe, in order, their options checked.
 
+    Symbols are made by a step of their own before all others.
+
     Raises:
         ConfigError: for an unknown technique or option, naming the nearest right one.
-        NotBuiltError: for one that is planned.
     """
-    steps = []
+    steps: list[Transform] = []
+    if recipe.tokens.unit == "symbol":
+        options = {"block": recipe.tokens.block, "alphabet": recipe.tokens.alphabet}
+        steps.append(build_step("sax", options, key="prepare.tokens"))
     for index, step in enumerate(recipe.steps):
         ((name, options),) = step.items()
         steps.append(build_step(name, options or {}, key=f"prepare.steps[{index}]"))
@@ -53,8 +80,6 @@ def build_steps(recipe: Prepare) -> list[Transform]:
 
 def build_step(name: str, options: Mapping[str, Any], *, key: str) -> Transform:
     """One technique from its name and options; `key` says where in the file it stands."""
-    if name in PLANNED:
-        raise NotBuiltError(f"{key}: the step {name}")
     found = TRANSFORMS.get(name)
     if found is None:
         raise ConfigError(f"{key}: unknown transform {name!r}; {_nearest(name, TRANSFORMS)}")
@@ -100,6 +125,7 @@ def check_chain(steps: Sequence[Transform], domain: Domain, task: Task, tokens: 
         ConfigError: naming the step and a remedy.
     """
     unit = first_unit(domain, tokens)
+    before = 1 if tokens.unit == "symbol" else 0  # a step that the person has not written
     views = {step.views for step in steps if step.views}
     if len(views) > 1:
         raise ConfigError(
@@ -107,7 +133,9 @@ def check_chain(steps: Sequence[Transform], domain: Domain, task: Task, tokens: 
             f"steps that name it, got {sorted(views)}"
         )
     for index, step in enumerate(steps):
-        where = f"steps[{index}] ({name_of(step)})"
+        where = f"steps[{index - before}] ({name_of(step)})"
+        if index < before:
+            where = "tokens.unit: symbol"
         if unit not in step.units:
             raise ConfigError(
                 f"{where} works on {', '.join(step.units)}, but is given steps of unit {unit} "
@@ -120,7 +148,8 @@ def check_chain(steps: Sequence[Transform], domain: Domain, task: Task, tokens: 
                 f"{where} follows a step with `when: train`; steps that run when batches are made "
                 "must be the last of a chain: move it before them"
             )
-    _check_windows(steps, task=task)
+    _check_windows(steps, task=task, before=before)
+    _check_max_vocab(steps, domain, tokens)
 
 
 def first_unit(domain: Domain, tokens: Tokens) -> Unit:
@@ -136,16 +165,28 @@ def final_unit(steps: Sequence[Transform], domain: Domain, tokens: Tokens) -> Un
     return unit
 
 
-def _check_windows(steps: Sequence[Transform], *, task: Task) -> None:
+def _check_windows(steps: Sequence[Transform], *, task: Task, before: int) -> None:
     places = [index for index, step in enumerate(steps) if step.kind == "cuts"]
     if len(places) > 1:
         raise ConfigError(
-            f"steps[{places[1]}] (windows): windows of windows have no order in the record; "
-            "keep one of the two"
+            f"steps[{places[1] - before}] (windows): windows of windows have no order in the "
+            "record; keep one of the two"
         )
     if places and places[0] != len(steps) - 1 and task in ("label_steps", "regress_steps"):
         after = steps[places[0] + 1]
         raise ConfigError(
-            f"steps[{places[0] + 1}] ({name_of(after)}) follows windows, so answers for each step "
-            f"(task: {task}) could not be put back in their place: move windows to the end"
+            f"steps[{places[0] + 1 - before}] ({name_of(after)}) follows windows, so answers for "
+            f"each step (task: {task}) could not be put back in their place: move windows to the "
+            "end"
         )
+
+
+def _check_max_vocab(steps: Sequence[Transform], domain: Domain, tokens: Tokens) -> None:
+    """Refuse a limit of the vocabulary where none is fitted."""
+    ranked = any(step.needs_ranks for step in steps)
+    if tokens.max_vocab is None or ranked or final_unit(steps, domain, tokens) != "value":
+        return
+    raise ConfigError(
+        "tokens.max_vocab has no meaning where steps make values of tokens by their text (hash); "
+        "remove it, or put a step `summarize: {max_vocab: ...}` before them"
+    )
