@@ -10,6 +10,7 @@ Legend: N steps, F channels, R rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,38 @@ import numpy.typing as npt
 from seqprep.ragged import Ragged
 
 Floats = npt.NDArray[np.float64]
+
+
+BLOCK_STEPS = 2048
+"""Steps that are worked on at once, few enough for a core's own cache."""
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    for start in range(0, count, BLOCK_STEPS):
+        yield slice(start, min(start + BLOCK_STEPS, count))
+
+
+def _sum(
+    values: npt.NDArray[np.generic], change: Callable[[npt.NDArray[np.generic], Floats], None]
+) -> Floats:
+    """The sum of changed steps `(N, F)`, added one after the other, `(F,)`.
+
+    NumPy adds the rows of several channels in order, so a sum so far can stand for the rows before;
+    a single channel it adds in pairs, and takes at once.
+    """
+    width = values.shape[1]
+    block_steps = BLOCK_STEPS if width > 1 else len(values)
+    scratch = np.empty((block_steps + 1, width))
+    total: Floats | None = None
+    for start in range(0, len(values), block_steps):
+        block = values[start : start + block_steps]
+        change(block, scratch[1 : len(block) + 1])
+        first = 1
+        if total is not None:
+            scratch[0], first = total, 0
+        total = np.add.reduce(scratch[first : len(block) + 1], axis=0)
+    assert total is not None
+    return total
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,11 +67,17 @@ class Moments:
 
     @classmethod
     def of(cls, values: npt.NDArray[np.generic]) -> Moments:
-        """Moments of steps `(N, F)`."""
-        wide = values.astype(np.float64)
-        count = len(wide)
-        mean = wide.mean(axis=0) if count else np.zeros(wide.shape[1])
-        return cls(count=count, mean=mean, squares=((wide - mean) ** 2).sum(axis=0))
+        """Moments of steps `(N, F)`, the same bits for any size of block."""
+        count, width = values.shape
+        if not count:
+            return cls(count=0, mean=np.zeros(width), squares=np.zeros(width))
+        mean = _sum(values, lambda block, out: np.copyto(out, block)) / count
+
+        def square(block: npt.NDArray[np.generic], out: Floats) -> None:
+            np.subtract(block, mean, out=out)
+            np.multiply(out, out, out=out)
+
+        return cls(count=count, mean=mean, squares=_sum(values, square))
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both sets of steps together."""
@@ -73,8 +112,15 @@ class Scaler:
 
     def apply(self, rows: Ragged) -> Ragged:
         """Scaled values `(N, F)`, float32."""
-        scaled = (rows.values - np.asarray(self.mean)) / np.asarray(self.std)
-        return Ragged(scaled.astype(np.float32), rows.offsets)
+        mean, std = np.asarray(self.mean), np.asarray(self.std)
+        scaled = np.empty(rows.values.shape, np.float32)
+        scratch = np.empty((BLOCK_STEPS, *scaled.shape[1:]))
+        for block in _blocks(len(scaled)):
+            wide = scratch[: block.stop - block.start]
+            np.subtract(rows.values[block], mean, out=wide)
+            np.divide(wide, std, out=wide)
+            scaled[block] = wide
+        return Ragged(scaled, rows.offsets)
 
 
 def scale_records(rows: Ragged) -> Ragged:

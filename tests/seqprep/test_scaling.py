@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqprep.preparation.scaling import Moments, Scaler, scale_records
+from seqprep.preparation.scaling import BLOCK_STEPS, Moments, Scaler, scale_records
 from seqprep.ragged import Ragged
 
 
@@ -19,6 +20,21 @@ def test_merged_moments_equal_those_of_all(steps: int, cut: int, seed: int) -> N
     assert parts.count == whole.count
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-12)
     np.testing.assert_allclose(parts.squares, whole.squares, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("steps", [1, BLOCK_STEPS, BLOCK_STEPS + 1, 3 * BLOCK_STEPS - 7])
+@pytest.mark.parametrize("width", [1, 2, 8])
+def test_blocks_give_the_bits_of_all_steps_at_once(steps: int, width: int) -> None:
+    """A scaler would change with the size of a core's cache, and every example with it."""
+    values = np.random.default_rng(steps).normal(900, 3, (steps, width)).astype(np.float32)
+    moments = Moments.of(values)
+    wide = values.astype(np.float64)
+    np.testing.assert_array_equal(moments.mean, wide.mean(axis=0))
+    np.testing.assert_array_equal(moments.squares, ((wide - wide.mean(axis=0)) ** 2).sum(axis=0))
+    scaler = Scaler.of(moments)
+    scaled = scaler.apply(Ragged(values, np.array([0, steps]))).values
+    expected = (wide - np.array(scaler.mean)) / np.array(scaler.std)
+    np.testing.assert_array_equal(scaled, expected.astype(np.float32))
 
 
 def test_channels_are_scaled_apart() -> None:
