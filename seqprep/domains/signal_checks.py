@@ -6,6 +6,7 @@ Legend: T steps, C channels.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ RATE_TOLERANCE = 0.05
 SAME_RATE = 0.002
 """Share by which rates of channels of one recording may differ and be one rate."""
 _MAD_TO_SD = 1.4826
+_SAMPLE_STEPS = 1024
 
 
 def median_rate_hz(times_T: Floats) -> float | None:
@@ -63,37 +65,71 @@ def gaps(times_T: Floats, *, rate_hz: float) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.diff(times_T) > GAP / rate_hz) + 1
 
 
-def constant(values_TC: Floats) -> Marks:
+class Limits(NamedTuple):
+    """The lowest and the highest value of each channel, `(C,)`."""
+
+    low: Floats
+    high: Floats
+
+    @classmethod
+    def of(cls, values_TC: Floats) -> Limits:
+        """Of a signal."""
+        return cls(values_TC.min(axis=0), values_TC.max(axis=0))
+
+
+def constant(values_TC: Floats, limits: Limits) -> Marks:
     """Which channels never change, `(C,)`; a single step says nothing."""
-    if len(values_TC) < 2:
-        return np.zeros(values_TC.shape[1], bool)
-    return values_TC.max(axis=0) == values_TC.min(axis=0)
+    return (limits.low == limits.high) & (len(values_TC) > 1)
 
 
-def railed(values_TC: Floats) -> Marks:
+def railed(values_TC: Floats, limits: Limits) -> Marks:
     """Which values stay at their channel's limit for several steps, `(T, C)`."""
-    limits = np.stack([values_TC.min(axis=0), values_TC.max(axis=0)])
-    at_limit = ((values_TC == limits[0]) | (values_TC == limits[1])) & ~constant(values_TC)
-    marks = np.zeros_like(at_limit)
-    for channel in np.flatnonzero(at_limit.sum(axis=0) >= RAILED_STEPS):
-        same = np.diff(values_TC[:, channel], prepend=np.nan) == 0
-        run = np.cumsum(~same) - 1
-        sizes = np.bincount(run)
-        marks[:, channel] = at_limit[:, channel] & (sizes[run] >= RAILED_STEPS)
+    marks = np.zeros(values_TC.shape, bool)
+    for channel in np.flatnonzero(~constant(values_TC, limits)):
+        column = values_TC[:, channel]
+        at_limit = (column == limits.low[channel]) | (column == limits.high[channel])
+        if np.count_nonzero(at_limit) >= RAILED_STEPS:
+            same = np.diff(column, prepend=np.nan) == 0
+            run = np.cumsum(~same) - 1
+            sizes = np.bincount(run)
+            marks[:, channel] = at_limit & (sizes[run] >= RAILED_STEPS)
     return marks
 
 
-def extreme(values_TC: Floats) -> Marks:
+def extreme(values_TC: Floats, limits: Limits) -> Marks:
     """Which values lie over 30 robust deviations from their channel's median, `(T, C)`."""
-    distance = np.abs(values_TC - np.median(values_TC, axis=0))
-    # Where over half of the distances reach a 30th of the largest one, so does their median: most
-    # channels need no second median.
-    needed = distance.max(axis=0) / (EXTREME * _MAD_TO_SD)
-    open_ = np.flatnonzero(2 * (distance >= needed).sum(axis=0) <= len(distance))
-    marks = np.zeros(distance.shape, bool)
-    deviation = _MAD_TO_SD * np.median(distance[:, open_], axis=0)
-    marks[:, open_] = (distance[:, open_] > EXTREME * deviation) & (deviation > 0)
+    marks = np.zeros(values_TC.shape, bool)
+    for channel in np.flatnonzero(limits.low < limits.high):
+        column = values_TC[:, channel]
+        if none_extreme(column, float(limits.low[channel]), float(limits.high[channel])):
+            continue
+        distance = np.abs(column - np.median(column))
+        deviation = _MAD_TO_SD * np.median(distance)
+        if deviation > 0:
+            marks[:, channel] = distance > EXTREME * deviation
     return marks
+
+
+def none_extreme(column_T: Floats, low: float, high: float) -> bool:
+    """Whether no value can be extreme, shown by counting alone; most channels need no sorting.
+
+    No value is further from the median than `high - low`; so none is extreme where over half of
+    them are at least `reach`, that distance over 30 deviations, from the median. If under half are
+    more than `reach` below a centre, and under half above, the median lies within `reach` of the
+    centre, and what is less than `reach` from it is less than twice that from the centre.
+    """
+    count = len(column_T)
+    # A thousandth more than needed, and no tighter than that: rounding must not decide.
+    reach = 1.001 * (high - low) / (EXTREME * _MAD_TO_SD)
+    if reach < 1e-12 * max(abs(low), abs(high)):
+        return False
+    sample = column_T[:: count // _SAMPLE_STEPS + 1]
+    distance = column_T - np.partition(sample, len(sample) // 2)[len(sample) // 2]
+    if 2 * np.count_nonzero(distance < -reach) >= count:
+        return False
+    if 2 * np.count_nonzero(distance > reach) >= count:
+        return False
+    return bool(2 * np.count_nonzero(np.abs(distance, out=distance) < 2 * reach) < count)
 
 
 def interpolate(values_TC: Floats, *, first_line: int) -> Floats:
@@ -127,17 +163,18 @@ def find_oddities(
     The steps `(T,)` of a constant channel are all: it cannot be dropped from one record only.
     """
     everything = np.ones(len(values_TC), bool)
+    limits = Limits.of(values_TC)
     if times_T is not None and rate_hz is not None:
         found = gaps(times_T, rate_hz=rate_hz)
         if len(found):
             kept = ~everything
             kept[longest_stretch(found, len(everything))] = True
             yield "timestamp_gaps", source.on_timestamp_gaps, kept
-    if constant(values_TC).any():
+    if constant(values_TC, limits).any():
         yield "constant_channel", source.on_constant_channel, everything
     for name, policy, marks in (
-        ("railed_values", source.on_railed_values, railed(values_TC)),
-        ("extreme_values", source.on_extreme_values, extreme(values_TC)),
+        ("railed_values", source.on_railed_values, railed(values_TC, limits)),
+        ("extreme_values", source.on_extreme_values, extreme(values_TC, limits)),
     ):
         if marks.any():
             yield name, policy, np.logical_not(marks.any(axis=1))

@@ -79,7 +79,7 @@ def find_layout(data: bytes, *, header: Literal["auto", "yes", "no"]) -> Layout:
     rows = [split_line(line, separator) for line in lines]
     has_header = header == "yes" or (header == "auto" and looks_like_header(rows))
     start = skipped + int(has_header)
-    body = data[_end_of_line(data, start) :] if start else data
+    body = _trimmed(data, _end_of_line(data, start))
     if not body or body.isspace():
         raise SignalError("empty", None, "the file holds a header and no rows")
     names = tuple(cell.strip() for cell in rows[0]) if has_header else None
@@ -87,7 +87,7 @@ def find_layout(data: bytes, *, header: Literal["auto", "yes", "no"]) -> Layout:
         names=names,
         separator=separator,
         width=len(rows[0]),
-        body=body.rstrip(b"\n \t"),
+        body=body,
         first_line=start + 1,
     )
 
@@ -113,6 +113,18 @@ def _end_of_line(data: bytes, count: int) -> int:
             return len(data)
         place = found + 1
     return place
+
+
+def _trimmed(data: bytes, start: int) -> bytes:
+    """What follows `start`, without blanks and empty lines at the end, in one copy."""
+    end = len(data)
+    while end > start:
+        tail = data[max(start, end - 4096) : end]
+        end -= len(tail)
+        if rest := tail.rstrip(b"\n \t"):
+            end += len(rest)
+            break
+    return data[start:end]
 
 
 def _arff(data: bytes) -> Layout:

@@ -23,6 +23,7 @@ from seqprep.errors import InputError
 from seqprep.ingestion.expand import SourceStream
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.records import Context, SourceFacts
+from seqprep.parallel import ordered
 
 PROBED_FILES = 32
 """How many files are looked at before the first is read."""
@@ -44,7 +45,11 @@ def find_facts(files: Sequence[SourceFile], context: Context) -> SourceFacts:
     Raises:
         InputError: if a file that is read whole cannot be expanded or has unusable names.
     """
-    heads = {file.path: look(file, context) for file in _spread(files)}
+    chosen = _spread(files)
+    # Beginnings are small; tables of the long form are read whole, so one at a time.
+    workers = 1 if context.source.form == "long" else 2
+    found_heads = ordered(lambda file: look(file, context), chosen, workers=workers)
+    heads = {file.path: head for file, head in zip(chosen, found_heads, strict=True)}
     usual = _most_frequent([head for head in heads.values() if head is not None])
     found = None if usual is None else _first_like(usual, files, heads, context)
     return found or _first_readable(files, context)

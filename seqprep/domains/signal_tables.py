@@ -54,8 +54,9 @@ def read_columns(
     if layout.width - 1 not in (*numbers, *texts):
         _check_cells(layout, frame.height)
     values = frame.select(f"c{place}" for place in numbers).to_numpy()
-    usable = np.abs(values) <= _LARGEST
-    if not usable.all():
+    # A NaN anywhere makes the smallest value one.
+    if not (values.min(initial=0.0) >= -_LARGEST and values.max(initial=0.0) <= _LARGEST):
+        usable = np.abs(values) <= _LARGEST
         fault = _first_fault(layout, numbers, allow_missing=allow_missing, usable=usable)
         if fault is not None:
             raise fault

@@ -254,9 +254,37 @@ def test_dropped_steps_drop_their_targets(tmp_path: Path) -> None:
 def test_railed_means_several_steps_at_the_limit() -> None:
     """Otherwise the peak of every wave would count as an electrode that is off."""
     wave = np.array([[0.0], [1.0], [0.0], [1.0], [1.0], [-1.0]])
-    assert not checks.railed(wave).any()
+    assert not checks.railed(wave, checks.Limits.of(wave)).any()
     flat = np.concatenate([wave, np.full((5, 1), 1.0)])
-    assert checks.railed(flat).ravel().tolist() == [False] * 6 + [True] * 5
+    limits = checks.Limits.of(flat)
+    assert checks.railed(flat, limits).ravel().tolist() == [False] * 6 + [True] * 5
+
+
+SPREAD = st.sampled_from([0.0, 1e-9, 0.1, 1.0, 20.0, 44.0, 45.0, 1e6])
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.tuples(st.integers(-3, 3), SPREAD), min_size=1, max_size=80),
+    st.sampled_from([0.0, 4000.0, 1e9, -1e16]),
+)
+def test_extreme_values_are_those_of_the_definition(
+    cells: list[tuple[int, float]], offset: float
+) -> None:
+    """Otherwise the short way past the medians would hide broken samples."""
+    column = np.array([[offset + number * spread] for number, spread in cells])
+    distance = np.abs(column - np.median(column))
+    deviation = 1.4826 * np.median(distance)
+    expected = (distance > 30 * deviation) & (deviation > 0)
+    np.testing.assert_array_equal(checks.extreme(column, checks.Limits.of(column)), expected)
+
+
+def test_medians_are_left_out_where_counting_shows_enough() -> None:
+    """Otherwise every channel would be sorted twice, which takes longer than all other checks."""
+    waves = np.sin(np.arange(5000) / 7)
+    assert checks.none_extreme(waves, -1.0, 1.0)
+    waves[9] = 400.0
+    assert not checks.none_extreme(waves, -1.0, 400.0)
 
 
 def test_numbers_beyond_32_bits_are_refused() -> None:
