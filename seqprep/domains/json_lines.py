@@ -19,6 +19,7 @@ import pyarrow.json as pj
 
 from seqprep.domains.text_tables import Columns, Row, cell_text
 from seqprep.errors import InputError
+from seqprep.hashing import string_bytes
 from seqprep.ingestion.expand import Notice, SourceStream, decode
 from seqprep.ingestion.fields import FieldError, FieldReader
 from seqprep.ingestion.files import SourceFile
@@ -26,7 +27,6 @@ from seqprep.ingestion.records import Context
 from seqprep.schema import sequences_schema
 
 BLOCK_BYTES = 4 * 2**20
-_ODD_BYTES = bytes({*range(32), 127} - set(b"\t\n"))
 _C1 = re.compile(rb"\xc2[\x80-\x9f]")
 MOST_LABELS = 10_000
 """Labels that are looked at one by one; with more of them, so are the lines."""
@@ -139,11 +139,8 @@ def read_block(
 def _parse(block: bytes, columns: Columns) -> pa.RecordBatch | None:
     """The columns as strings without nulls; None if anything else stands in them."""
     schema = pa.schema([(str(name), pa.string()) for name in columns.all])
-    lines = block.count(b"\n") + (not block.endswith(b"\n"))
-    # With as many rows as lines that start and end like an object, each line holds exactly one.
-    starts = block.startswith(b"{") + block.count(b"\n{")
-    stops = block.count(b"}\n") + block.endswith(b"}")
-    if starts != lines or stops != lines:
+    lines = _object_lines(block)
+    if not lines:
         return None
     try:
         block.decode()
@@ -162,17 +159,31 @@ def _parse(block: bytes, columns: Columns) -> pa.RecordBatch | None:
     return batches[0] if len(batches) == 1 else None
 
 
+def _object_lines(block: bytes) -> int:
+    """The number of lines, if each starts and ends like an object; else 0.
+
+    With as many rows as such lines, each line holds exactly one.
+    """
+    raw = np.frombuffer(block, np.uint8)
+    stops = np.flatnonzero(raw == ord("\n"))
+    if not block.endswith(b"\n"):
+        stops = np.append(stops, len(raw))
+    starts = np.append(0, stops[:-1] + 1)
+    if (stops == starts).any():
+        return 0
+    whole = (raw[starts] == ord("{")) & (raw[stops - 1] == ord("}"))
+    return len(stops) if whole.all() else 0
+
+
 def _is_odd(text: pa.Array) -> bool:
     """Whether there are control characters or carriage returns."""
-    data = _bytes_of(text)
-    if len(data.translate(None, _ODD_BYTES)) != len(data):
+    data, _ = string_bytes(text)
+    low = np.count_nonzero(data < 32)
+    if low and low != sum(np.count_nonzero(data == fine) for fine in b"\t\n"):
         return True
-    return not data.isascii() and _C1.search(data) is not None
-
-
-def _bytes_of(text: pa.Array) -> bytes:
-    edges = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
-    return text.buffers()[2][int(edges[0]) : int(edges[-1])].to_pybytes()
+    if (data == 127).any():
+        return True
+    return data.max(initial=0) >= 0x80 and _C1.search(data.tobytes()) is not None
 
 
 def _values(
