@@ -60,8 +60,8 @@ def _reach(sections: Floats) -> int:
 def resample_rows(rows: Ragged, *, up: int, down: int) -> Ragged:
     """Each row and channel at `up / down` times its rate: ceil(T x up / down) steps.
 
-    The line through a row's first and last value is taken off before, so that its ends have no
-    edge.
+    The line through a row's first and last value is taken off before and put back after, so that
+    its ends have no edge, and its level no ripple.
 
     Args:
         rows: `(N, F)`.
@@ -71,9 +71,12 @@ def resample_rows(rows: Ragged, *, up: int, down: int) -> Ragged:
     taps = _low_pass(max(up, down))
 
     def change(block_RTF: Floats) -> Floats:
-        if block_RTF.shape[1] == 1:  # a line needs two steps
-            return np.repeat(block_RTF, -(-up // down), axis=1)
-        return signal.resample_poly(block_RTF, up, down, axis=1, window=taps, padtype="line")
+        steps = block_RTF.shape[1]
+        first = block_RTF[:, :1]
+        slope = (block_RTF[:, -1:] - first) / max(steps - 1, 1)
+        flat = block_RTF - (first + slope * np.arange(steps)[:, None])
+        changed = signal.resample_poly(flat, up, down, axis=1, window=taps)
+        return changed + first + slope * (np.arange(changed.shape[1]) * down / up)[:, None]
 
     return _by_length(rows, change, resampled(rows.lengths, up=up, down=down))
 
