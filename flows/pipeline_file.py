@@ -20,6 +20,7 @@ from models.config import Backpropagation, Optimizer, Train
 from models.fits import check_fits
 from models.model_config import Conv, Front, Model
 from seqprep.checks import check_name
+from seqprep.drift_limits import Drift
 from seqprep.errors import ConfigError
 from seqprep.fingerprint import as_json
 from seqprep.recipe import Prepare, Split, Tokens
@@ -134,7 +135,7 @@ _CONFIG = ConfigDict(
     use_attribute_docstrings=True,
 )
 _CLASSES: tuple[type, ...] = (
-    *(Field, Generator, Prepare, Source, Split, Target, Tokens),
+    *(Drift, Field, Generator, Prepare, Source, Split, Target, Tokens),
     *(Backpropagation, Conv, Front, Model, Optimizer, Train, Predict, Pipeline),
     *TRANSFORMS.values(),
 )

@@ -19,8 +19,12 @@ UNLIMITED = 0
 """The bucket of rows longer than every limit."""
 
 
-def bin_lengths(lengths: Ints) -> tuple[Ints, Ints]:
+def bin_lengths(lengths: Ints, rows: Ints | None = None) -> tuple[Ints, Ints]:
     """Distinct lengths, rounded up to at most MAX_BINS values, and the rows of each, `(n,)`.
+
+    Args:
+        lengths: `(R,)` in steps.
+        rows: `(R,)` how many there are of each; default one.
 
     >>> edges, rows = bin_lengths(np.array([3, 1, 3]))
     >>> edges.tolist(), rows.tolist()
@@ -28,7 +32,7 @@ def bin_lengths(lengths: Ints) -> tuple[Ints, Ints]:
     """
     longest = int(lengths.max(initial=1))
     width = -(-longest // MAX_BINS)
-    counts = np.bincount(-(-lengths // width), minlength=1)
+    counts = np.bincount(-(-lengths // width), weights=rows, minlength=1).astype(np.int64)
     bins = np.flatnonzero(counts)
     return np.minimum(bins * width, longest), counts[bins]
 
@@ -83,7 +87,7 @@ def bucket_of(lengths: Ints, limits: tuple[int, ...]) -> npt.NDArray[np.int32]:
     return named[np.searchsorted(np.asarray(limits, dtype=np.int64), lengths)]
 
 
-def padded_steps(units: Ints, limits: tuple[int, ...]) -> int:
+def padded_steps(units: Ints, limits: tuple[int, ...], rows: Ints | None = None) -> int:
     """Steps when every row is padded to its bucket's limit.
 
     Rows of the bucket without limit are padded to the longest of them.
@@ -91,18 +95,20 @@ def padded_steps(units: Ints, limits: tuple[int, ...]) -> int:
     Args:
         units: `(R,)` the length that decides each row's bucket.
         limits: of the buckets.
+        rows: `(R,)` how many there are of each; default one.
 
     >>> padded_steps(np.array([2, 4, 9]), (4,))
     17
     """
     limit = bucket_of(units, limits).astype(np.int64)
-    return int(np.where(limit == UNLIMITED, int(units.max(initial=0)), limit).sum())
+    padded = np.where(limit == UNLIMITED, int(units.max(initial=0)), limit)
+    return int((padded if rows is None else padded * rows).sum())
 
 
-def padding_share(lengths: Ints, padded: int) -> float:
-    """Share of padding among `padded` steps of rows with these lengths.
+def padding_share(steps: int, padded: int) -> float:
+    """Share of padding among `padded` steps, of which `steps` are real.
 
-    >>> padding_share(np.array([2, 4]), 8)
+    >>> padding_share(6, 8)
     0.25
     """
-    return 1 - int(lengths.sum(dtype=np.int64)) / padded if padded else 0.0
+    return 1 - steps / padded if padded else 0.0

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from seqprep.checks import at_least, check_name, check_pattern, parse_bytes
+from seqprep.drift_limits import Drift
 from seqprep.errors import ConfigError, NotBuiltError
 from seqprep.schema import SPLITS
 from seqprep.source import Domain
@@ -281,6 +282,7 @@ class Prepare:
         memory: bytes that preparation may take beside its base, e.g. 512MB.
         seed: of the random steps and of the order of rows in shards.
         shard_bytes: about how large a shard may get before compression.
+        drift: how far new data may move before a refit is advised.
     """
 
     recipe: str = "default"
@@ -294,6 +296,7 @@ class Prepare:
     memory: str | int = "512MB"
     seed: int = 0
     shard_bytes: str | int = "64MB"
+    drift: Drift = Drift()
 
     def __post_init__(self) -> None:
         check_name(self.recipe, key="prepare.recipe")
@@ -327,9 +330,5 @@ def resolve_tokens(domain: Domain, tokens: Tokens) -> Tokens:
             f"tokens.unit: {unit} does not fit domain: {domain}; "
             f"choose from {', '.join(_UNITS[domain])}"
         )
-    if unit in ("bpe", "symbol"):
-        raise NotBuiltError(f"tokens.unit: {unit}")
-    if tokens.tokenizer in ("treebank", "casual"):
-        raise NotBuiltError(f"tokens.tokenizer: {tokens.tokenizer}")
     values = {f.name: getattr(tokens, f.name) for f in fields(tokens)}
     return Tokens(**{**values, "unit": unit})

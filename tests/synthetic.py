@@ -172,6 +172,7 @@ def write_sequences(
     task: Task = "classify",
     dataset: str = "synthetic",
     chunk_rows: int = 7,
+    file_rows: int | None = None,
     **params: Any,
 ) -> Table:
     """Commit a `sequences` table as an ingest would; the table.
@@ -184,6 +185,7 @@ def write_sequences(
         task: of the table.
         dataset: its folder.
         chunk_rows: rows of a row group.
+        file_rows: rows of a file; default all in one. The same rows are the same file again.
         **params: facts of the table, e.g. `channels`.
     """
     table = Table(store / dataset / "sequences")
@@ -191,16 +193,20 @@ def write_sequences(
     content = CONTENT_COLUMN[domain]
     width = max(1, len(params.get("channels", ())))
     rows = [_sequence_row(n, record, content, width) for n, record in enumerate(records)]
-    with StagedWriter(table.path, "part-00000", schema) as writer:
-        for start in range(0, len(rows), chunk_rows):
-            part = rows[start : start + chunk_rows]
-            columns = [[row.get(field.name) for row in part] for field in schema]
-            arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
-            writer.write(pa.table(arrays, schema=schema))
+    files = []
+    for first in range(0, len(rows), file_rows or len(rows)):
+        some = rows[first : first + (file_rows or len(rows))]
+        with StagedWriter(table.path, f"part-{first:05d}", schema) as writer:
+            for start in range(0, len(some), chunk_rows):
+                part = some[start : start + chunk_rows]
+                columns = [[row.get(field.name) for row in part] for field in schema]
+                arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+                writer.write(pa.table(arrays, schema=schema))
+        files.append(writer.staged)
     base = table.version()
     table.commit(
         schema=schema,
-        files=[writer.staged],
+        files=files,
         remove="all",
         info=CommitInfo(
             kind="sequences",

@@ -25,7 +25,7 @@ from seqprep.recipe import Prepare, resolve_tokens
 from seqprep.schema import CONTENT_COLUMN, Task
 from seqprep.source import Domain
 from seqprep.splits import TEST, TRAIN
-from seqprep.tokens import encode
+from seqprep.tokens import Encoder, encode
 from seqprep.transforms import build_steps, check_chain, is_random
 
 
@@ -70,7 +70,8 @@ def apply_fitted(
     if form.width is not None:
         rows = list_rows(content, width=form.width)
     else:
-        encoded = encode(content, tokens)
+        with Encoder.of(tokens, byte_pairs=fitted.byte_pairs) as encoder:
+            encoded = encoder.encode(content)
         strings, rows = encoded.tokens, encoded.ids
     # Views are made where training made them: a step before them draws once for all views.
     split = TRAIN if views else TEST

@@ -199,8 +199,10 @@ def _augment(chunk: Chunk, step: Transform, context: Context) -> Chunk:
     return concat(parts).take(np.argsort(origin, kind="stable"))
 
 
-def fill_empty(chunk: Chunk, *, step: int, ignored: float = IGNORED_LABEL) -> tuple[Chunk, int]:
-    """Give rows without steps one step (CONTRACT 16); the chunk and the records concerned.
+def fill_empty(chunk: Chunk, *, step: int, ignored: float = IGNORED_LABEL) -> tuple[Chunk, Ints]:
+    """Give rows without steps one step (CONTRACT 16); the chunk, and the records concerned.
+
+    A record counts where it is empty in the first view that its split holds.
 
     Args:
         chunk: R rows.
@@ -209,7 +211,7 @@ def fill_empty(chunk: Chunk, *, step: int, ignored: float = IGNORED_LABEL) -> tu
     """
     empty = chunk.lengths == 0
     if not empty.any():
-        return chunk, 0
+        return chunk, np.zeros(0, dtype=np.int64)
     targets = chunk.targets and ragged.fill_empty(chunk.targets, ignored)
     filled = replace(chunk, steps=ragged.fill_empty(chunk.steps, step), targets=targets)
-    return filled, len(np.unique(chunk.rows[empty & (chunk.views == chunk.first_views)]))
+    return filled, np.unique(chunk.rows[empty & (chunk.views == chunk.first_views)])

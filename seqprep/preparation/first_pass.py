@@ -39,7 +39,7 @@ from seqprep.source import Domain
 from seqprep.splits import TRAIN
 from seqprep.table import Table
 from seqprep.token_table import TokenTable
-from seqprep.tokens import encode
+from seqprep.tokens import Encoder, encode
 from seqprep.transforms.token_rule import TokenRule
 
 
@@ -54,6 +54,8 @@ class Job:
         channels: names of the values. rate_hz: of them. target_names: of per-step targets.
         step_classes: names of the codes in labelled steps.
         tables: of tokens, by the path that a step names.
+        encoder: turns strings into tokens; None for values, and until work starts. byte_pairs:
+            what it was fitted with, if so.
     """
 
     table: Table
@@ -69,6 +71,8 @@ class Job:
     target_names: tuple[str, ...]
     step_classes: tuple[str, ...]
     tables: Mapping[str, TokenTable] = field(default_factory=dict)
+    encoder: Encoder | None = None
+    byte_pairs: str | None = None
 
     @property
     def rules(self) -> tuple[TokenRule, ...]:
@@ -109,18 +113,18 @@ class Encoding:
         moments: of the values in training rows after the early steps; None for tokens.
         step_labels: codes of labelled steps that occur in training rows.
         before: `(3,)` steps by split before any technique. size_bytes: spilled.
-        lengths: `(R,)` steps of each record before any technique, for reports.
+        steps: `(R,)` of each record before any technique; 0 for those that were not read.
     """
 
     frequency: Frequency | None
-    maps: list[Ranks]
+    maps: dict[int, Ranks]
     target_frequency: Frequency | None
-    target_maps: list[Ranks]
+    target_maps: dict[int, Ranks]
     moments: Moments | None
     step_labels: tuple[int, ...]
     before: Ints
     size_bytes: int
-    lengths: npt.NDArray[np.int32]
+    steps: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +138,8 @@ class _Part:
     moments: Moments | None
     step_labels: Ints
     before: Ints
-    lengths: npt.NDArray[np.int32]
+    rows: Ints
+    steps: Ints
 
 
 def first_pass(
@@ -146,7 +151,7 @@ def first_pass(
     workers: int,
     progress: Progress | None,
 ) -> Encoding:
-    """Encode, count and spill every chunk, in order.
+    """Encode, count and spill every chunk with a record to read, in order.
 
     Args:
         job: what is prepared.
@@ -159,8 +164,9 @@ def first_pass(
     tokens, targets = FrequencyCounter(), FrequencyCounter()
     moments: Moments | None = None
     step_labels: set[int] = set()
-    before, size_bytes, lengths = np.zeros(len(SPLITS), np.int64), 0, []
-    for part in _parts(job, roster, workers=workers):
+    before, size_bytes = np.zeros(len(SPLITS), np.int64), 0
+    steps = np.zeros(len(roster.splits), dtype=np.int32)
+    for done, part in enumerate(_parts(job, roster, workers=workers)):
         size_bytes += folder.write(f"chunk-{part.number}", chunk_table(part.chunk))
         if part.counted is not None:
             tokens.add(part.counted)
@@ -172,9 +178,9 @@ def first_pass(
             moments = part.moments if moments is None else moments.merge(part.moments)
         step_labels.update(part.step_labels.tolist())
         before += part.before
-        lengths.append(part.lengths)
+        steps[roster.rows(part.number)][part.rows] = part.steps
         if progress is not None:
-            progress("read records", part.number + 1, len(roster.chunks))
+            progress("read records", done + 1, len(roster.active))
     inputs = outputs = None
     if known is not None:
         inputs = known.frequency and known.frequency.tokens
@@ -185,14 +191,14 @@ def first_pass(
     )
     return Encoding(
         frequency=frequency,
-        maps=maps,
+        maps=dict(zip(roster.active, maps, strict=False)),
         target_frequency=target_frequency,
-        target_maps=target_maps,
+        target_maps=dict(zip(roster.active, target_maps, strict=False)),
         moments=moments,
         step_labels=tuple(sorted(step_labels)),
         before=before,
         size_bytes=size_bytes,
-        lengths=np.concatenate(lengths),
+        steps=steps,
     )
 
 
@@ -200,7 +206,7 @@ def _parts(job: Job, roster: Roster, *, workers: int) -> Iterator[_Part]:
     def one(number: int) -> _Part:
         return _part(job, roster, number)
 
-    yield from ordered(one, range(len(roster.chunks)), workers=workers)
+    yield from ordered(one, roster.active, workers=workers)
 
 
 def _part(job: Job, roster: Roster, number: int) -> _Part:
@@ -213,11 +219,13 @@ def _part(job: Job, roster: Roster, number: int) -> _Part:
         table = take_rows(table, rows)
     strings, steps = None, None
     if job.width is None:
-        encoded = encode(table[content], job.tokens)
+        assert job.encoder is not None
+        encoded = job.encoder.encode(table[content])
         strings, steps = encoded.tokens, encoded.ids
     else:
         steps = list_rows(table[content], width=job.width)
     chunk = start_chunk(table, steps, codes[rows], task=job.task, target_width=job.target_width)
+    whole = chunk.lengths
     if job.split.by == "time":
         chunk = splits.cut_by_time(chunk, job.split)
     labels = None if roster.labels is None else roster.labels[roster.rows(number)][rows]
@@ -230,7 +238,8 @@ def _part(job: Job, roster: Roster, number: int) -> _Part:
         moments=_moments(job, after),
         step_labels=_training_labels(job, chunk),
         before=chunk.by_split(chunk.lengths),
-        lengths=chunk.lengths.astype(np.int32),
+        rows=rows,
+        steps=whole,
     )
 
 

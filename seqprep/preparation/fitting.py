@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 
 from seqprep.buckets import best_limits, bin_lengths
 from seqprep.errors import ConfigError
@@ -15,7 +17,9 @@ from seqprep.preparation.first_pass import Encoding, Job
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.scaling import Scaler
 from seqprep.preparation.totals import Totals
+from seqprep.schema import CONTENT_COLUMN
 from seqprep.splits import TRAIN
+from seqprep.tokens import train_byte_pairs
 from seqprep.vocabulary import build_vocabulary, decide
 
 
@@ -53,7 +57,22 @@ def fit(job: Job, roster: Roster, encoding: Encoding) -> Fitted:
         outputs=final.channels if final.unit == "value" else (),
         output_rate_hz=final.rate_hz,
         decided=decided,
+        byte_pairs=job.byte_pairs,
     )
+
+
+def fit_byte_pairs(job: Job, roster: Roster) -> str:
+    """Byte pairs of the training rows' text, in storage order, some chunks at a time."""
+    column = CONTENT_COLUMN[job.domain]
+
+    def batches() -> Iterator[pa.Array]:
+        for number in roster.active:
+            training = np.flatnonzero(roster.splits[roster.rows(number)] == TRAIN)
+            rows = job.table.read_group(*roster.chunks[number], [column])
+            yield rows[column].take(pa.array(training)).combine_chunks()
+
+    assert job.tokens.vocab is not None
+    return train_byte_pairs(batches(), vocab=job.tokens.vocab, lowercase=job.tokens.lowercase)
 
 
 def _without_evidence(frequency: Frequency, job: Job) -> Frequency:
@@ -77,5 +96,5 @@ def bucket_limits(job: Job, totals: Totals) -> tuple[int, ...]:
     """The limits that a person gave, or those with least padding of the training rows."""
     if not isinstance(job.recipe.buckets, int):
         return tuple(job.recipe.buckets)
-    edges, rows = bin_lengths(totals.units[totals.splits == TRAIN].astype(np.int64))
+    edges, rows = bin_lengths(*totals.units.of_split(TRAIN).present)
     return best_limits(edges, rows, count=job.recipe.buckets)

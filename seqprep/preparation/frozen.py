@@ -27,8 +27,10 @@ from seqprep.transforms import name_of
 
 VERSION = 2
 """Part of every fingerprint: raised when the same options give other rows."""
-NOT_FITTED = ("memory", "shard_bytes")
+NOT_FITTED = ("memory", "shard_bytes", "drift")
 """Options of a recipe that no fitted state depends on."""
+NOT_STORED = ("memory", "drift")
+"""Those of them that no file depends on, either."""
 FOLLOWS_DATA = ("label", "group")
 """Options of a source that decide which rows stand together and what they are called."""
 
@@ -55,7 +57,8 @@ def identify(job: Job, *, base: Path) -> Identity:
     info = job.table.info(job.version)
     table = _table_digest(job.split, base)
     recipe = as_json(job.recipe)
-    rest = {key: recipe.pop(key) for key in NOT_FITTED}
+    popped = {key: recipe.pop(key) for key in NOT_FITTED}
+    rest = {key: value for key, value in popped.items() if key not in NOT_STORED}
     options = fingerprint(
         VERSION,
         job.domain,

@@ -7,18 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from seqprep.buckets import padded_steps, padding_share
-from seqprep.preparation.first_pass import Encoding, Job
-from seqprep.preparation.frozen import Frozen
+from seqprep.length_counts import LengthCounts, histogram, long_shares, quantiles
+from seqprep.preparation.first_pass import Job
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.second_pass import Finisher
-from seqprep.preparation.totals import Lengths, Totals, histogram, long_shares, named, quantiles
+from seqprep.preparation.totals import Totals, named
 from seqprep.ragged import Ints
 from seqprep.splits import LEFT_OUT, TRAIN
-
-ADVISED_SHARE = 0.05
-"""Unseen tokens, or rows over every limit, above which a refit is advised."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,8 +46,10 @@ class Prepared:
         frozen_from: the version whose fitted state was kept; None where it was fitted on these
             rows.
         new_classes: `{class: training records}` left out because that state does not know them.
-        unseen_share: of training tokens, those that the state has never seen.
-        over_limit_share: of training rows, those longer than every bucket's limit.
+        added, removed: records whose rows this version made, and took out; the others stayed.
+        unseen_share: of the training tokens that joined since the fit, those never seen before.
+        over_limit_share: of the training rows that joined, those longer than every bucket's limit.
+        drift: how far what joined has moved from what was fitted, see `drift.measure`.
         refit_advised: why the state no longer fits the data; None while it does.
     """
 
@@ -85,7 +85,10 @@ class Prepared:
     seconds: float
     held_out: str | None = None
     frozen_from: int | None = None
+    added: int = 0
+    removed: int = 0
     new_classes: dict[str, int] = field(default_factory=dict)
+    drift: dict[str, Any] = field(default_factory=dict)
     unseen_share: float = 0.0
     over_limit_share: float = 0.0
     refit_advised: str | None = None
@@ -94,17 +97,37 @@ class Prepared:
 def report(
     job: Job,
     roster: Roster,
-    encoding: Encoding,
     totals: Totals,
     finisher: Finisher,
     *,
+    before: Ints,
+    steps: npt.NDArray[np.int32],
+    emptied: int,
+    removed_share: float,
     limits: tuple[int, ...],
     dataset: str,
 ) -> dict[str, Any]:
-    """Every field of `Prepared` that the commit stores."""
-    before, after = int(encoding.before.sum()), int(totals.whole.sum())
-    steps, unknown = named(totals.steps), named(totals.unknown)
-    vocabulary = finisher.vocabulary
+    """Every field of `Prepared` that the commit stores, but for drift.
+
+    Args:
+        job: what is prepared.
+        roster: its records.
+        totals: numbers of all rows.
+        finisher: of the rows.
+        before: `(3,)` steps by split before any technique.
+        steps: `(R,)` of each record before any technique.
+        emptied: records that the steps left empty.
+        removed_share: of training tokens, by rules.
+        limits: of the buckets.
+        dataset: its name.
+    """
+    whole, after = int(before.sum()), int(totals.whole.sum())
+    counted, unknown = named(totals.steps), named(totals.unknown)
+    here = roster.splits != LEFT_OUT
+    places = np.where(here, roster.splits, 0)
+    natural = LengthCounts.of(roster.lengths[here], places[here])
+    records = LengthCounts.of(steps[here], places[here])
+    tokens = finisher.vocab_size is not None
     return {
         "dataset": dataset,
         "recipe": job.recipe.recipe,
@@ -112,19 +135,19 @@ def report(
         "records": named(totals.records),
         **_padding(totals, limits),
         "buckets": list(limits),
-        "steps_before": named(encoding.before),
+        "steps_before": named(before),
         "steps_after": named(totals.whole),
-        "kept_share": min(after / before, 1.0) if before else 1.0,
-        "removed_share": _removed_share(encoding, finisher),
-        "oov_rate": {split: unknown[split] / max(steps[split], 1) for split in steps}
-        if vocabulary is not None
+        "kept_share": min(after / whole, 1.0) if whole else 1.0,
+        "removed_share": removed_share,
+        "oov_rate": {split: unknown[split] / max(counted[split], 1) for split in counted}
+        if tokens
         else {},
-        "lengths_before": histogram(roster.lengths[roster.splits != LEFT_OUT]),
+        "lengths_before": histogram(natural),
         "lengths_after": histogram(totals.lengths),
-        "length_quantiles": _both(quantiles, encoding.lengths, totals.lengths),
-        "long_shares": _both(long_shares, encoding.lengths, totals.lengths),
+        "length_quantiles": _both(quantiles, records, totals.lengths),
+        "long_shares": _both(long_shares, records, totals.lengths),
         **_left_out(roster),
-        "emptied": totals.emptied,
+        "emptied": emptied,
         "labels": roster.by_label,
         "vocab_size": finisher.vocab_size,
         "groups": roster.groups,
@@ -134,67 +157,12 @@ def report(
 
 
 def _padding(totals: Totals, limits: tuple[int, ...]) -> dict[str, float]:
-    training = totals.splits == TRAIN
-    lengths, units = totals.lengths[training], totals.units[training].astype(np.int64)
-    longest = len(units) * int(units.max(initial=0))
+    steps = int(totals.steps[TRAIN])
+    units, rows = totals.units.of_split(TRAIN).present
+    longest = int(rows.sum()) * int(units.max(initial=0))
     return {
-        "padding_share": padding_share(lengths, padded_steps(units, limits)),
-        "padding_share_unbucketed": padding_share(lengths, longest),
-    }
-
-
-def _removed_share(encoding: Encoding, finisher: Finisher) -> float:
-    if encoding.frequency is None or finisher.vocabulary is None:
-        return 0.0
-    counts = encoding.frequency.counts
-    total = int(counts.sum())
-    removed = finisher.vocabulary.ids[_ranks(encoding, finisher)] == 0
-    return float(counts[removed].sum()) / total if total else 0.0
-
-
-def _ranks(encoding: Encoding, finisher: Finisher) -> Ints:
-    """The rank in the fitted state of each token of the training rows."""
-    now, fitted = encoding.frequency, finisher.fitted.frequency
-    assert now is not None and fitted is not None
-    return np.arange(len(now)) if now is fitted else fitted.ranks(now.tokens)
-
-
-def drift(
-    job: Job,
-    roster: Roster,
-    encoding: Encoding,
-    totals: Totals,
-    finisher: Finisher,
-    *,
-    frozen: Frozen | None,
-) -> dict[str, Any]:
-    """How far the training rows have moved from state that was kept: fields of `Prepared`."""
-    if frozen is None:
-        return {}
-    unseen = 0.0
-    if encoding.frequency is not None and finisher.fitted.frequency is not None:
-        new = _ranks(encoding, finisher) == len(finisher.fitted.frequency)
-        counts = encoding.frequency.counts
-        unseen = float(counts[new].sum()) / max(int(counts.sum()), 1)
-    units = totals.units[totals.splits == TRAIN]
-    over = float((units > max(finisher.fitted.limits)).mean()) if len(units) else 0.0
-    steps = set(encoding.step_labels) - set(finisher.fitted.step_codes)
-    new_steps = sorted(str(job.step_classes[code]) for code in steps)
-    reasons = [
-        f"{count} training records have the new label {name!r} and were left out"
-        for name, count in sorted(roster.new_classes.items())
-    ]
-    reasons += [f"steps with the new label {name!r} were ignored" for name in new_steps]
-    if unseen > ADVISED_SHARE:
-        reasons.append(f"{unseen:.1%} of the training tokens were never seen before")
-    if over > ADVISED_SHARE:
-        reasons.append(f"{over:.1%} of the training rows are longer than every bucket")
-    return {
-        "frozen_from": frozen.version,
-        "new_classes": roster.new_classes,
-        "unseen_share": unseen,
-        "over_limit_share": over,
-        "refit_advised": "; ".join(reasons) or None,
+        "padding_share": padding_share(steps, padded_steps(units, limits, rows)),
+        "padding_share_unbucketed": padding_share(steps, longest),
     }
 
 
@@ -214,6 +182,6 @@ def _left_out(roster: Roster) -> dict[str, Any]:
 
 
 def _both(
-    measure: Callable[[Lengths], dict[str, float]], before: Lengths, after: Lengths
+    measure: Callable[[LengthCounts], dict[str, float]], before: LengthCounts, after: LengthCounts
 ) -> dict[str, dict[str, float]]:
     return {"before": measure(before), "after": measure(after)}

@@ -8,7 +8,7 @@ Legend: R records of the version, in storage order.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ from seqprep import split_checks, splits
 from seqprep.duplicates import resolve_duplicates
 from seqprep.errors import ConfigError
 from seqprep.preparation.labels import (
-    answer_keys,
     class_codes,
     label_counts,
     label_numbers,
@@ -28,20 +27,11 @@ from seqprep.preparation.labels import (
     number_values,
     refuse_names,
 )
-from seqprep.ragged import Ints, Keys, row_keys, to_offsets
+from seqprep.preparation.records import TARGET_COLUMNS, Chunks, Records, Stored, read_records
+from seqprep.ragged import Ints, Keys, mix
 from seqprep.recipe import Prepare, Split
 from seqprep.schema import SPLITS, Task
-from seqprep.staging import StagedFile
 from seqprep.table import Table
-
-Chunks = tuple[tuple[StagedFile, int], ...]
-TARGET_COLUMNS = {
-    "label_steps": "targets",
-    "regress_steps": "targets",
-    "translate": "target_text",
-}
-"""The column with what is asked for, where it is not the label."""
-COLUMNS = ("group", "label", "length", "source", "record", "content_hash")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,11 +39,10 @@ class Roster:
     """What is known of every record before its content is read.
 
     Args:
-        chunks: (file, row group) of each chunk. starts: `(chunks + 1,)` its first record.
+        records: their columns.
         splits: `(R,)` index into SPLITS; LEFT_OUT for records that give no example.
         labels: `(R,)` class codes int32, or float64 for regression; None for other tasks.
         names: of the classes, in code order.
-        lengths: `(R,)` of the records in their natural form.
         duplicates, conflicting, unknown, outside: `{split: records}` that were left out because
             an equal one was kept; equal ones disagree; no training row has the label; the split's
             lists name no place for them.
@@ -62,12 +51,10 @@ class Roster:
             that tests, where one is left out.
     """
 
-    chunks: Chunks
-    starts: Ints
+    records: Records
     splits: splits.Codes
     labels: npt.NDArray[np.generic] | None
     names: tuple[str, ...]
-    lengths: npt.NDArray[np.int32]
     duplicates: dict[str, int]
     conflicting: dict[str, int]
     unknown: dict[str, int]
@@ -77,9 +64,54 @@ class Roster:
     groups: int
     held_out: str | None
 
+    @property
+    def chunks(self) -> Chunks:
+        """(file, row group) of each chunk."""
+        return self.records.chunks
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int32]:
+        """`(R,)` of the records in their natural form."""
+        return self.records.columns["length"].to_numpy()
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        """The chunks with a record that gives examples."""
+        kept = np.flatnonzero(self.splits != splits.LEFT_OUT)
+        numbers = np.searchsorted(self.records.starts, kept, side="right") - 1
+        return tuple(np.unique(numbers).tolist())
+
     def rows(self, chunk: int) -> slice:
         """The records of a chunk."""
-        return slice(int(self.starts[chunk]), int(self.starts[chunk + 1]))
+        starts = self.records.starts
+        return slice(int(starts[chunk]), int(starts[chunk + 1]))
+
+    def only(self, marked: npt.NDArray[np.bool_]) -> Roster:
+        """The same, of which only the marked records give examples."""
+        return replace(self, splits=np.where(marked, self.splits, splits.LEFT_OUT).astype(np.int8))
+
+    def identities(self) -> Keys:
+        """A hash of all that decides each record's examples beside the recipe, `(R,)`."""
+        columns = self.records.columns
+        # Any 16 bytes of a SHA-256 digest tell contents apart as well as all of it.
+        content = _leading_words(columns["content_hash"])
+        keys = mix(self.records.keys ^ mix(content, 1), 0)
+        keys = mix(keys ^ mix(self.splits.astype(np.uint64), 2), 0)
+        if "answer" in columns.column_names:
+            keys = mix(keys ^ columns["answer"].to_numpy().view(np.uint64), 3)
+        if self.labels is not None:
+            kind = np.float64 if self.labels.dtype == np.float64 else np.int64
+            keys = mix(keys ^ mix(self.labels.astype(kind).view(np.uint64), 4), 0)
+        return keys
+
+
+def _leading_words(digests: pa.ChunkedArray) -> Keys:
+    """The first 8 bytes of each digest of 32, `(R,)`."""
+    joined = pa.concat_arrays([chunk.cast(pa.large_binary()) for chunk in digests.chunks])
+    offsets = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset :][: len(joined) + 1]
+    raw = np.frombuffer(joined.buffers()[2], np.uint8)[int(offsets[0]) : int(offsets[-1])]
+    words: Keys = np.ascontiguousarray(raw.reshape(len(joined), -1)[:, :8]).view(np.uint64).ravel()
+    return words
 
 
 def read_roster(
@@ -91,6 +123,7 @@ def read_roster(
     task: Task,
     base: Path,
     known: tuple[str, ...] | None = None,
+    stored: Stored | None = None,
 ) -> Roster:
     """Read the records' columns, split them and decide which take part.
 
@@ -102,44 +135,23 @@ def read_roster(
         task: as in the pipeline file.
         base: folder that `split.table` is relative to.
         known: classes of state that is kept; others are left out, in training, too.
+        stored: columns that a run before kept, with the same options.
 
     Raises:
         ConfigError: if a split is empty, a group is torn, or there is nothing to learn.
     """
-    chunks = tuple(table.row_groups(version))
-    if not chunks:
+    records, names = read_records(table, version, split=split, task=task, base=base, stored=stored)
+    if not records.chunks:
         raise ConfigError(f"{table.path}: there are no sequences; ingest some first")
-    target = TARGET_COLUMNS.get(task)
-    extra = () if target is None else (target,)
-    wanted = list(dict.fromkeys((*COLUMNS, *splits.columns_needed(split), *extra)))
-    parts: list[pa.Table] = []
-    codes, groups, names = [], [], set()
-    listed = splits.read_listed(split, base=base)
-    for file, group in chunks:
-        rows = table.read_group(file, group, wanted)
-        codes.append(splits.assign(split, rows, listed=listed))
-        groups.append(row_keys(rows["group"]))
-        if split.leaves_one_out:
-            names.update(rows["group"].unique().to_pylist())
-        parts.append(_compact(rows, task))
-    placed, group_keys = np.concatenate(codes), np.concatenate(groups)
-    split_checks.check_folds(split, group_keys)
+    placed, groups = records.placed, records.groups
+    split_checks.check_folds(split, groups)
     held_out = None
     if split.leaves_one_out:
-        placed = splits.leave_out(split, placed, group_keys, sorted(names))
-        held_out = splits.held_out(split, sorted(names))
-    _refuse_torn(placed, group_keys, table, chunks, parts)
+        placed = splits.leave_out(split, placed, groups, names)
+        held_out = splits.held_out(split, names)
+    _refuse_torn(placed, table, records)
     return _settle(
-        pa.concat_tables(parts),
-        placed,
-        group_keys,
-        chunks,
-        split=split,
-        recipe=recipe,
-        task=task,
-        sizes=[len(part) for part in parts],
-        known=known,
-        held_out=held_out,
+        records, placed, split=split, recipe=recipe, task=task, known=known, held_out=held_out
     )
 
 
@@ -157,15 +169,14 @@ def find_held_out(table: Table, version: int, *, split: Split) -> str | None:
     return splits.held_out(split, sorted(names))
 
 
-def _refuse_torn(
-    placed: splits.Codes, groups: Keys, table: Table, chunks: Chunks, parts: list[pa.Table]
-) -> None:
+def _refuse_torn(placed: splits.Codes, table: Table, records: Records) -> None:
+    groups = records.groups
     torn = split_checks.check_groups(placed, groups)
     if torn is None:
         return
-    starts = to_offsets([len(part) for part in parts])
+    starts = records.starts
     chunk = int(np.searchsorted(starts, torn, side="right")) - 1
-    file, number = chunks[chunk]
+    file, number = records.chunks[chunk]
     name = table.read_group(file, number, ["group"])["group"][torn - int(starts[chunk])].as_py()
     where = sorted({SPLITS[code] for code in placed[groups == groups[torn]].tolist() if code >= 0})
     raise ConfigError(
@@ -175,34 +186,30 @@ def _refuse_torn(
 
 
 def _settle(
-    records: pa.Table,
+    records: Records,
     placed: splits.Codes,
-    groups: Keys,
-    chunks: Chunks,
     *,
     split: Split,
     recipe: Prepare,
     task: Task,
-    sizes: list[int],
     known: tuple[str, ...] | None,
     held_out: str | None,
 ) -> Roster:
-    labels, found = label_numbers(records["label"], task)
+    columns, groups = records.columns, records.groups
+    labels, found = label_numbers(columns["label"], task)
     if task == "classify":
         refuse_names(labels, found)
     split_checks.check_filled(split, placed, groups, task=task)
     outside = int((placed == splits.LEFT_OUT).sum())
-    answers = records["answer"].to_numpy() if task in TARGET_COLUMNS else labels
+    answers = columns["answer"].to_numpy() if task in TARGET_COLUMNS else labels
     resolved = resolve_duplicates(
-        number_values(records["content_hash"])[0],
+        number_values(columns["content_hash"])[0],
         np.where(placed == splits.LEFT_OUT, len(SPLITS), placed),
         answers,
-        _storage_order(records),
+        _storage_order(columns),
         keep="one" if recipe.duplicates == "one" else "all",
     )
     kept = np.where(resolved.kept, placed, splits.LEFT_OUT).astype(np.int8)
-    duplicates = _named_counts(placed, resolved.duplicate)
-    conflicting = _named_counts(placed, resolved.conflicting)
     names: tuple[str, ...] = ()
     unknown: dict[str, int] = {}
     new: dict[str, int] = {}
@@ -213,18 +220,16 @@ def _settle(
         kept = np.where(missing, splits.LEFT_OUT, kept).astype(np.int8)
     gone = int((kept != placed).sum())
     split_checks.check_filled(split, kept, groups, task=task, left_out=gone)
-    lengths = records["length"].to_numpy().astype(np.int32)
     if split.by == "time":
+        lengths = columns["length"].to_numpy()
         split_checks.check_times(split, lengths[kept != splits.LEFT_OUT])
     return Roster(
-        chunks=chunks,
-        starts=to_offsets(sizes),
+        records=records,
         splits=kept,
         labels=labels if task in ("classify", "regress") else None,
         names=names,
-        lengths=lengths,
-        duplicates=duplicates,
-        conflicting=conflicting,
+        duplicates=_named_counts(placed, resolved.duplicate),
+        conflicting=_named_counts(placed, resolved.conflicting),
         unknown=unknown,
         new_classes=new,
         outside=outside,
@@ -234,22 +239,11 @@ def _settle(
     )
 
 
-def _compact(rows: pa.Table, task: Task) -> pa.Table:
-    """The columns that are kept of every record; repeated strings as numbers, targets hashed."""
-    columns = {name: rows[name] for name in ("length", "record", "content_hash")}
-    for name in ("source", "label"):
-        repeated = not (name == "label" and task == "regress")
-        columns[name] = rows[name].dictionary_encode() if repeated else rows[name]
-    if task in TARGET_COLUMNS:
-        columns["answer"] = pa.array(answer_keys(rows[TARGET_COLUMNS[task]]))
-    return pa.table(columns)
-
-
-def _storage_order(records: pa.Table) -> Ints:
+def _storage_order(columns: pa.Table) -> Ints:
     """The place of each record by (path, record number), `(R,)`."""
-    numbers, names = number_values(records["source"])
+    numbers, names = number_values(columns["source"])
     ranks = pc.rank(names.cast(pa.large_binary()), tiebreaker="first").to_numpy()
-    order = np.lexsort((records["record"].to_numpy(), ranks[numbers]))
+    order = np.lexsort((columns["record"].to_numpy(), ranks[numbers]))
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     return place

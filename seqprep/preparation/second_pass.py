@@ -72,7 +72,7 @@ class Finisher:
 
     def finish(
         self, chunk: Chunk, *, ranks: Ranks | None, on_the_fly: bool = False
-    ) -> tuple[Chunk, int]:
+    ) -> tuple[Chunk, Ints]:
         """Run the late steps and give every row its final form; the records left empty, too.
 
         Args:
@@ -110,7 +110,7 @@ class Finisher:
             strings=self.fitted.frequency.tokens,
         )
 
-    def _finish_values(self, chunk: Chunk, on_the_fly: bool) -> tuple[Chunk, int]:
+    def _finish_values(self, chunk: Chunk, on_the_fly: bool) -> tuple[Chunk, Ints]:
         if self.chain.tokens:  # vectors made of tokens have a scale of their own
             pass
         elif self.scale == "channel" and self.fitted.scaler is not None:
@@ -121,7 +121,7 @@ class Finisher:
             chunk = self.chain.run(self.chain.expand(chunk), self.chain.on_the_fly)
         return self._fill_values(chunk)
 
-    def _fill_values(self, chunk: Chunk) -> tuple[Chunk, int]:
+    def _fill_values(self, chunk: Chunk) -> tuple[Chunk, Ints]:
         if chunk.steps.values.dtype != np.float32:
             values = chunk.steps.values.astype(np.float32)
             chunk = replace(chunk, steps=Ragged(values, chunk.steps.offsets))
@@ -161,16 +161,22 @@ def second_pass(
     *,
     workers: int,
     progress: Progress | None,
-) -> Totals:
-    """Finish every chunk in order and route its rows to the slots."""
+) -> tuple[Totals, npt.NDArray[np.bool_]]:
+    """Finish the chunks of the first pass in order and route their rows to the slots.
+
+    Returns:
+        Numbers of the rows, and the records that the steps left empty, `(R,)`.
+    """
     totals: list[Totals] = []
+    emptied = np.zeros(len(roster.splits), dtype=bool)
     work = _finished(job, roster, encoding, finisher, folder, workers=workers)
-    for number, (table, numbers) in enumerate(work):
+    for done, (number, table, numbers, empty) in enumerate(work):
         slots.add(table)
         totals.append(numbers)
+        emptied[roster.rows(number)][empty] = True
         if progress is not None:
-            progress("shorten and encode", number + 1, len(roster.chunks))
-    return merge_totals(totals)
+            progress("shorten and encode", done + 1, len(roster.active))
+    return merge_totals(totals), emptied
 
 
 def slot_schema(schema: pa.Schema) -> pa.Schema:
@@ -193,11 +199,11 @@ def _finished(
     folder: SpillFolder,
     *,
     workers: int,
-) -> Iterator[tuple[pa.Table, Totals]]:
-    def one(number: int) -> tuple[pa.Table, Totals]:
+) -> Iterator[tuple[int, pa.Table, Totals, Ints]]:
+    def one(number: int) -> tuple[int, pa.Table, Totals, Ints]:
         spilled = folder.read(f"chunk-{number}")
         chunk = table_chunk(spilled, width=job.chain.spilled.width, target_width=job.target_width)
-        ranks = encoding.maps[number] if encoding.maps else None
+        ranks = encoding.maps.get(number)
         chunk, emptied = finisher.finish(chunk, ranks=ranks)
         chunk = finisher.step_labels(chunk)
         names = job.table.read_group(*roster.chunks[number], ["id", "length"])
@@ -214,11 +220,10 @@ def _finished(
         )
         tokens = finisher.vocab_size is not None
         stride = job.chain.window_stride
-        return table, count_chunk(
-            chunk, units(chunk), emptied=emptied, tokens=tokens, stride=stride
-        )
+        numbers = count_chunk(chunk, units(chunk), tokens=tokens, stride=stride)
+        return number, table, numbers, emptied
 
-    yield from ordered(one, range(len(roster.chunks)), workers=workers)
+    yield from ordered(one, roster.active, workers=workers)
 
 
 def _target_ids(folder: SpillFolder, encoding: Encoding, finisher: Finisher, number: int) -> Ragged:

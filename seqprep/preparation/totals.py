@@ -5,21 +5,19 @@ Legend: R rows of a chunk; arrays `(3,)` are by split.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from seqprep.length_counts import LengthCounts, sum_lengths
 from seqprep.preparation.chunk import Chunk
 from seqprep.ragged import Ints
 from seqprep.schema import OOV, SPLITS
 
-Lengths = npt.NDArray[np.int32] | Ints
-
-HISTOGRAM_BINS = 64
-QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-LONG_STEPS = (250, 500)
+_SUMS = ("rows", "records", "steps", "unknown", "whole")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,8 +29,7 @@ class Totals:
         steps: `(3,)` stored. unknown: `(3,)` OOV among them.
         whole: `(3,)` steps of view 0, those in two windows once, for the share that the chain
             keeps.
-        emptied: records that were left without steps.
-        lengths: `(R,)` of the rows. units: `(R,)` that decide the bucket. splits: `(R,)`.
+        lengths: of the rows. units: those that decide the bucket.
     """
 
     rows: Ints
@@ -40,19 +37,56 @@ class Totals:
     steps: Ints
     unknown: Ints
     whole: Ints
-    emptied: int
-    lengths: npt.NDArray[np.int32]
-    units: npt.NDArray[np.int32]
-    splits: npt.NDArray[np.int8]
+    lengths: LengthCounts
+    units: LengthCounts
+
+    def plus(self, other: Totals, *, sign: int = 1) -> Totals:
+        """Both together; `sign=-1` takes the other off."""
+        return Totals(
+            **_sums(lambda name: getattr(self, name) + sign * getattr(other, name)),
+            lengths=self.lengths.plus(other.lengths, sign=sign),
+            units=self.units.plus(other.units, sign=sign),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        body = {
+            **{name: getattr(self, name).tolist() for name in _SUMS},
+            **{
+                name: {"values": found.values.tolist(), "counts": found.counts.tolist()}
+                for name, found in (("lengths", self.lengths), ("units", self.units))
+            },
+        }
+        return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Totals:
+        """Read what `to_bytes` wrote."""
+        body = json.loads(data)
+
+        def lengths(name: str) -> LengthCounts:
+            return LengthCounts(
+                values=np.asarray(body[name]["values"], np.int64),
+                counts=np.asarray(body[name]["counts"], np.int64).reshape(-1, len(SPLITS)),
+            )
+
+        return cls(
+            **_sums(lambda name: np.asarray(body[name], np.int64)),
+            lengths=lengths("lengths"),
+            units=lengths("units"),
+        )
 
 
-def count_chunk(chunk: Chunk, units: Ints, *, emptied: int, tokens: bool, stride: int) -> Totals:
+def _sums(number: Callable[[str], Any]) -> dict[str, Any]:
+    return {name: number(name) for name in _SUMS}
+
+
+def count_chunk(chunk: Chunk, units: Ints, *, tokens: bool, stride: int) -> Totals:
     """Numbers of one finished chunk.
 
     Args:
         chunk: R finished rows.
         units: `(R,)` the lengths that decide the buckets.
-        emptied: records that were left without steps.
         tokens: whether steps are tokens.
         stride: steps from one window to the next; 0 where rows are not windows.
     """
@@ -69,57 +103,19 @@ def count_chunk(chunk: Chunk, units: Ints, *, emptied: int, tokens: bool, stride
         steps=chunk.by_split(chunk.lengths),
         unknown=chunk.by_split(unknown),
         whole=chunk.by_split(whole),
-        emptied=emptied,
-        lengths=chunk.lengths.astype(np.int32),
-        units=units.astype(np.int32),
-        splits=chunk.splits.copy(),  # not a view, which keeps the whole chunk in memory
+        lengths=LengthCounts.of(chunk.lengths, chunk.splits),
+        units=LengthCounts.of(units, chunk.splits),
     )
 
 
 def merge_totals(parts: Sequence[Totals]) -> Totals:
     """Numbers of all chunks."""
+    nothing = np.zeros(len(SPLITS), dtype=np.int64)
     return Totals(
-        rows=_sum([part.rows for part in parts]),
-        records=_sum([part.records for part in parts]),
-        steps=_sum([part.steps for part in parts]),
-        unknown=_sum([part.unknown for part in parts]),
-        whole=_sum([part.whole for part in parts]),
-        emptied=sum(part.emptied for part in parts),
-        lengths=np.concatenate([part.lengths for part in parts]),
-        units=np.concatenate([part.units for part in parts]),
-        splits=np.concatenate([part.splits for part in parts]),
+        **_sums(lambda name: sum((getattr(part, name) for part in parts), nothing)),
+        lengths=sum_lengths([part.lengths for part in parts]),
+        units=sum_lengths([part.units for part in parts]),
     )
-
-
-def histogram(lengths: Lengths) -> dict[str, list[int]]:
-    """Edges and counts of at most HISTOGRAM_BINS bins of lengths, the last one perhaps narrower.
-
-    >>> histogram(np.array([1, 2, 2]))
-    {'edges': [1, 2, 3], 'counts': [1, 2]}
-    """
-    if not len(lengths):
-        return {"edges": [0, 1], "counts": [0]}
-    low, high = int(lengths.min()), int(lengths.max()) + 1
-    width = -(-(high - low) // HISTOGRAM_BINS)
-    bins = -(-(high - low) // width)
-    counts = np.bincount((lengths - low) // width, minlength=bins)
-    edges = [*(low + width * number for number in range(bins)), high]
-    return {"edges": edges, "counts": counts.tolist()}
-
-
-def quantiles(lengths: Lengths) -> dict[str, float]:
-    """Lengths at QUANTILES, in steps."""
-    if not len(lengths):
-        return {}
-    values = np.quantile(lengths, QUANTILES)
-    return {f"{share:g}": float(value) for share, value in zip(QUANTILES, values, strict=True)}
-
-
-def long_shares(lengths: Lengths) -> dict[str, float]:
-    """The share of rows above each of LONG_STEPS."""
-    return {
-        str(limit): float((lengths > limit).mean()) if len(lengths) else 0.0 for limit in LONG_STEPS
-    }
 
 
 def named(numbers: Ints) -> dict[str, int]:
@@ -136,7 +132,3 @@ def _own_steps(chunk: Chunk, stride: int) -> Ints:
     result = chunk.lengths.copy()
     result[order[follows]] = np.minimum(result[order[follows]], stride)
     return result
-
-
-def _sum(parts: Sequence[Ints]) -> Ints:
-    return np.sum(np.stack(parts), axis=0)

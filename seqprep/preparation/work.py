@@ -1,31 +1,44 @@
 """One preparation from the records to the commit: both passes, the shards, what is said of them.
 
-Memory does not grow with the data: between the passes content lies on disk. Use it from `prepare`,
-which decides beforehand whether there is anything to do.
+Memory does not grow with the data: between the passes content lies on disk. Where state is kept and
+the version before kept the columns of its records, only what is new since then is read and written.
+Use it from `prepare`, which decides beforehand whether there is anything to do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from seqprep.checks import parse_bytes
-from seqprep.fingerprint import as_json, fingerprint
+from seqprep.fingerprint import as_json
 from seqprep.fitted import Fitted
+from seqprep.length_counts import LengthCounts
 from seqprep.parallel import Progress
+from seqprep.preparation.append import Previous, Removal, compare, read_previous, remove_rows
+from seqprep.preparation.commit import commit_info
+from seqprep.preparation.drift import Since
 from seqprep.preparation.first_pass import Encoding, Job, first_pass
-from seqprep.preparation.fitting import bucket_limits, fit
+from seqprep.preparation.fitting import bucket_limits, fit, fit_byte_pairs
 from seqprep.preparation.frozen import Frozen, Identity
-from seqprep.preparation.prepared import drift, report
-from seqprep.preparation.published import known_facts
+from seqprep.preparation.made import Made
+from seqprep.preparation.records import verify_chunks
 from seqprep.preparation.roster import Roster, read_roster
 from seqprep.preparation.second_pass import Finisher, second_pass, slot_schema
 from seqprep.preparation.shards import Slots, write_shards
 from seqprep.preparation.spill import SpillFolder, release_memory
 from seqprep.preparation.totals import Totals
+from seqprep.ragged import Ints
+from seqprep.schema import SPLITS
+from seqprep.splits import LEFT_OUT, TRAIN
 from seqprep.staging import StagedFile, collect_stale
-from seqprep.table import CommitInfo, Table
+from seqprep.table import Table
+from seqprep.tokens import Encoder
 
 MAX_SLOTS = 500
 """Files that may be open at a time. Past it slots grow beyond their eighth of the memory."""
@@ -52,10 +65,11 @@ class Work:
 
 
 def make_version(work: Work) -> int:
-    """Run both passes and commit; the version."""
+    """Run both passes over what must be read and commit; the version."""
     job, frozen = work.job, work.frozen
     newest = work.examples.version()
     kept = None if frozen is None else frozen.fitted
+    previous = _previous(work, newest)
     roster = read_roster(
         job.table,
         job.version,
@@ -64,61 +78,208 @@ def make_version(work: Work) -> int:
         task=job.task,
         base=work.base,
         known=None if kept is None else kept.labels,
+        stored=None if previous is None else previous.stored,
     )
-    with SpillFolder(work.examples.path.parent) as folder:
-        encoding = first_pass(
-            job, roster, folder, known=kept, workers=work.threads, progress=work.progress
-        )
-        fitted = fit(job, roster, encoding) if kept is None else kept
-        finisher = Finisher.of(
-            job.chain,
-            fitted,
-            task=job.task,
-            scale=job.recipe.scale,
-            max_vocab=job.tokens.max_vocab,
-        )
-        files, totals, fitted = _write(work, folder, roster, encoding, finisher)
-    made = report(job, roster, encoding, totals, finisher, limits=fitted.limits, dataset=work.name)
-    counts = {**made, **drift(job, roster, encoding, totals, finisher, frozen=frozen)}
+    byte_pairs = _byte_pairs(job, roster, kept)
+    with _encoder(job, byte_pairs, workers=work.threads) as encoder:
+        work = replace(work, job=replace(job, encoder=encoder, byte_pairs=byte_pairs))
+        collect_stale(work.examples.path)
+        with SpillFolder(work.examples.path.parent) as folder:
+            if previous is None:
+                made = _everything(work, folder, roster, kept)
+            else:
+                made = _what_is_new(work, folder, roster, previous)
     return work.examples.commit(
-        schema=finisher.schema,
-        files=files,
-        remove="all",
-        info=_commit_info(work, fitted, finisher, counts),
+        schema=made.finisher.schema,
+        files=made.files,
+        remove=made.remove,
+        info=commit_info(
+            job,
+            roster,
+            made,
+            examples=work.examples,
+            identity=work.identity,
+            frozen=frozen,
+            name=work.name,
+        ),
         partition_by=("split", "bucket"),
         base=newest,
     )
 
 
-def _commit_info(
-    work: Work, fitted: Fitted, finisher: Finisher, counts: dict[str, Any]
-) -> CommitInfo:
+def _byte_pairs(job: Job, roster: Roster, kept: Fitted | None) -> str | None:
+    """Byte pairs, fitted on the training rows or kept; None for other units."""
+    if job.tokens.unit != "bpe":
+        return None
+    return fit_byte_pairs(job, roster) if kept is None else kept.byte_pairs
+
+
+@contextmanager
+def _encoder(job: Job, byte_pairs: str | None, *, workers: int) -> Iterator[Encoder | None]:
+    """What turns strings into tokens; None where the records are values."""
+    if job.width is not None:
+        yield None
+        return
+    with Encoder.of(job.tokens, byte_pairs=byte_pairs, workers=workers) as encoder:
+        yield encoder
+
+
+def _previous(work: Work, newest: int | None) -> Previous | None:
+    """The version to build upon; None where all rows must be made again.
+
+    Splits that cut recordings, or leave one group out, are made whole: a new recording or group
+    may move every row.
+    """
     job, frozen = work.job, work.frozen
-    return CommitInfo(
-        kind="examples",
-        fingerprint=fingerprint(work.identity.rows, frozen and frozen.name),
-        counts=counts,
-        params={
-            "facts": known_facts(job, fitted, finisher, name=work.name),
-            "recipe": as_json(job.recipe),
-            "split": as_json(job.split),
-            "split_table": work.identity.table,
-            "options": work.identity.options,
-            "rows": work.identity.rows,
-            "frozen_from": frozen and frozen.version,
-            "sequences_version": job.version,
-        },
-        state={"fitted": work.examples.state.put(fitted.to_bytes(), "json")},
+    whole = job.split.by == "time" or job.split.leaves_one_out
+    if frozen is None or newest is None or frozen.version != newest or whole:
+        return None
+    found = read_previous(work.examples, newest)
+    if found is None or "since" not in found.info.state:
+        return None
+    same = found.info.params["recipe"].get("shard_bytes") == as_json(job.recipe)["shard_bytes"]
+    return found if same else None
+
+
+def _everything(work: Work, folder: SpillFolder, roster: Roster, kept: Fitted | None) -> Made:
+    """Make the rows of every record."""
+    job = work.job
+    encoding = _first(work, folder, roster, kept)
+    fitted = fit(job, roster, encoding) if kept is None else kept
+    finisher = _finisher(job, fitted)
+    files, totals, emptied, fitted = _write(
+        work, folder, roster, encoding, finisher, refit=kept is None
+    )
+    lengths = _training_lengths(encoding.steps, roster.splits == TRAIN)
+    count = 0 if fitted.frequency is None else len(fitted.frequency)
+    since = Since.nothing(lengths, num_tokens=count)
+    if work.frozen is not None:
+        since = replace(_fitted_since(work, since), whole=True)
+        since = _joined(since, encoding, totals, fitted, lengths)
+    return Made(
+        files=files,
+        remove="all",
+        totals=totals,
+        fitted=fitted,
+        finisher=finisher,
+        steps=encoding.steps,
+        emptied=emptied,
+        before=encoding.before,
+        since=since,
+        added=int((roster.splits != LEFT_OUT).sum()),
+        removed=0,
+    )
+
+
+def _what_is_new(work: Work, folder: SpillFolder, roster: Roster, previous: Previous) -> Made:
+    """Make the rows of records that are new, and take out those of records that are gone."""
+    job = work.job
+    assert work.frozen is not None
+    fitted = work.frozen.fitted
+    change = compare(roster, previous)
+    fresh = roster.only(change.added)
+    verify_chunks(job.table, [roster.chunks[number] for number in fresh.active])
+    encoding = _first(work, folder, fresh, fitted)
+    finisher = _finisher(job, fitted)
+    files, totals, emptied, fitted = _write(work, folder, fresh, encoding, finisher, refit=False)
+    removal = remove_rows(job, work.examples, previous, change.removed)
+    steps = change.steps + encoding.steps
+    lengths = _training_lengths(encoding.steps, fresh.splits == TRAIN)
+    since = Since.from_bytes(work.examples.state.get(previous.info.state["since"]))
+    return Made(
+        files=[*files, *removal.files],
+        remove=list(removal.replaced),
+        totals=_sum(previous, totals, removal),
+        fitted=fitted,
+        finisher=finisher,
+        steps=steps,
+        emptied=change.emptied | emptied,
+        before=_by_split(steps, roster),
+        since=_joined(since, encoding, totals, fitted, lengths),
+        added=int(change.added.sum()),
+        removed=int(change.removed.sum()),
+    )
+
+
+def _sum(previous: Previous, totals: Totals, removal: Removal) -> Totals:
+    return previous.totals.plus(totals).plus(removal.totals, sign=-1)
+
+
+def _by_split(steps: npt.NDArray[np.int32], roster: Roster) -> Ints:
+    here = roster.splits != LEFT_OUT
+    counts = np.bincount(roster.splits[here], weights=steps[here], minlength=len(SPLITS))
+    return counts.astype(np.int64)
+
+
+def _training_lengths(
+    steps: npt.NDArray[np.int32], training: npt.NDArray[np.bool_]
+) -> LengthCounts:
+    return LengthCounts.of(steps[training], np.full(int(training.sum()), TRAIN))
+
+
+def _first(work: Work, folder: SpillFolder, roster: Roster, kept: Fitted | None) -> Encoding:
+    return first_pass(
+        work.job, roster, folder, known=kept, workers=work.threads, progress=work.progress
+    )
+
+
+def _finisher(job: Job, fitted: Fitted) -> Finisher:
+    return Finisher.of(
+        job.chain,
+        fitted,
+        task=job.task,
+        scale=job.recipe.scale,
+        max_vocab=job.tokens.max_vocab,
+    )
+
+
+def _fitted_since(work: Work, otherwise: Since) -> Since:
+    """The training rows that the state was fitted on, without what joined since."""
+    assert work.frozen is not None
+    name = work.examples.info(work.frozen.version).state.get("since")
+    if name is None:  # a version of before this was kept
+        return otherwise
+    found = Since.from_bytes(work.examples.state.get(name))
+    return replace(otherwise, fitted_lengths=found.fitted_lengths)
+
+
+def _joined(
+    since: Since,
+    encoding: Encoding,
+    totals: Totals,
+    fitted: Fitted,
+    lengths: LengthCounts,
+) -> Since:
+    """What joined since the fit, with the training rows that were read now."""
+    tokens = None
+    if encoding.frequency is not None and fitted.frequency is not None:
+        ranks = fitted.frequency.ranks(encoding.frequency.tokens)
+        tokens = np.zeros(len(fitted.frequency) + 1, dtype=np.int64)
+        np.add.at(tokens, ranks, encoding.frequency.counts)
+    units, rows = totals.units.of_split(TRAIN).present
+    return since.plus(
+        lengths=lengths,
+        tokens=tokens,
+        moments=encoding.moments,
+        rows=int(rows.sum()),
+        over=int(rows[units > max(fitted.limits)].sum()),
+        step_codes=encoding.step_labels,
     )
 
 
 def _write(
-    work: Work, folder: SpillFolder, roster: Roster, encoding: Encoding, finisher: Finisher
-) -> tuple[list[StagedFile], Totals, Fitted]:
+    work: Work,
+    folder: SpillFolder,
+    roster: Roster,
+    encoding: Encoding,
+    finisher: Finisher,
+    *,
+    refit: bool,
+) -> tuple[list[StagedFile], Totals, npt.NDArray[np.bool_], Fitted]:
     """The second pass and the shards; their files, the numbers, and the state with its limits."""
     job, fitted = work.job, finisher.fitted
     with Slots(folder, _slots(job, encoding), slot_schema(finisher.schema)) as slots:
-        totals = second_pass(
+        totals, emptied = second_pass(
             job,
             roster,
             encoding,
@@ -129,9 +290,8 @@ def _write(
             progress=work.progress,
         )
     release_memory()
-    if work.frozen is None:
+    if refit:
         fitted = replace(fitted, limits=bucket_limits(job, totals))
-    collect_stale(work.examples.path)
     files = write_shards(
         slots,
         work.examples.path,
@@ -141,7 +301,7 @@ def _write(
         workers=work.threads,
         progress=work.progress,
     )
-    return files, totals, fitted
+    return files, totals, emptied, fitted
 
 
 def _slots(job: Job, encoding: Encoding) -> int:

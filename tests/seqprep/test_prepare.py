@@ -195,7 +195,7 @@ def test_nothing_is_left_in_the_datasets_folder(tmp_path: Path) -> None:
     write_sequences(tmp_path, documents(90))
     prepared(tmp_path)
     names = {path.name for path in (tmp_path / "synthetic").iterdir()}
-    assert names == {"sequences", "examples-default", "snapshots", "state"}
+    assert names == {".lock", "sequences", "examples-default", "snapshots", "state"}
     assert not list(tmp_path.rglob("*.tmp"))
 
 
@@ -600,7 +600,7 @@ def test_labels_and_names_never_become_paths(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["store"]
     folders = {path.name for path in (store / "synthetic" / "examples-default").iterdir()}
-    assert folders == {"_delta_log", "split=train", "split=validation", "split=test"}
+    assert folders == {"_delta_log", "_seals", "split=train", "split=validation", "split=test"}
 
 
 def test_the_totals_of_a_chunk_do_not_keep_it_in_memory() -> None:
@@ -616,11 +616,14 @@ def test_the_totals_of_a_chunk_do_not_keep_it_in_memory() -> None:
         }
     )
     chunk = table_chunk(table, width=None, target_width=None)
-    totals = count_chunk(chunk, units(chunk), emptied=0, tokens=True, stride=0)
+    totals = count_chunk(chunk, units(chunk), tokens=True, stride=0)
     held = [chunk.keys, chunk.rows, chunk.splits, chunk.views, chunk.windows, chunk.steps.values]
     numbers = [getattr(totals, item.name) for item in fields(totals)]
     arrays = [value for value in numbers if isinstance(value, np.ndarray)]
-    assert totals.splits.tolist() == [0, 0, 0]
+    arrays += [
+        part for found in (totals.lengths, totals.units) for part in (found.values, found.counts)
+    ]
+    assert totals.lengths.values.tolist() == [1, 2]
     assert not any(np.may_share_memory(array, column) for array in arrays for column in held)
 
 

@@ -1,0 +1,236 @@
+"""The columns of `sequences` that decide what becomes of a record, kept from one run to the next.
+
+Some fifty bytes a record, in storage order. A run that finds the columns of the version before
+reads only the files that are new since then, so that preparing costs what was appended.
+
+Legend: R records.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from seqprep import splits
+from seqprep.errors import CorruptError
+from seqprep.preparation.labels import answer_keys
+from seqprep.ragged import Ints, Keys, row_keys, to_offsets
+from seqprep.recipe import Split
+from seqprep.schema import Task
+from seqprep.staging import StagedFile
+from seqprep.table import Table
+
+Chunks = tuple[tuple[StagedFile, int], ...]
+TARGET_COLUMNS = {
+    "label_steps": "targets",
+    "regress_steps": "targets",
+    "translate": "target_text",
+}
+"""The column with what is asked for, where it is not the label."""
+COLUMNS = ("id", "group", "label", "length", "source", "record", "content_hash")
+_FILES = b"seqprep.files"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Records:
+    """R records of a version, in storage order.
+
+    Args:
+        columns: `key` and `group` (hashes), `placed` (index into SPLITS, or LEFT_OUT), `label`,
+            `length`, `source`, `record`, `content_hash`, and `answer` (a hash of the targets) where
+            the task has targets.
+        chunks: (file, row group) of each chunk. sizes: records of each.
+    """
+
+    columns: pa.Table
+    chunks: Chunks
+    sizes: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @property
+    def starts(self) -> Ints:
+        """The first record of each chunk, and how many there are, `(chunks + 1,)`."""
+        return to_offsets(self.sizes)
+
+    @property
+    def placed(self) -> splits.Codes:
+        """`(R,)` index into SPLITS, or LEFT_OUT."""
+        return self.columns["placed"].to_numpy()
+
+    @property
+    def keys(self) -> Keys:
+        """`(R,)` hash of each id."""
+        return self.columns["key"].to_numpy()
+
+    @property
+    def groups(self) -> Keys:
+        """`(R,)` hash of each group."""
+        return self.columns["group"].to_numpy()
+
+    def to_bytes(self, **more: npt.NDArray[Any]) -> bytes:
+        """As Parquet, with further columns `(R,)`."""
+        table = self.columns
+        for name, column in more.items():
+            table = table.append_column(name, pa.array(column))
+        files = [
+            [file.path, file.sha256, size, group]
+            for (file, group), size in zip(self.chunks, self.sizes, strict=True)
+        ]
+        about = {_FILES: json.dumps([_FORMAT, files]).encode()}
+        sink = pa.BufferOutputStream()
+        pq.write_table(
+            table.replace_schema_metadata(about),
+            sink,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["label", "source"],
+            write_statistics=False,
+        )
+        found: bytes = sink.getvalue().to_pybytes()
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """What a run before kept.
+
+    Args:
+        columns: as in Records, and what `to_bytes` was given beside it.
+        places: (path, SHA-256) of a file -> (first record, records of each of its chunks).
+    """
+
+    columns: pa.Table
+    places: dict[tuple[str, str], tuple[int, tuple[int, ...]]]
+
+    @classmethod
+    def of(cls, data: bytes) -> Stored:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            CorruptError: if it is of another format.
+        """
+        try:
+            table = pq.read_table(pa.BufferReader(data), read_dictionary=["label", "source"])
+            number, files = json.loads(table.schema.metadata[_FILES])
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise CorruptError(f"kept columns of records cannot be read: {error!r}") from error
+        if number != _FORMAT:
+            raise CorruptError(f"kept columns of records are of format {number}, not {_FORMAT}")
+        places: dict[tuple[str, str], tuple[int, tuple[int, ...]]] = {}
+        start = 0
+        for path, sha256, size, _ in files:
+            first, sizes = places.get((path, sha256), (start, ()))
+            places[path, sha256] = (first, (*sizes, size))
+            start += size
+        return cls(columns=table, places=places)
+
+
+def read_records(
+    table: Table,
+    version: int,
+    *,
+    split: Split,
+    task: Task,
+    base: Path,
+    stored: Stored | None,
+) -> tuple[Records, tuple[str, ...]]:
+    """The columns of every record, and the names of the groups where one of them is left out.
+
+    Args:
+        table: of sequences.
+        version: of it.
+        split: as in the pipeline file.
+        task: as in the pipeline file.
+        base: folder that `split.table` is relative to.
+        stored: columns of another version; files in both are not read again.
+
+    Raises:
+        CorruptError: naming a file that is read and is not what was committed.
+        ConfigError: if `split.table` does not fit.
+    """
+    target = TARGET_COLUMNS.get(task)
+    extra = () if target is None else (target,)
+    wanted = list(dict.fromkeys((*COLUMNS, *splits.columns_needed(split), *extra)))
+    listed = splits.read_listed(split, base=base)
+    chunks: list[tuple[StagedFile, int]] = []
+    parts: list[pa.Table] = []
+    sizes: list[int] = []
+    names: set[str] = set()
+    known = {} if stored is None else stored.places
+    for file in table.files(version):
+        found = known.get((file.path, file.sha256))
+        if found is not None and stored is not None:
+            first, counts = found
+            chunks += [(file, group) for group in range(len(counts))]
+            sizes += counts
+            parts.append(stored.columns.slice(first, sum(counts)).select(_columns(task)))
+            continue
+        for group in range(table.group_count(file)):
+            rows = table.read_group(file, group, wanted)
+            if split.leaves_one_out:
+                names.update(rows["group"].unique().to_pylist())
+            chunks.append((file, group))
+            sizes.append(len(rows))
+            parts.append(_compact(rows, task, splits.assign(split, rows, listed=listed)))
+    columns = pa.concat_tables(parts, promote_options="default") if parts else None
+    assert columns is not None or not chunks
+    return (
+        Records(columns=columns, chunks=tuple(chunks), sizes=tuple(sizes)),
+        tuple(sorted(names)),
+    )
+
+
+def _columns(task: Task) -> list[str]:
+    names = ["key", "group", "placed", "label", "length", "source", "record", "content_hash"]
+    return [*names, "answer"] if task in TARGET_COLUMNS else names
+
+
+def _compact(rows: pa.Table, task: Task, placed: splits.Codes) -> pa.Table:
+    """The columns that are kept of every record; repeated strings as numbers, targets hashed."""
+    columns: dict[str, object] = {
+        "key": pa.array(row_keys(rows["id"])),
+        "group": pa.array(row_keys(rows["group"])),
+        "placed": pa.array(placed),
+    }
+    for name in ("label", "source"):
+        column = rows[name]
+        if name == "source" or task != "regress":
+            column = column.dictionary_encode()
+        columns[name] = column
+    for name in ("length", "record", "content_hash"):
+        columns[name] = rows[name]
+    if task in TARGET_COLUMNS:
+        columns["answer"] = pa.array(answer_keys(rows[TARGET_COLUMNS[task]]))
+    return pa.table({name: columns[name] for name in _columns(task)})
+
+
+def verify_chunks(table: Table, chunks: Sequence[tuple[StagedFile, int]]) -> None:
+    """Compare the files of some chunks with what was committed, each once.
+
+    Raises:
+        CorruptError: naming the first that is missing or altered.
+    """
+    for file in {file.path: file for file, _ in chunks}.values():
+        table.check(file)
+
+
+def marked_rows(starts: Ints, chunks: Ints) -> Ints:
+    """The records of some chunks, `(rows,)`.
+
+    >>> marked_rows(np.array([0, 2, 5]), np.array([1])).tolist()
+    [2, 3, 4]
+    """
+    spans = (range(int(starts[chunk]), int(starts[chunk + 1])) for chunk in chunks.tolist())
+    return np.fromiter(chain.from_iterable(spans), dtype=np.int64)
