@@ -6,6 +6,48 @@ They start no server; `flows.cli` adds them to `seqprep`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
 
-COMMANDS: tuple[Callable[..., None], ...] = ()
+from cyclopts import Parameter
+
+from flows.cli_parts import STORE, AsJson, File, Settings, Store, check_files, print_json
+from seqprep.near_options import NearDuplicates
+
+
+def duplicates(
+    file: File,
+    /,
+    *,
+    threshold: Annotated[
+        float, Parameter(help="Smallest Jaccard index of shingles that counts as nearly equal.")
+    ] = 0.8,
+    shingle: Annotated[
+        int | None, Parameter(help="Words (text, 5) or letters (dna, 16) of a shingle.")
+    ] = None,
+    hashes: Annotated[int, Parameter(help="Of a sketch: four bytes each for each record.")] = 128,
+    examples: Annotated[int, Parameter(help="Pairs to show.")] = 10,
+    out: Annotated[Path | None, Parameter(help="Write all pairs there: .parquet or .csv.")] = None,
+    store: Store = STORE,
+    settings: Settings = (),
+    as_json: AsJson = False,
+) -> None:
+    """List records that stand there twice, exactly or nearly, and on which sides of the split."""
+    options = NearDuplicates(threshold=threshold, shingle=shingle, hashes=hashes)
+    check_files((file,), settings)
+    from flows.duplicates import duplicates as find
+
+    done = find(
+        str(file),
+        store=str(store),
+        settings=list(settings),
+        options=options,
+        examples=examples,
+        out=out,
+    )
+    if as_json:
+        print_json(done)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (duplicates,)
 """In the order of the help text."""
