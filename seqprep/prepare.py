@@ -16,13 +16,14 @@ from seqprep.in_use import using
 from seqprep.parallel import Progress, default_workers
 from seqprep.preparation.applied import apply_fitted
 from seqprep.preparation.chain import Chain
-from seqprep.preparation.first_pass import Job
 from seqprep.preparation.form import source_form
 from seqprep.preparation.frozen import find_done, find_frozen, identify, refuse_moved
+from seqprep.preparation.job import Job
 from seqprep.preparation.prepared import Prepared
 from seqprep.preparation.published import snapshot_path, write_snapshot
 from seqprep.preparation.transform import Transform
-from seqprep.preparation.work import Work, cannot_write, make_version
+from seqprep.preparation.version import cannot_write, make_version
+from seqprep.preparation.work import Work
 from seqprep.recipe import Prepare, Split, resolve_tokens
 from seqprep.schema import Task
 from seqprep.snapshot import Snapshot

@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from seqprep.errors import CorruptError
 from seqprep.preparation.chunk import Chunk
-from seqprep.preparation.first_pass import Job
+from seqprep.preparation.job import Job
 from seqprep.preparation.records import Stored
 from seqprep.preparation.roster import Roster
-from seqprep.preparation.second_pass import units
+from seqprep.preparation.rows import units
 from seqprep.preparation.spill import list_rows
 from seqprep.preparation.totals import Totals, count_chunk, merge_totals
 from seqprep.ragged import Keys

@@ -16,9 +16,10 @@ from seqprep.errors import ConfigError
 from seqprep.fitted import Fitted
 from seqprep.preparation.chain import Chain
 from seqprep.preparation.chunk import Chunk
+from seqprep.preparation.finisher import Finisher
 from seqprep.preparation.first_pass import start_chunk
 from seqprep.preparation.form import source_form
-from seqprep.preparation.second_pass import Finisher, example_table, target_table
+from seqprep.preparation.rows import example_table, target_table
 from seqprep.preparation.spill import list_rows
 from seqprep.ragged import Ragged
 from seqprep.recipe import Prepare, resolve_tokens

@@ -9,8 +9,8 @@ import numpy as np
 from seqprep.fingerprint import as_json, fingerprint
 from seqprep.preparation.append import kept_columns
 from seqprep.preparation.drift import advice, measure
-from seqprep.preparation.first_pass import Job
 from seqprep.preparation.frozen import Frozen, Identity
+from seqprep.preparation.job import Job
 from seqprep.preparation.made import Made
 from seqprep.preparation.prepared import report
 from seqprep.preparation.published import known_facts

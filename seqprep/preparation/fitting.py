@@ -13,7 +13,8 @@ from seqprep.errors import ConfigError
 from seqprep.fitted import Fitted
 from seqprep.frequency import Frequency
 from seqprep.preparation.chain import chain_forms
-from seqprep.preparation.first_pass import Encoding, Job
+from seqprep.preparation.first_pass import Encoding
+from seqprep.preparation.job import Job
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.scaling import Scaler
 from seqprep.preparation.totals import Totals

@@ -19,7 +19,7 @@ from seqprep.errors import ConfigError, CorruptError
 from seqprep.fingerprint import as_json, fingerprint
 from seqprep.fitted import Fitted
 from seqprep.gone import gone_reason
-from seqprep.preparation.first_pass import Job
+from seqprep.preparation.job import Job
 from seqprep.preparation.roster import find_held_out
 from seqprep.recipe import Split
 from seqprep.table import CommitInfo, Table

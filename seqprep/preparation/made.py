@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from seqprep.fitted import Fitted
 from seqprep.preparation.drift import Since
-from seqprep.preparation.second_pass import Finisher
+from seqprep.preparation.finisher import Finisher
 from seqprep.preparation.totals import Totals
 from seqprep.ragged import Ints
 from seqprep.staging import StagedFile

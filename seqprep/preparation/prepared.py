@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from seqprep.buckets import padded_steps, padding_share
 from seqprep.length_counts import LengthCounts, histogram, long_shares, quantiles
-from seqprep.preparation.first_pass import Job
+from seqprep.preparation.finisher import Finisher
+from seqprep.preparation.job import Job
 from seqprep.preparation.roster import Roster
-from seqprep.preparation.second_pass import Finisher
 from seqprep.preparation.totals import Totals, named
 from seqprep.ragged import Ints
 from seqprep.splits import LEFT_OUT, TRAIN

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from seqprep.fitted import Fitted
-from seqprep.preparation.first_pass import Job
-from seqprep.preparation.second_pass import Finisher
+from seqprep.preparation.finisher import Finisher
+from seqprep.preparation.job import Job
 from seqprep.schema import NUM_RESERVED_TARGET
 from seqprep.snapshot import Facts, Shard, Snapshot
 from seqprep.staging import StagedFile

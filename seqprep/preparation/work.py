@@ -1,14 +1,10 @@
-"""One preparation from the records to the commit: both passes, the shards, what is said of them.
+"""The passes of one preparation: over every record, or over what is new since the version before.
 
-Memory does not grow with the data: between the passes content lies on disk. Where state is kept and
-the version before kept the columns of its records, only what is new since then is read and written.
-Use it from `prepare`, which decides beforehand whether there is anything to do.
+Memory does not grow with the data: between the passes content lies on disk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,29 +12,29 @@ import numpy as np
 import numpy.typing as npt
 
 from seqprep.checks import parse_bytes
-from seqprep.fingerprint import as_json
 from seqprep.fitted import Fitted
 from seqprep.length_counts import LengthCounts
 from seqprep.parallel import Progress
-from seqprep.preparation.append import Previous, Removal, compare, read_previous, remove_rows
-from seqprep.preparation.commit import commit_info
+from seqprep.preparation.append import Previous, Removal, compare, remove_rows
 from seqprep.preparation.drift import Since
-from seqprep.preparation.first_pass import Encoding, Job, first_pass
-from seqprep.preparation.fitting import bucket_limits, fit, fit_byte_pairs
+from seqprep.preparation.finisher import Finisher
+from seqprep.preparation.first_pass import Encoding, first_pass
+from seqprep.preparation.fitting import bucket_limits, fit
 from seqprep.preparation.frozen import Frozen, Identity
+from seqprep.preparation.job import Job
 from seqprep.preparation.made import Made
 from seqprep.preparation.records import verify_chunks
-from seqprep.preparation.roster import Roster, read_roster
-from seqprep.preparation.second_pass import Finisher, second_pass, slot_schema
+from seqprep.preparation.roster import Roster
+from seqprep.preparation.rows import slot_schema
+from seqprep.preparation.second_pass import second_pass
 from seqprep.preparation.shards import Slots, write_shards
 from seqprep.preparation.spill import SpillFolder, release_memory
 from seqprep.preparation.totals import Totals
 from seqprep.ragged import Ints
 from seqprep.schema import SPLITS
 from seqprep.splits import LEFT_OUT, TRAIN
-from seqprep.staging import StagedFile, collect_stale
+from seqprep.staging import StagedFile
 from seqprep.table import Table
-from seqprep.tokens import Encoder
 
 MAX_SLOTS = 500
 """Files that may be open at a time. Past it slots grow beyond their eighth of the memory."""
@@ -64,84 +60,7 @@ class Work:
     name: str
 
 
-def make_version(work: Work) -> int:
-    """Run both passes over what must be read and commit; the version."""
-    job, frozen = work.job, work.frozen
-    newest = work.examples.version()
-    kept = None if frozen is None else frozen.fitted
-    previous = _previous(work, newest)
-    roster = read_roster(
-        job.table,
-        job.version,
-        split=job.split,
-        recipe=job.recipe,
-        task=job.task,
-        base=work.base,
-        known=None if kept is None else kept.labels,
-        stored=None if previous is None else previous.stored,
-    )
-    byte_pairs = _byte_pairs(job, roster, kept)
-    with _encoder(job, byte_pairs, workers=work.threads) as encoder:
-        work = replace(work, job=replace(job, encoder=encoder, byte_pairs=byte_pairs))
-        collect_stale(work.examples.path)
-        with SpillFolder(work.examples.path.parent) as folder:
-            if previous is None:
-                made = _everything(work, folder, roster, kept)
-            else:
-                made = _what_is_new(work, folder, roster, previous)
-    return work.examples.commit(
-        schema=made.finisher.schema,
-        files=made.files,
-        remove=made.remove,
-        info=commit_info(
-            job,
-            roster,
-            made,
-            examples=work.examples,
-            identity=work.identity,
-            frozen=frozen,
-            name=work.name,
-        ),
-        partition_by=("split", "bucket"),
-        base=newest,
-    )
-
-
-def _byte_pairs(job: Job, roster: Roster, kept: Fitted | None) -> str | None:
-    """Byte pairs, fitted on the training rows or kept; None for other units."""
-    if job.tokens.unit != "bpe":
-        return None
-    return fit_byte_pairs(job, roster) if kept is None else kept.byte_pairs
-
-
-@contextmanager
-def _encoder(job: Job, byte_pairs: str | None, *, workers: int) -> Iterator[Encoder | None]:
-    """What turns strings into tokens; None where the records are values."""
-    if job.width is not None:
-        yield None
-        return
-    with Encoder.of(job.tokens, byte_pairs=byte_pairs, workers=workers) as encoder:
-        yield encoder
-
-
-def _previous(work: Work, newest: int | None) -> Previous | None:
-    """The version to build upon; None where all rows must be made again.
-
-    Splits that cut recordings, or leave one group out, are made whole: a new recording or group
-    may move every row.
-    """
-    job, frozen = work.job, work.frozen
-    whole = job.split.by == "time" or job.split.leaves_one_out
-    if frozen is None or newest is None or frozen.version != newest or whole:
-        return None
-    found = read_previous(work.examples, newest)
-    if found is None or "since" not in found.info.state:
-        return None
-    same = found.info.params["recipe"].get("shard_bytes") == as_json(job.recipe)["shard_bytes"]
-    return found if same else None
-
-
-def _everything(work: Work, folder: SpillFolder, roster: Roster, kept: Fitted | None) -> Made:
+def make_everything(work: Work, folder: SpillFolder, roster: Roster, kept: Fitted | None) -> Made:
     """Make the rows of every record."""
     job = work.job
     encoding = _first(work, folder, roster, kept)
@@ -171,7 +90,7 @@ def _everything(work: Work, folder: SpillFolder, roster: Roster, kept: Fitted | 
     )
 
 
-def _what_is_new(work: Work, folder: SpillFolder, roster: Roster, previous: Previous) -> Made:
+def make_what_is_new(work: Work, folder: SpillFolder, roster: Roster, previous: Previous) -> Made:
     """Make the rows of records that are new, and take out those of records that are gone."""
     job = work.job
     assert work.frozen is not None
@@ -310,15 +229,3 @@ def _slots(job: Job, encoding: Encoding) -> int:
     late_views = any(step.views for _, step in job.chain.late)
     growth = 1 + job.chain.views if late_views else 1
     return min(MAX_SLOTS, max(1, -(-encoding.size_bytes * growth // (memory // 8))))
-
-
-def cannot_write(work: Work, error: OSError) -> str:
-    """The message that a disk is full or may not be written, and what to do."""
-    table, version = work.job.table, work.job.version
-    stored = sum(file.size_bytes for file in table.files(version)) / 2**20
-    copies = 2 + work.job.chain.views
-    return (
-        f"{work.examples.path}: prepare failed: {error}; about {copies} times the unpacked content "
-        f"of {table.path} ({stored:.0f} MB packed) are needed there while it runs: free space, "
-        "allow writing, or choose another store. Nothing was changed"
-    )

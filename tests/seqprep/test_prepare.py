@@ -18,7 +18,7 @@ import pytest
 from seqprep import ragged
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fitted import Fitted
-from seqprep.preparation.second_pass import units
+from seqprep.preparation.rows import units
 from seqprep.preparation.spill import table_chunk
 from seqprep.preparation.totals import count_chunk
 from seqprep.prepare import Prepared, apply_fitted, prepare

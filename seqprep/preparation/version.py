@@ -1,0 +1,113 @@
+"""One preparation from the records to the commit.
+
+Where state is kept and the version before kept the columns of its records, only what is new since
+then is read and written. Use it from `prepare`, which decides beforehand whether there is anything
+to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from seqprep.fingerprint import as_json
+from seqprep.fitted import Fitted
+from seqprep.preparation.append import Previous, read_previous
+from seqprep.preparation.commit import commit_info
+from seqprep.preparation.fitting import fit_byte_pairs
+from seqprep.preparation.job import Job
+from seqprep.preparation.roster import Roster, read_roster
+from seqprep.preparation.spill import SpillFolder
+from seqprep.preparation.work import Work, make_everything, make_what_is_new
+from seqprep.staging import collect_stale
+from seqprep.tokens import Encoder
+
+
+def make_version(work: Work) -> int:
+    """Run both passes over what must be read and commit; the version."""
+    job, frozen = work.job, work.frozen
+    newest = work.examples.version()
+    kept = None if frozen is None else frozen.fitted
+    previous = _previous(work, newest)
+    roster = read_roster(
+        job.table,
+        job.version,
+        split=job.split,
+        recipe=job.recipe,
+        task=job.task,
+        base=work.base,
+        known=None if kept is None else kept.labels,
+        stored=None if previous is None else previous.stored,
+    )
+    byte_pairs = _byte_pairs(job, roster, kept)
+    with _encoder(job, byte_pairs, workers=work.threads) as encoder:
+        work = replace(work, job=replace(job, encoder=encoder, byte_pairs=byte_pairs))
+        collect_stale(work.examples.path)
+        with SpillFolder(work.examples.path.parent) as folder:
+            if previous is None:
+                made = make_everything(work, folder, roster, kept)
+            else:
+                made = make_what_is_new(work, folder, roster, previous)
+    return work.examples.commit(
+        schema=made.finisher.schema,
+        files=made.files,
+        remove=made.remove,
+        info=commit_info(
+            job,
+            roster,
+            made,
+            examples=work.examples,
+            identity=work.identity,
+            frozen=frozen,
+            name=work.name,
+        ),
+        partition_by=("split", "bucket"),
+        base=newest,
+    )
+
+
+def _byte_pairs(job: Job, roster: Roster, kept: Fitted | None) -> str | None:
+    """Byte pairs, fitted on the training rows or kept; None for other units."""
+    if job.tokens.unit != "bpe":
+        return None
+    return fit_byte_pairs(job, roster) if kept is None else kept.byte_pairs
+
+
+@contextmanager
+def _encoder(job: Job, byte_pairs: str | None, *, workers: int) -> Iterator[Encoder | None]:
+    """What turns strings into tokens; None where the records are values."""
+    if job.width is not None:
+        yield None
+        return
+    with Encoder.of(job.tokens, byte_pairs=byte_pairs, workers=workers) as encoder:
+        yield encoder
+
+
+def _previous(work: Work, newest: int | None) -> Previous | None:
+    """The version to build upon; None where all rows must be made again.
+
+    Splits that cut recordings, or leave one group out, are made whole: a new recording or group
+    may move every row.
+    """
+    job, frozen = work.job, work.frozen
+    whole = job.split.by == "time" or job.split.leaves_one_out
+    if frozen is None or newest is None or frozen.version != newest or whole:
+        return None
+    found = read_previous(work.examples, newest)
+    if found is None or "since" not in found.info.state:
+        return None
+    same = found.info.params["recipe"].get("shard_bytes") == as_json(job.recipe)["shard_bytes"]
+    return found if same else None
+
+
+def cannot_write(work: Work, error: OSError) -> str:
+    """The message that a disk is full or may not be written, and what to do."""
+    table, version = work.job.table, work.job.version
+    stored = sum(file.size_bytes for file in table.files(version)) / 2**20
+    copies = 2 + work.job.chain.views
+    return (
+        f"{work.examples.path}: prepare failed: {error}; about {copies} times the unpacked content "
+        f"of {table.path} ({stored:.0f} MB packed) are needed there while it runs: free space, "
+        "allow writing, or choose another store. Nothing was changed"
+    )
