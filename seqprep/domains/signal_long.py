@@ -27,6 +27,8 @@ from seqprep.ingestion.records import Context
 SAMPLE_NAMES = ("sample", "samples", "sample_number", "sample_index", "index", "step", "row", "n")
 CHANNEL_NAMES = ("channel", "channels", "channel_name", "electrode", "sensor", "lead", "variable")
 VALUE_NAMES = ("value", "values", "amplitude", "voltage")
+MAX_CHANNELS = 10_000
+"""More are no channels: the column holds something else."""
 _UNIT = re.compile(r"\s*[(\[][^)\]]*[)\]]\s*$")
 _BLANKS = re.compile(r"[\s_-]+")
 
@@ -168,6 +170,13 @@ def _channel_codes(
     if "" in present:
         line = layout.first_line + int((column == "").arg_max() or 0)
         raise SignalError("wrong_channels", line, "the row names no channel")
+    if len(present) > MAX_CHANNELS:
+        raise SignalError(
+            "wrong_channels",
+            layout.header_line,
+            f"the column of channels holds {len(present)} names, over {MAX_CHANNELS}, such as "
+            f"{', '.join(present[:4])}; set source.channel_column to the one that names channels",
+        )
     known = context.facts.channels
     wanted = tuple(str(name) for name in context.source.channels)
     if not wanted and known and (context.predicting or set(known) == set(present)):

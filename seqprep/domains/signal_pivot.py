@@ -205,18 +205,34 @@ def _part(
     if not _alike(own):
         every = np.unique(np.concatenate(own))
         _check_shared(samples, group, own, every)
+        _check_whole(samples, group, own, every, missing)
     values = np.full((len(every), len(group)), np.nan, order="F")
     for place, code in enumerate(group):
         at = slice(None) if len(own[place]) == len(every) else np.searchsorted(every, own[place])
         values[at, place] = samples.values[order[spans[code]]]
-        if len(own[place]) < len(every) and missing == "reject":
-            lacking = np.delete(every, at)
-            time = float(lacking[0])
-            line = samples.first_line + int(np.flatnonzero(samples.times == time)[0])
-            raise SignalError(
-                "missing_values",
-                line,
-                f"channel {samples.names[code]!r} lacks {len(lacking)} of {len(every)} samples, "
-                f"the first at {time!r}; set source.missing: interpolate or mend the file",
-            )
     return Part(values=values, times=every, places=tuple(group))
+
+
+def _check_whole(
+    samples: Samples,
+    group: Sequence[int],
+    own: Sequence[Floats],
+    every: Floats,
+    missing: Literal["reject", "interpolate"],
+) -> None:
+    """Refuse what lacks samples, or more than half of them where they are interpolated."""
+    place = min(range(len(own)), key=lambda place: len(own[place]))
+    enough = 2 * sum(map(len, own)) >= len(every) * len(own)
+    if missing == "interpolate" and enough:
+        return
+    lacking = np.setdiff1d(every, own[place], assume_unique=True)
+    time = float(lacking[0])
+    advice = "set source.missing: interpolate or mend the file"
+    if missing == "interpolate":
+        advice = "over half of all samples are lacking, too many to interpolate"
+    raise SignalError(
+        "missing_values",
+        samples.first_line + int(np.flatnonzero(samples.times == time)[0]),
+        f"channel {samples.names[group[place]]!r} lacks {len(lacking)} of {len(every)} samples, "
+        f"the first at {time!r}; {advice}",
+    )

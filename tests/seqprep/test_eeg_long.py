@@ -153,6 +153,28 @@ def test_a_channel_that_lacks_samples_is_interpolated_when_asked(tmp_path: Path)
     assert seen.oddities == {"interpolated_values": 1}
 
 
+def test_what_lacks_most_samples_is_not_made_up(tmp_path: Path) -> None:
+    """Otherwise a recording would be invented, or a table of channels and moments fill memory."""
+    rows = [f"{time},p{time // 2},1" for time in range(8)]
+    _, seen = read(tmp_path, "time,channel,value\n" + "\n".join(rows), missing="interpolate")
+    assert [one.reason for one in seen.rejections] == ["missing_values"]
+    assert "over half of all samples are lacking" in seen.rejections[0].detail
+
+
+def test_a_column_of_other_things_is_not_one_of_channels(tmp_path: Path) -> None:
+    """Otherwise values taken for names would make as many channels as there are rows."""
+    rows = [f"{step},Fz,{step}.5" for step in range(10_001)]
+    content = "time,value,channel\n" + "\n".join(rows)
+    _, seen = read(tmp_path, content, channel_column="channel", value_column="time", time_column=0)
+    assert seen.reasons == [("a.csv", 1, "wrong_channels")]
+    _, seen = read(tmp_path, content, channel_column="channel", sample_column=0, value_column=1)
+    assert seen.reasons == [("a.csv", 2, "bad_number")]
+    rows = [f"{step},{step},{step}.5" for step in range(10_001)]
+    _, seen = read(tmp_path, "time,channel,value\n" + "\n".join(rows))
+    assert seen.reasons == [("a.csv", 1, "wrong_channels")]
+    assert "10001 names, over 10000" in seen.rejections[0].detail
+
+
 def test_samples_between_each_other_are_not_missing_ones(tmp_path: Path) -> None:
     """Otherwise half of every channel would be made up."""
     rows = [f"{step / 2},{'pq'[step % 2]},{step}" for step in range(8)]
@@ -185,6 +207,48 @@ def test_numbers_as_targets_and_constant_cells_are_read(tmp_path: Path) -> None:
     )
     assert (rows[0]["targets"], rows[0]["group"]) == ([9, 10, 11], "S1")
     assert rows[0]["attributes"] == '{"note": "k"}'
+
+
+@pytest.mark.parametrize("form", ["wide", "long"])
+@pytest.mark.parametrize(
+    ("odd", "oddity"),
+    [([7.0] * 60, "constant_channel"), ([9.0] * 8, "railed_values"), ([5e4], "extreme_values")],
+)
+def test_odd_channels_are_counted_in_both_forms(
+    tmp_path: Path, form: str, odd: list[float], oddity: str
+) -> None:
+    """Otherwise a dead or loose electrode would go unseen in one of the forms."""
+    wave = [round(float(np.sin(step / 3)), 4) for step in range(60)]
+    channels = {"p": wave, "q": [*wave[: 60 - len(odd)], *odd]}
+    rows = [
+        "time,p,q",
+        *(f"{k},{a},{b}" for k, (a, b) in enumerate(zip(*channels.values(), strict=True))),
+    ]
+    if form == "long":
+        cells = [(k, name, v) for name, values in channels.items() for k, v in enumerate(values)]
+        rows = ["time,channel,value", *(f"{k},{name},{v}" for k, name, v in cells)]
+    write_files(tmp_path, {"a.TXT": "\r\n".join(rows)})
+    found, seen = read_source(source(tmp_path, form=form))
+    assert (len(found), seen.oddities) == (1, {oddity: 1})
+    _, seen = read_source(source(tmp_path, form=form, **{f"on_{oddity}": "reject"}))
+    assert [one.reason for one in seen.rejections] == [oddity]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "time;channel;value\n0;Fz;1,5\n1;Fz;-3\n",
+        "\ufefftime\tchannel\tvalue\r\n0\tFz\t1.5\r\n1\tFz\t-3\r\n",
+        '"time","channel","value"\n"0","Fz","1.5"\n"1","Fz","-3"\n',
+        "time, channel, value\n0, Fz, 1.5\n1, Fz, -3",
+        "\n\ntime,channel,value\n0,Fz,1.5\n1,Fz,-3\n\n",
+        "time,channel,value\n0,Fz,1.5\n1,Fz,-3\n".encode("utf-16"),
+    ],
+)
+def test_every_layout_gives_the_same_samples(tmp_path: Path, content: str | bytes) -> None:
+    """Otherwise a decimal comma, a byte-order mark or blanks would change a signal or its name."""
+    rows, seen = read(tmp_path, content)
+    assert (rows[0]["values"], seen.facts.channels) == ([1.5, -3], ("Fz",))
 
 
 def test_gaps_in_time_are_counted_as_in_wide_form(tmp_path: Path) -> None:
