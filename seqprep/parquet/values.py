@@ -86,7 +86,8 @@ def _distinct_bytes(numbers: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
 
 def _distinct_words(numbers: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
     occurs = np.zeros(2**16, dtype=bool)
-    occurs[numbers.view(np.uint16)] = True
+    for start in range(0, len(numbers), 2**20):  # NumPy makes 64-bit copies of the places
+        occurs[numbers[start : start + 2**20].view(np.uint16)] = True
     return np.sort(np.flatnonzero(occurs).astype(np.uint16).view(np.int16))
 
 

@@ -9,6 +9,7 @@ Legend: R rows, N tokens of all rows, V distinct tokens of the chunk.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ LETTERS = b"ACGTNRYSWKMBDHV"
 _COMPLEMENTS = bytes.maketrans(b"ACGTNRYSWKMBDHV", b"TGCANYRSWMKVHDB")
 _FULL_TABLE_K = 6
 """Up to this k every k-mer stands in the local dictionary; beyond, only those that occur."""
+_BLOCK = 2**20
+"""Letters that are joined at a time: a k-mer takes up to eight times the memory of a letter."""
 _INT32_K = 15
 """Up to this k the number of a k-mer fits 32 bits."""
 
@@ -55,19 +58,21 @@ def encode_kmers(
     # bytes.translate is several times faster than indexing a table with an array of bytes.
     base = np.frombuffer(raw.tobytes().translate(_codes()), dtype=np.int8)
     offsets = offsets - offsets[0]
+    rows = Ragged(base, offsets)
     if k == 1 and not canonical:
-        ids = Ragged(base, offsets)
-        ids = ids if stride == 1 else _every(ids, k=1, stride=stride)
+        ids = rows if stride == 1 else _every(rows, base.dtype, lambda part: part, stride=stride)
         return Encoded(ids=ids, tokens=pa.array([chr(c) for c in LETTERS], pa.large_string()))
-    ids = _every(Ragged(_rolling(base, k=k, canonical=canonical), offsets), k=k, stride=stride)
+    ids = _kmers(rows, k=k, stride=stride, canonical=canonical)
     if k <= _FULL_TABLE_K:
         return Encoded(ids=ids, tokens=_all_kmers(k))
     occurs = np.zeros(4**k + 1, dtype=bool)
-    occurs[ids.values] = True
+    for start in range(0, len(ids.values), _BLOCK):
+        occurs[ids.values[start : start + _BLOCK]] = True
     present = np.flatnonzero(occurs)
     table = np.zeros(len(occurs), dtype=np.int32)
     table[present] = np.arange(len(present))
-    return Encoded(ids=Ragged(table[ids.values], ids.offsets), tokens=kmer_strings(present, k))
+    local = ragged.look_up(table, ids.values)
+    return Encoded(ids=Ragged(local, ids.offsets), tokens=kmer_strings(present, k))
 
 
 def kmer_codes(content: pa.Array | pa.ChunkedArray, *, k: int, canonical: bool = False) -> Ragged:
@@ -78,8 +83,7 @@ def kmer_codes(content: pa.Array | pa.ChunkedArray, *, k: int, canonical: bool =
     """
     raw, offsets = ragged.string_bytes(content)
     base = np.frombuffer(raw.tobytes().translate(_codes()), dtype=np.int8)
-    rows = Ragged(_rolling(base, k=k, canonical=canonical), offsets - offsets[0])
-    return _every(rows, k=k, stride=1)
+    return _kmers(Ragged(base, offsets - offsets[0]), k=k, stride=1, canonical=canonical)
 
 
 @functools.cache
@@ -124,11 +128,20 @@ def _codes() -> bytes:
     return bytes(table)
 
 
-def _rolling(
-    base: npt.NDArray[np.int8], *, k: int, canonical: bool
-) -> npt.NDArray[np.int16] | npt.NDArray[np.int32] | Ints:
-    """The k-mer that starts at each letter of the flat array; the last k - 1 are void."""
+def _kmers(rows: Ragged, *, k: int, stride: int, canonical: bool) -> Ragged:
+    """The numbers of the k-mers in R rows of letters."""
     kind = np.int64 if k > _INT32_K else token_type(4**k + 1).to_pandas_dtype()
+
+    def codes(part: npt.NDArray[np.int8]) -> npt.NDArray[Any]:
+        return _rolling(part, kind, k=k, canonical=canonical)
+
+    return _every(rows, kind, codes, k=k, stride=stride)
+
+
+def _rolling(
+    base: npt.NDArray[np.int8], kind: npt.DTypeLike, *, k: int, canonical: bool
+) -> npt.NDArray[Any]:
+    """The k-mer that starts at each letter of the flat array; the last k - 1 are void."""
     codes = _joined((base & 3).astype(kind), k=k, forward=True)
     if canonical:
         np.minimum(codes, _joined((3 - base & 3).astype(kind), k=k, forward=False), out=codes)
@@ -176,13 +189,42 @@ def _appended(
     return result
 
 
-def _every(rows: Ragged, *, k: int, stride: int) -> Ragged:
+def _every(
+    rows: Ragged,
+    kind: npt.DTypeLike,
+    codes: Callable[[npt.NDArray[np.int8]], npt.NDArray[Any]],
+    *,
+    k: int = 1,
+    stride: int,
+) -> Ragged:
+    """One k-mer every `stride` letters of each row, made block by block.
+
+    Args:
+        rows: R rows of letters.
+        kind: of the numbers.
+        codes: the k-mers that start at each letter of a block; the last k - 1 are void.
+        k: letters of a k-mer.
+        stride: letters from the start of one to the start of the next.
+    """
+    offsets = rows.offsets
     lengths = np.maximum((rows.lengths - k) // stride + 1, 0)
-    if stride == 1:
-        keep = np.ones(len(rows.values), dtype=bool)
-        for back in range(1, k):
-            keep[np.maximum(rows.offsets[1:] - back, rows.offsets[:-1])[rows.lengths > 0]] = False
-        return Ragged(rows.values[keep], ragged.to_offsets(lengths))
-    place: Ints = ragged.ranges(np.zeros_like(lengths), lengths)
-    index = np.repeat(rows.offsets[:-1], lengths) + place * stride
-    return Ragged(rows.values[index], ragged.to_offsets(lengths))
+    edges = ragged.to_offsets(lengths)
+    values = np.empty(int(edges[-1]), dtype=kind)
+    done = 0
+    for start in range(0, len(rows.values), _BLOCK):
+        stop = min(start + _BLOCK, len(rows.values))
+        first = int(np.searchsorted(offsets, start, side="right")) - 1
+        last = int(np.searchsorted(offsets, stop, side="left"))
+        begins, most = offsets[first:last], lengths[first:last]
+        low = np.maximum(-(-(start - begins) // stride), 0)
+        counts = np.maximum(np.minimum(-(-(stop - begins) // stride), most) - low, 0)
+        places = begins + low * stride - start
+        part = codes(rows.values[start : stop + k - 1])
+        if stride == 1:
+            picked = ragged.copy_spans(part, places, counts)
+        else:
+            steps: Ints = ragged.ranges(np.zeros_like(counts), counts)
+            picked = part[np.repeat(places, counts) + steps * stride]
+        values[done : done + len(picked)] = picked
+        done += len(picked)
+    return Ragged(values, edges)

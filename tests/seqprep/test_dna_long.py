@@ -1,0 +1,49 @@
+"""Long records of DNA: what is done block by block gives what one block would."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqprep import kernels, ragged
+from seqprep.tokens import kmers
+from seqprep.tokens.kmers import encode_kmers
+
+ROWS = st.lists(st.text("ACGTN", max_size=24), min_size=1, max_size=5)
+
+
+def words(rows: list[str], *, k: int, stride: int, canonical: bool) -> list[list[str]]:
+    """The k-mers of each row, one by one."""
+    mirror = str.maketrans("ACGTN", "TGCAN")
+    found = []
+    for row in rows:
+        every = [row[at : at + k] for at in range(0, len(row) - k + 1, stride)]
+        if canonical:
+            every = [min(one, one.translate(mirror)[::-1]) for one in every]
+        found.append(["N" * k if "N" in one else one for one in every])
+    return found
+
+
+@settings(deadline=None, max_examples=200)
+@given(ROWS, st.integers(1, 8), st.integers(1, 4), st.booleans(), st.integers(1, 30))
+def test_kmers_do_not_depend_on_blocks(
+    rows: list[str], k: int, stride: int, canonical: bool, block: int
+) -> None:
+    """Otherwise a k-mer across two blocks of a chromosome would be lost or made up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kmers, "_BLOCK", block)
+        patch.setattr(kernels, "_BLOCK", block)
+        encoded = encode_kmers(pa.array(rows, pa.string()), k=k, stride=stride, canonical=canonical)
+    names = encoded.tokens.to_pylist()
+    found = [[names[code] for code in row] for row in ragged.to_lists(encoded.ids)]
+    assert found == words(rows, k=k, stride=stride, canonical=canonical)
+
+
+def test_ranks_are_looked_up_over_the_edges_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the tokens behind the first block of a long record would be void."""
+    monkeypatch.setattr(kernels, "_BLOCK", 3)
+    places = np.array([0, 1, 2, 2, 1, 0, 1], np.int16)
+    assert kernels.look_up(np.array([7, 8, 900]), places).tolist() == [7, 8, 900, 900, 8, 7, 8]
