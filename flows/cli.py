@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from flows import cli_data
+from flows import cli_data, cli_store
 from flows.cli_parts import (
     STORE,
     AsJson,
@@ -154,22 +154,6 @@ def show(
 
 
 @app.command
-def verify(
-    path: Annotated[Path, Parameter(help="A store, a dataset or a model bundle.")] = STORE,
-    /,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Check every byte of a store or a bundle against its hash."""
-    from flows.show import verify_path
-
-    done = verify_path(path)
-    print(f"{done['files']:,} files are what was committed")
-    if as_json:
-        print_json(done)
-
-
-@app.command
 def schema() -> None:
     """Print the JSON Schema of the pipeline file."""
     from flows.pipeline_file import json_schema
@@ -177,7 +161,7 @@ def schema() -> None:
     print(json.dumps(json_schema(), indent=1))
 
 
-for _command in cli_data.COMMANDS:
+for _command in (*cli_data.COMMANDS, *cli_store.COMMANDS):
     app.command(_command)
 
 

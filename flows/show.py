@@ -1,4 +1,4 @@
-"""What the `show`, `verify` and `run` commands print: datasets, versions, hashes, results."""
+"""What the `show` and `run` commands print: datasets, versions, results."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rich.table import Table as Grid
 
 from flows.references import Json
 from flows.reports import best_baseline, main_score
-from models.bundle import MEMBERS, check
 from seqprep.errors import CorruptError, SeqprepError
-from seqprep.preparation.published import snapshot_path
-from seqprep.snapshot import Snapshot
+from seqprep.gone import gone_reason
+from seqprep.ingestion.withdrawn import read_withdrawn
+from seqprep.model_runs import model_runs
 from seqprep.table import CommitInfo, Table
 
 SHOWN_REJECTIONS = 5
@@ -47,14 +47,29 @@ def _dataset(folder: Path) -> Json:
     return {
         "dataset": folder.name,
         "sequences": _versions(Table(folder / "sequences")),
+        "withdrawn": _withdrawn(Table(folder / "sequences")),
         "rejections": _rejections(Table(folder / "sequences")),
         "recipes": {p.name.removeprefix("examples-"): _versions(Table(p)) for p in recipes},
         "models": [_model(p) for p in sorted(folder.glob("models/*/report.json"))],
+        "trained_on_withdrawn": {
+            run.path.name: {split: len(ids) for split, ids in run.withdrawn.items()}
+            for run in model_runs(folder)
+            if run.withdrawn
+        },
     }
 
 
+def _withdrawn(table: Table) -> dict[str, int]:
+    """How much was withdrawn and is refused from then on."""
+    found = read_withdrawn(table, table.info())
+    return {"ids": len(found.ids), "groups": len(found.groups)} if found else {}
+
+
 def _versions(table: Table) -> list[Json]:
-    return [_version(number, time_ms, info) for number, time_ms, info in table.history()]
+    return [
+        {**_version(number, time_ms, info), "gone": gone_reason(table.path, number)}
+        for number, time_ms, info in table.history()
+    ]
 
 
 def _version(number: int, time_ms: int, info: CommitInfo) -> Json:
@@ -109,11 +124,16 @@ def print_description(described: Json) -> None:
         console.rule(f"[bold]{item['dataset']}", align="left")
         _print_sequences(console, item["sequences"])
         _print_rejections(console, item["rejections"])
+        if item["withdrawn"]:
+            console.print(f"  withdrawn   {_pairs(item['withdrawn'])}", markup=False)
         domain = item["sequences"][-1]["params"].get("source", {}).get("domain")
         for recipe, versions in item["recipes"].items():
             _print_recipe(console, recipe, versions, unit=NATURAL_UNITS.get(domain, "steps"))
         if item["models"]:
             _print_models(console, item["models"])
+        for name, seen in item["trained_on_withdrawn"].items():
+            told = f"  {name} was trained on withdrawn records: {_pairs(seen)}"
+            console.print(told, markup=False, soft_wrap=True)
 
 
 def _print_sequences(console: Console, versions: list[Json]) -> None:
@@ -125,7 +145,7 @@ def _print_sequences(console: Console, versions: list[Json]) -> None:
             str(item["version"]),
             item["time"],
             *(f"{counts.get(key, 0):,}" for key in ("rows", "rejected", "files")),
-            item["fingerprint"][:12],
+            item["gone"] or item["fingerprint"][:12],
         )
     console.print(grid)
     newest = versions[-1]
@@ -166,7 +186,7 @@ def _print_recipe(console: Console, recipe: str, versions: list[Json], *, unit: 
             item["time"],
             *(f"{counts['rows'].get(split, 0):,}" for split in ("train", "validation", "test")),
             f"{counts['padding_share']:.1%}",
-            item["fingerprint"][:12],
+            item["gone"] or item["fingerprint"][:12],
         )
     console.print(grid)
     newest = versions[-1]
@@ -264,36 +284,3 @@ def _run_facts(item: Json) -> dict[str, str]:
         "seconds: train": f"{seconds['train']:.1f}",
         "reused": ", ".join(reused) if reused else "nothing",
     }
-
-
-def verify_path(path: Path) -> Json:
-    """Check every file of a bundle, a dataset or a store against its hash.
-
-    Raises:
-        SeqprepError: naming the first file that is missing or altered.
-    """
-    if (path / "manifest.json").is_file():
-        check(path)
-        return {"path": str(path), "files": len(MEMBERS) + 1}
-    if (path / "bundle" / "manifest.json").is_file():
-        raise SeqprepError(f"{path}: did you mean {path / 'bundle'}?")
-    return {"path": str(path), "files": sum(_verify_dataset(folder) for folder in datasets(path))}
-
-
-def _verify_dataset(folder: Path) -> int:
-    files = _verify_table(Table(folder / "sequences"))
-    for path in sorted(p.parent for p in folder.glob("examples-*/_delta_log")):
-        table, recipe = Table(path), path.name.removeprefix("examples-")
-        files += _verify_table(table)
-        for version, _, _ in table.history():
-            Snapshot.read(snapshot_path(table, version, recipe=recipe))
-            files += 1
-    for run in sorted(folder.glob("models/*")):
-        if (run / "report.json").is_file() or (run / "bundle").exists():
-            check(run / "bundle")
-            files += len(MEMBERS) + 1
-    return files
-
-
-def _verify_table(table: Table) -> int:
-    return sum(table.verify(version) for version, _, _ in table.history())

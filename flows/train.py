@@ -20,6 +20,7 @@ from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import Callback, say, stage
 from flows.references import Json, resolve
 from flows.reports import read_events, write_report
+from flows.run_files import seal_run
 from models.train import STOPPED
 from seqprep.errors import SeqprepError
 
@@ -158,6 +159,7 @@ def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> 
             follow(job, progress)
     report = json.loads((job.parent / "report.json").read_bytes())
     page = write_report(job.parent, prepared=prepared)
+    seal_run(job.parent)
     return {
         "bundle": str(job.parent / "bundle"),
         "report": str(page),

@@ -19,6 +19,7 @@ import pyarrow as pa
 from seqprep.checks import check_name
 from seqprep.domains import DOMAINS
 from seqprep.errors import REASONS, InputError, Rejection, SeqprepError
+from seqprep.in_use import using
 from seqprep.ingestion.commit import commit_chunks
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.hashes import NAME as HASHES
@@ -110,7 +111,8 @@ def ingest(
     version = plan.version
     if not plan.reusable:
         try:
-            version = _read_and_commit(table, plan, base, workers=workers, progress=progress)
+            with using(store / dataset):
+                version = _read_and_commit(table, plan, base, workers=workers, progress=progress)
         except OSError as error:
             raise SeqprepError(_cannot_write(table, plan, error)) from error
     assert version is not None
@@ -134,7 +136,13 @@ def _read_and_commit(
     table: Table, plan: Plan, base: Path, *, workers: int | None, progress: Progress | None
 ) -> int:
     collect_stale(table.path)
-    chunks = cut_chunks(plan.fresh, root=table.path, context=plan.context, first=plan.next_chunk)
+    chunks = cut_chunks(
+        plan.fresh,
+        root=table.path,
+        context=plan.context,
+        first=plan.next_chunk,
+        withdrawn=plan.withdrawn,
+    )
     results = list(run_chunks(chunks, workers=workers, progress=progress))
     if not plan.kept:  # one odd file that joins a dataset is rejected, and the others go on
         _refuse_mismatch(plan.context, results)

@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from seqprep.errors import SeqprepError
 from seqprep.fingerprint import as_json
 from seqprep.ingestion.files import source_root
 from seqprep.ingestion.plan import Plan
+from seqprep.ingestion.rewrite import rewrite, without_sources
 from seqprep.ingestion.source_chunks import (
     ChunkResult,
     FileCounts,
     total,
 )
+from seqprep.ingestion.withdrawn import STATE, Withdrawn
 from seqprep.schema import sequences_schema
 from seqprep.source import Source
-from seqprep.staging import StagedFile, StagedWriter
+from seqprep.staging import StagedFile
 from seqprep.table import CommitInfo, Table
 
 SHOWN_REJECTIONS = 3
@@ -54,16 +55,12 @@ def commit_chunks(table: Table, plan: Plan, results: Sequence[ChunkResult], *, b
     rows = sum(count.rows for count in counts)
     if rows == 0:
         raise SeqprepError(_nothing_usable(source, base, counts, rejections))
-    sources = json.dumps([asdict(count) for count in counts], sort_keys=True).encode()
     info = CommitInfo(
         kind="sequences",
         fingerprint=plan.fingerprint,
-        counts=_counts(counts),
+        counts=counted(counts),
         params=_params(plan, len(results)),
-        state={
-            "sources": table.state.put(sources, "json"),
-            "rejections": table.state.put(rejections, "jsonl"),
-        },
+        state=put_state(table, counts, rejections, plan.withdrawn),
     )
     staged = [result.staged for result in results if result.staged is not None]
     return table.commit(
@@ -75,7 +72,22 @@ def commit_chunks(table: Table, plan: Plan, results: Sequence[ChunkResult], *, b
     )
 
 
-def _counts(counts: Sequence[FileCounts]) -> dict[str, Any]:
+def put_state(
+    table: Table, counts: Sequence[FileCounts], rejections: bytes, withdrawn: Withdrawn
+) -> dict[str, str]:
+    """Store what a version knows beside its rows; names of the files."""
+    sources = json.dumps([asdict(count) for count in counts], sort_keys=True).encode()
+    state = {
+        "sources": table.state.put(sources, "json"),
+        "rejections": table.state.put(rejections, "jsonl"),
+    }
+    if withdrawn:
+        state[STATE] = table.state.put(withdrawn.to_bytes(), "json")
+    return state
+
+
+def counted(counts: Sequence[FileCounts]) -> dict[str, Any]:
+    """What a commit says of its rows, in numbers."""
     rejections = total(counts, "rejected")
     return {
         "rows": sum(count.rows for count in counts),
@@ -110,20 +122,9 @@ def _rewrite(table: Table, plan: Plan) -> dict[str, StagedFile | None]:
         if not plan.gone & set(file.sources):
             continue
         left = [path for path in file.sources if path not in plan.gone]
-        placed[file.path] = _without(table, file, gone, left) if left else None
+        keep = without_sources(gone)
+        placed[file.path] = rewrite(table, file, keep, left=left) if left else None
     return placed
-
-
-def _without(table: Table, file: StagedFile, gone: pa.Array, left: Sequence[str]) -> StagedFile:
-    """The file's rows without those of the sources that are gone; its bytes are checked first."""
-    groups = table.group_count(file)
-    name = file.path.rsplit("-", 1)[0]
-    first = table.read_group(file, 0)
-    with StagedWriter(table.path, name, first.schema, sources=left) as writer:
-        for group in range(groups):
-            rows = table.read_group(file, group)
-            writer.write(rows.filter(pc.invert(pc.is_in(rows.column("source"), value_set=gone))))
-    return writer.staged
 
 
 def _moved(count: FileCounts, rewritten: Mapping[str, StagedFile | None]) -> FileCounts:

@@ -10,17 +10,17 @@ Source: Git's index, https://git-scm.com/docs/racy-git
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from seqprep.digested import read_digested, write_digested
 from seqprep.errors import InputError
 from seqprep.ingestion.files import SourceFile
-from seqprep.snapshot import replace_bytes
 
 NAME = ".hashes"
 """The file's name in the dataset's folder."""
@@ -51,10 +51,7 @@ Known = Mapping[str, Hashed]
 def read_hashes(path: Path) -> dict[str, Hashed]:
     """What was remembered; {} where nothing was, or where it cannot be trusted."""
     try:
-        digest, _, body = path.read_bytes().partition(b"\n")
-        if hashlib.sha256(body).hexdigest().encode() != digest:
-            return {}
-        content = json.loads(body)
+        content = read_digested(path)
         if content["version"] != VERSION:
             return {}
         return {
@@ -68,11 +65,8 @@ def read_hashes(path: Path) -> dict[str, Hashed]:
 def write_hashes(path: Path, known: Known) -> None:
     """Remember, whole or not at all; a disk that is full or read-only only costs time later."""
     files = [[name, [*one.stamp], one.sha256, one.beside_sha256] for name, one in known.items()]
-    body = json.dumps({"version": VERSION, "files": files}, separators=(",", ":")).encode()
-    try:
-        replace_bytes(path, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-    except OSError:
-        return
+    with suppress(OSError):
+        write_digested(path, {"version": VERSION, "files": files})
 
 
 def is_settled(times_ns: Iterable[int], *, began_ns: int) -> bool:

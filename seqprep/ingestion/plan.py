@@ -19,6 +19,7 @@ from seqprep.ingestion.records import Context, SourceFacts
 from seqprep.ingestion.source_chunks import (
     FileCounts,
 )
+from seqprep.ingestion.withdrawn import Withdrawn, read_withdrawn
 from seqprep.source import Source
 from seqprep.table import CommitInfo, Table
 
@@ -34,6 +35,7 @@ class Plan:
         kept: counts of files whose rows stay. gone: paths whose stored rows go.
         context: for the readers. rejections: lines of the kept files.
         next_chunk: the first free number. afresh: whether nothing stored stays.
+        withdrawn: records that are refused.
         reusable: whether the newest version is what would be made, and lies there whole.
     """
 
@@ -49,6 +51,7 @@ class Plan:
     next_chunk: int
     afresh: bool
     reusable: bool
+    withdrawn: Withdrawn
 
 
 def make_plan(
@@ -69,6 +72,7 @@ def make_plan(
     options = options_fingerprint(source, base)
     version = table.version()
     info = None if version is None else table.info(version)
+    withdrawn = read_withdrawn(table, info)
     afresh = (
         info is None
         or version is None
@@ -92,7 +96,7 @@ def make_plan(
     bound = any(count.rows for count in kept.values())
     facts = _known_facts(info) if info is not None and not afresh and bound else None
     context = Context.of(source, base, facts=facts)
-    mark = fingerprint(options, sorted(identities))
+    mark = version_fingerprint(options, identities, withdrawn)
     reusable = info is not None and not afresh and info.fingerprint == mark
     if fresh and not reusable:
         found = DOMAINS[source.domain].probe(fresh, context, facts)
@@ -112,7 +116,17 @@ def make_plan(
         next_chunk=0 if info is None or afresh else int(info.params["next_chunk"]),
         afresh=afresh,
         reusable=reusable,
+        withdrawn=withdrawn,
     )
+
+
+def version_fingerprint(
+    options: str, identities: Sequence[tuple[str, str, str]], withdrawn: Withdrawn
+) -> str:
+    """A digest of all that decides the rows of a version."""
+    # Without withdrawals it is what it was before there were any.
+    refused = [fingerprint(withdrawn)] if withdrawn else []
+    return fingerprint(options, sorted(identities), *refused)
 
 
 def options_fingerprint(source: Source, base: Path) -> str:
@@ -144,9 +158,13 @@ def _refuse_losses(
         )
 
 
+def known_counts(table: Table, info: CommitInfo) -> list[FileCounts]:
+    """What came of each source file of a version, sorted by path."""
+    return [FileCounts(**entry) for entry in json.loads(table.state.get(info.state["sources"]))]
+
+
 def _known_counts(table: Table, info: CommitInfo) -> dict[str, FileCounts]:
-    entries = json.loads(table.state.get(info.state["sources"]))
-    return {entry["path"]: FileCounts(**entry) for entry in entries}
+    return {count.path: count for count in known_counts(table, info)}
 
 
 def _known_facts(info: CommitInfo) -> SourceFacts:

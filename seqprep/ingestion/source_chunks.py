@@ -24,6 +24,7 @@ from seqprep.errors import Rejection
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.hashes import check_unchanged
 from seqprep.ingestion.records import Batch, Context
+from seqprep.ingestion.withdrawn import NOTHING, Withdrawn, leave_out
 from seqprep.parallel import ordered
 from seqprep.schema import sequences_schema
 from seqprep.staging import StagedFile, StagedWriter
@@ -82,13 +83,14 @@ class Chunk:
     Args:
         number: of the chunk; names its Parquet file.
         files: consecutive source files.
-        root: of the table. context: as for a reader.
+        root: of the table. context: as for a reader. withdrawn: records that are refused.
     """
 
     number: int
     files: tuple[SourceFile, ...]
     root: Path
     context: Context
+    withdrawn: Withdrawn = NOTHING
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +109,12 @@ class ChunkResult:
 
 
 def cut_chunks(
-    files: Sequence[SourceFile], *, root: Path, context: Context, first: int = 0
+    files: Sequence[SourceFile],
+    *,
+    root: Path,
+    context: Context,
+    first: int = 0,
+    withdrawn: Withdrawn = NOTHING,
 ) -> list[Chunk]:
     """Group consecutive files into chunks, numbered from `first`."""
     groups: list[list[SourceFile]] = []
@@ -120,7 +127,13 @@ def cut_chunks(
         groups[-1].append(file)
         size_bytes += weight
     return [
-        Chunk(number=first + place, files=tuple(group), root=root, context=context)
+        Chunk(
+            number=first + place,
+            files=tuple(group),
+            root=root,
+            context=context,
+            withdrawn=withdrawn,
+        )
         for place, group in enumerate(groups)
     ]
 
@@ -134,7 +147,8 @@ def read_chunk(chunk: Chunk) -> ChunkResult:
     with ExitStack() as stack:
         writer: StagedWriter | None = None
         written: Future[None] | None = None
-        for batch in DOMAINS[source.domain].read(chunk.files, chunk.context):
+        for read in DOMAINS[source.domain].read(chunk.files, chunk.context):
+            batch = leave_out(read, chunk.withdrawn)
             count_batch(batch, counts)
             lines.extend(rejection_line(rejection) for rejection in batch.rejections)
             if batch.rows.num_rows == 0:

@@ -1,0 +1,211 @@
+"""Remove withdrawn records from a dataset, and on demand every trace of them (CONTRACT 11).
+
+`plan_removal` tells what would happen and changes nothing; `remove` does it. Without `erase` older
+versions keep the record, for the models that were trained on them. With it every version and file
+that holds the record is deleted, with the fitted state that has seen it. Nothing that a crash
+leaves needs a person: the same call finishes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from seqprep.errors import SeqprepError
+from seqprep.gone import mark_gone
+from seqprep.in_use import InUseError, alone
+from seqprep.leftovers import Leftover, delete, find_leftovers, recipe_of, tables_of
+from seqprep.model_runs import ModelRun, delete_removed
+from seqprep.preparation.spill import live_spills
+from seqprep.table import Table
+from seqprep.traces import Traces, find_traces, standing
+from seqprep.withdrawal import Withdrawal, commit_withdrawal, find_withdrawal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """A model that was trained on withdrawn records.
+
+    Args:
+        name: of its run. bundle: path, "" where there is none. live: whether it trains now.
+        recipe, version: of the examples. records: how many of them withdrawn, by split.
+    """
+
+    name: str
+    bundle: str
+    live: bool
+    recipe: str
+    version: int
+    records: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Removed:
+    """What a removal does, or did.
+
+    Args:
+        dataset: its name. applied: whether it was done; else this is what would be.
+        version: of sequences, the newest after it. records: rows that leave the newest version;
+            copies: of these, rows that were not named but hold the same content.
+        sequences_versions: older ones that hold such a record.
+        examples_versions: by recipe; with `erase` also those whose fitted state has seen one.
+        models: that were trained on one. models_deleted: names of runs.
+        erase: whether these versions are deleted. files, size_bytes: that go with them.
+    """
+
+    dataset: str
+    applied: bool
+    version: int
+    records: int
+    copies: int
+    sequences_versions: tuple[int, ...]
+    examples_versions: dict[str, tuple[int, ...]]
+    models: tuple[Trained, ...]
+    models_deleted: tuple[str, ...]
+    erase: bool
+    files: int
+    size_bytes: int
+
+
+def remove(
+    folder: Path,
+    *,
+    ids: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    erase: bool = False,
+    models: bool = False,
+    apply: bool = False,
+) -> Removed:
+    """Withdraw records, and all records of groups, from a dataset.
+
+    Args:
+        folder: of the dataset.
+        ids: of records.
+        groups: names of groups; their later records are refused, too.
+        erase: delete every older version, shard and fitted state that holds one.
+        models: with `erase`, delete the runs of models that were trained on one, too.
+        apply: do it; else only say what would be done.
+
+    Raises:
+        SeqprepError: if a name occurs nowhere.
+        InUseError: if another run works on the dataset or, with `erase`, trains on such data.
+        CorruptError: if what stays cannot be read.
+    """
+    table = _sequences(folder)
+    if models and not erase:
+        raise SeqprepError("--models deletes models together with their data; it needs --erase")
+    if not apply:
+        found = find_withdrawal(table, ids=ids, groups=groups)
+        return _describe(folder, found, find_traces(folder, found), erase=erase, models=models)
+    with alone(folder):
+        if spills := live_spills(folder):
+            raise InUseError(f"{spills[0]}: a prepare is running; run again when it has ended")
+        found = find_withdrawal(table, ids=ids, groups=groups)
+        plan = find_traces(folder, found)
+        told = _describe(folder, found, plan, erase=erase, models=models, applied=True)
+        if erase:
+            _refuse_live(plan)
+        version = commit_withdrawal(found)
+        for run, held in plan.runs:
+            run.mark(
+                {split: {id_: found.ids.get(id_, "") for id_ in ids} for split, ids in held.items()}
+            )
+        if erase:
+            _erase(folder, found, plan, models=models)
+        return replace(told, version=version)
+
+
+def _refuse_live(plan: Traces) -> None:
+    for run, _ in plan.runs:
+        if run.live:
+            raise InUseError(
+                f"{run.path}: a training runs on data that would be erased; stop it or wait for "
+                "its end, then run again. Nothing was changed"
+            )
+
+
+def _describe(
+    folder: Path,
+    found: Withdrawal,
+    plan: Traces,
+    *,
+    erase: bool,
+    models: bool,
+    applied: bool = False,
+) -> Removed:
+    examples = plan.tainted if erase else plan.holds
+    going = _going(folder, found, plan) if erase else []
+    return Removed(
+        dataset=folder.name,
+        applied=applied,
+        version=found.version,
+        records=found.records,
+        copies=found.copies,
+        sequences_versions=found.older,
+        examples_versions={name: tuple(sorted(got)) for name, got in examples.items() if got},
+        models=tuple(_trained(run, held) for run, held in plan.runs),
+        models_deleted=tuple(run.path.name for run, _ in plan.runs) if models else (),
+        erase=erase,
+        files=len(going),
+        size_bytes=sum(one.size_bytes for one in going),
+    )
+
+
+def _trained(run: ModelRun, held: Mapping[str, set[str]]) -> Trained:
+    return Trained(
+        name=run.path.name,
+        bundle="" if run.bundle is None else str(run.bundle),
+        live=run.live,
+        recipe=run.recipe,
+        version=run.version,
+        records={split: len(ids) for split, ids in sorted(held.items()) if ids},
+    )
+
+
+def _going(folder: Path, found: Withdrawal, plan: Traces) -> list[Leftover]:
+    """What the erasure will delete, as far as it stands now."""
+    kept = {
+        table.path.name: set(standing(table)) - _tainted(table, found, plan)
+        for table in tables_of(folder)
+    }
+    table = found.table
+    stay = {
+        table.path / file.path
+        for file in table.files(found.version)
+        if file.path not in found.newest
+    }
+    going = find_leftovers(folder, kept, before_s=time.time() + 1)
+    return [one for one in going if one.path not in stay]
+
+
+def _tainted(table: Table, found: Withdrawal, plan: Traces) -> set[int]:
+    """Versions that hold a withdrawn record, or whose state has seen one."""
+    if table.path.name != "sequences":
+        return set(plan.tainted[recipe_of(table)])
+    return {*found.older, *([found.version] if found.newest else [])}
+
+
+def _erase(folder: Path, found: Withdrawal, plan: Traces, *, models: bool) -> None:
+    # Sequences last: as long as they are there, a rerun finds what else holds the records.
+    for table in reversed(tables_of(folder)):
+        for version in sorted(_tainted(table, found, plan)):
+            mark_gone(table.path, version, "erased")
+    kept = {table.path.name: set(standing(table)) for table in tables_of(folder)}
+    # The dataset's lock is held: what no version needs belongs to no run, however young it is.
+    delete(find_leftovers(folder, kept, before_s=time.time() + 1), folder)
+    delete_removed(folder)
+    for run, _ in plan.runs if models else ():
+        run.delete()
+
+
+def _sequences(folder: Path) -> Table:
+    """The sequences of a dataset.
+
+    Raises:
+        SeqprepError: if the folder is no dataset.
+    """
+    if not (folder / "sequences" / "_delta_log").is_dir():
+        raise SeqprepError(f"{folder}: no dataset here; name the folder of one, e.g. store/reviews")
+    return Table(folder / "sequences")
