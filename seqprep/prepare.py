@@ -81,7 +81,7 @@ def prepare(
     check_chain(steps, domain=domain, task=task, tokens=recipe.tokens)
     folder = store / dataset
     sequences = Table(folder / "sequences")
-    job = _job(
+    job = plan_job(
         sequences,
         version,
         steps,
@@ -120,7 +120,7 @@ def prepare(
     return _prepared(examples, made, path, reused=False, began=began)
 
 
-def _job(
+def plan_job(
     table: Table,
     version: int | None,
     steps: Sequence[Transform],
@@ -131,6 +131,22 @@ def _job(
     recipe: Prepare,
     tables: Mapping[str, TokenTable],
 ) -> Job:
+    """What is to be prepared, checked against what the sequences are.
+
+    Args:
+        table: of sequences.
+        version: of it; default the newest.
+        steps: of the recipe, checked.
+        domain: as in the pipeline file.
+        task: as in the pipeline file.
+        split: as in the pipeline file.
+        recipe: as in the pipeline file.
+        tables: of tokens, that the steps name.
+
+    Raises:
+        SeqprepError: if there are no sequences yet.
+        ConfigError: if they were ingested otherwise, or the steps cannot serve them.
+    """
     version = table.version() if version is None else version
     if version is None:
         raise SeqprepError(f"{table.path}: there are no sequences yet; ingest the source first")

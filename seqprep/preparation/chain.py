@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,9 @@ from seqprep.transforms import name_of, split_chain
 from seqprep.transforms.windows import Windows
 from seqprep.vocabulary import Vocabulary
 
+Watch = Callable[[int, Chunk, Chunk], None]
+"""Told what a step is given and gives: (position, before, after)."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chain:
@@ -31,6 +34,7 @@ class Chain:
         drop_original: whether training rows lose view 0.
         seed: of all draws.
         forms: of the rows before each step, and after the last one.
+        watch: called for each step that runs, from any thread; None where nobody looks.
     """
 
     early: tuple[tuple[int, Transform], ...]
@@ -40,6 +44,7 @@ class Chain:
     drop_original: bool
     seed: int
     forms: tuple[Form, ...]
+    watch: Watch | None = None
 
     @classmethod
     def of(cls, steps: Sequence[Transform], *, seed: int, form: Form) -> Chain:
@@ -135,9 +140,12 @@ class Chain:
             if step.views or step.when == "train":
                 if step.when == "store" and position == self._first_view():
                     chunk = self.expand(chunk)
-                chunk = _augment(chunk, step, context)
+                after = _augment(chunk, step, context)
             else:
-                chunk = step.apply(chunk, context)
+                after = step.apply(chunk, context)
+            if self.watch is not None:
+                self.watch(position, chunk, after)
+            chunk = after
         return chunk
 
     def _first_view(self) -> int | None:

@@ -64,8 +64,17 @@ class Encoding:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
-    """What one chunk gives."""
+class Part:
+    """What one chunk gives.
+
+    Args:
+        number: of the chunk. chunk: its rows after the early steps.
+        counted: its training tokens; None for values. target_text: its ids and counts.
+        moments: of its training values; None for tokens.
+        step_labels: codes of labelled steps in its training rows.
+        before: `(3,)` steps by split before any technique.
+        rows: its records, by their place in the chunk. steps: of each before any technique.
+    """
 
     number: int
     chunk: Chunk
@@ -102,7 +111,7 @@ def first_pass(
     step_labels: set[int] = set()
     before, size_bytes = np.zeros(len(SPLITS), np.int64), 0
     steps = np.zeros(len(roster.splits), dtype=np.int32)
-    for done, part in enumerate(_parts(job, roster, workers=workers)):
+    for done, part in enumerate(read_parts(job, roster, workers=workers)):
         size_bytes += folder.write(f"chunk-{part.number}", chunk_table(part.chunk))
         if part.counted is not None:
             tokens.add(part.counted)
@@ -138,14 +147,22 @@ def first_pass(
     )
 
 
-def _parts(job: Job, roster: Roster, *, workers: int) -> Iterator[_Part]:
-    def one(number: int) -> _Part:
+def read_parts(job: Job, roster: Roster, *, workers: int) -> Iterator[Part]:
+    """Read, encode and count the chunks with a record to read, in order.
+
+    Args:
+        job: what is prepared.
+        roster: its records.
+        workers: threads.
+    """
+
+    def one(number: int) -> Part:
         return _part(job, roster, number)
 
     yield from ordered(one, roster.active, workers=workers)
 
 
-def _part(job: Job, roster: Roster, number: int) -> _Part:
+def _part(job: Job, roster: Roster, number: int) -> Part:
     content = CONTENT_COLUMN[job.domain]
     columns = ["id", "length", content, *filter(None, [job.target_column])]
     codes = roster.splits[roster.rows(number)]
@@ -166,7 +183,7 @@ def _part(job: Job, roster: Roster, number: int) -> _Part:
         chunk = splits.cut_by_time(chunk, job.split)
     labels = None if roster.labels is None else roster.labels[roster.rows(number)][rows]
     after, counted = _early(job, chunk, strings, labels, num_labels=len(roster.names))
-    return _Part(
+    return Part(
         number=number,
         chunk=replace(after, rows=rows[after.rows]),
         counted=counted,

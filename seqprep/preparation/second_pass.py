@@ -44,7 +44,7 @@ def second_pass(
     """
     totals: list[Totals] = []
     emptied = np.zeros(len(roster.splits), dtype=bool)
-    work = _finished(job, roster, encoding, finisher, folder, workers=workers)
+    work = finish_chunks(job, roster, encoding, finisher, folder, workers=workers)
     for done, (number, table, numbers, empty) in enumerate(work):
         slots.add(table)
         totals.append(numbers)
@@ -54,7 +54,7 @@ def second_pass(
     return merge_totals(totals), emptied
 
 
-def _finished(
+def finish_chunks(
     job: Job,
     roster: Roster,
     encoding: Encoding,
@@ -63,6 +63,13 @@ def _finished(
     *,
     workers: int,
 ) -> Iterator[tuple[int, pa.Table, Totals, Ints]]:
+    """The chunks of the first pass as rows of examples, in order.
+
+    Yields:
+        Number of the chunk, its rows with the columns that route them, what is counted of them, and
+        the records left without steps, by their place in the chunk.
+    """
+
     def one(number: int) -> tuple[int, pa.Table, Totals, Ints]:
         spilled = folder.read(f"chunk-{number}")
         chunk = table_chunk(spilled, width=job.chain.spilled.width, target_width=job.target_width)

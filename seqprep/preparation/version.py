@@ -7,21 +7,16 @@ to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 from seqprep.fingerprint import as_json
-from seqprep.fitted import Fitted
 from seqprep.preparation.append import Previous, read_previous
 from seqprep.preparation.commit import commit_info
-from seqprep.preparation.fitting import fit_byte_pairs
-from seqprep.preparation.job import Job
-from seqprep.preparation.roster import Roster, read_roster
+from seqprep.preparation.opened import byte_pairs_of, open_encoder
+from seqprep.preparation.roster import read_roster
 from seqprep.preparation.spill import SpillFolder
 from seqprep.preparation.work import Work, make_everything, make_what_is_new
 from seqprep.staging import collect_stale
-from seqprep.tokens import Encoder
 
 
 def make_version(work: Work) -> int:
@@ -40,8 +35,8 @@ def make_version(work: Work) -> int:
         known=None if kept is None else kept.labels,
         stored=None if previous is None else previous.stored,
     )
-    byte_pairs = _byte_pairs(job, roster, kept)
-    with _encoder(job, byte_pairs, workers=work.threads) as encoder:
+    byte_pairs = byte_pairs_of(job, roster, kept)
+    with open_encoder(job, byte_pairs, workers=work.threads) as encoder:
         work = replace(work, job=replace(job, encoder=encoder, byte_pairs=byte_pairs))
         collect_stale(work.examples.path)
         with SpillFolder(work.examples.path.parent) as folder:
@@ -65,23 +60,6 @@ def make_version(work: Work) -> int:
         partition_by=("split", "bucket"),
         base=newest,
     )
-
-
-def _byte_pairs(job: Job, roster: Roster, kept: Fitted | None) -> str | None:
-    """Byte pairs, fitted on the training rows or kept; None for other units."""
-    if job.tokens.unit != "bpe":
-        return None
-    return fit_byte_pairs(job, roster) if kept is None else kept.byte_pairs
-
-
-@contextmanager
-def _encoder(job: Job, byte_pairs: str | None, *, workers: int) -> Iterator[Encoder | None]:
-    """What turns strings into tokens; None where the records are values."""
-    if job.width is not None:
-        yield None
-        return
-    with Encoder.of(job.tokens, byte_pairs=byte_pairs, workers=workers) as encoder:
-        yield encoder
 
 
 def _previous(work: Work, newest: int | None) -> Previous | None:
