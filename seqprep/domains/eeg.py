@@ -165,4 +165,4 @@ def _list(source: Source, base: Path) -> list[SourceFile]:
     return list_files(source, base, default=INCLUDE)
 
 
-READER = Reader(version=1, workers="threads", list_files=_list, probe=probe, read=read)
+READER = Reader(version=2, workers="threads", list_files=_list, probe=probe, read=read)

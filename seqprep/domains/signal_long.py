@@ -164,7 +164,7 @@ def load_long(layout: Layout, context: Context, file: SourceFile) -> Recording:
 
 def _channel_codes(
     column: pl.Series, context: Context, layout: Layout
-) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:
     """The channels to read, in order, and which of them each row is of (-1: none), `(N,)`."""
     present = column.unique(maintain_order=True).to_list()
     if "" in present:
@@ -189,7 +189,7 @@ def _channel_codes(
         raise SignalError("wrong_channels", layout.header_line, detail)
     names = wanted or tuple(present)
     codes = column.replace_strict(
-        list(names), list(range(len(names))), default=-1, return_dtype=pl.Int32
+        list(names), list(range(len(names))), default=-1, return_dtype=pl.Int16
     )
     return names, codes.to_numpy()
 

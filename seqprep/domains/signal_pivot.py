@@ -35,7 +35,7 @@ class Samples:
 
     times: Floats
     values: Floats
-    codes: npt.NDArray[np.int32]
+    codes: npt.NDArray[np.int16]
     names: tuple[str, ...]
     first_line: int
 
@@ -45,15 +45,14 @@ class Steps:
     """Which rows belong to each step of a part.
 
     Args:
-        order: `(M,)` the rows of the channels that are read.
-        step: `(M,)` the time of each of them, as a number among all times.
-        chosen: `(T,)` the numbers of the part's times.
+        order: `(M,)` the rows of the channels that are read. times: `(M,)` of these.
+        chosen: `(T,)` the part's times.
         first_line: the file's line of row 0.
     """
 
     order: Ints
-    step: Ints
-    chosen: Ints
+    times: Floats
+    chosen: Floats
     first_line: int
 
     def rows(self, column: pl.Series) -> Ints:
@@ -62,14 +61,15 @@ class Steps:
         Raises:
             SignalError: if two channels have different cells at one time.
         """
-        row = np.zeros(int(self.step.max()) + 1, np.int64)
-        row[self.step[::-1]] = self.order[::-1]
-        differ = column.gather(self.order).ne_missing(column.gather(row[self.step])).to_numpy()
+        every, step = np.unique(self.times, return_inverse=True)
+        row = np.zeros(len(every), np.int64)
+        row[step[::-1]] = self.order[::-1]
+        differ = column.gather(self.order).ne_missing(column.gather(row[step])).to_numpy()
         if differ.any():
             line = self.first_line + int(self.order[differ].min())
-            detail = f"column {column.name!r}: two channels have different targets at one time"
+            detail = "two channels have different targets at one time"
             raise SignalError("bad_target", line, detail)
-        return row[self.chosen]
+        return row[np.searchsorted(every, self.chosen)]
 
 
 def pivot(
@@ -107,13 +107,7 @@ def pivot(
     parts = tuple(_part(samples, order, times, spans, group, missing) for group in groups)
     first = parts[0].times
     assert first is not None
-    every = first if len(groups) == 1 else np.unique(times)
-    steps = Steps(
-        order=order,
-        step=np.searchsorted(every, times),
-        chosen=np.searchsorted(every, first),
-        first_line=samples.first_line,
-    )
+    steps = Steps(order=order, times=times, chosen=first, first_line=samples.first_line)
     return parts, steps
 
 
