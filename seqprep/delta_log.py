@@ -23,7 +23,7 @@ from deltalake.transaction import (
     create_table_with_add_actions,
 )
 
-from seqprep.errors import CorruptError, SeqprepError
+from seqprep.errors import CorruptError
 from seqprep.seals import LOG, read_sealed
 from seqprep.staging import StagedFile
 
@@ -34,14 +34,18 @@ def open_table(path: Path, version: int | None) -> DeltaTable | None:
     """A version of the table, or the newest; None if there is no table.
 
     Raises:
-        SeqprepError: if there is a table but not this version of it.
+        CorruptError: if there is a table but not this version of it, or its log is damaged.
     """
     try:
         return DeltaTable(str(path), version=version)
     except TableNotFoundError:
         return None
-    except DeltaError as error:
-        raise SeqprepError(f"{path}: version {version} cannot be read: {error}") from error
+    except (DeltaError, ValueError, OSError) as error:
+        what = "the log" if version is None else f"version {version}"
+        told = str(error).partition("\n")[0]
+        raise CorruptError(
+            f"{path}: {what} cannot be read: {told}; `seqprep verify` names the damaged file"
+        ) from error
 
 
 def has_entry(path: Path, version: int) -> bool:

@@ -8,15 +8,15 @@ copied. Bundles of models have a check of their own: `models.manifest.check`.
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seqprep import delta_log
 from seqprep.digested import read_digested
-from seqprep.errors import CorruptError
+from seqprep.errors import CorruptError, SeqprepError
 from seqprep.gone import gone_reason
 from seqprep.ingestion.hashes import NAME as HASHES
 from seqprep.leftovers import recipe_of, snapshots, tables_of
@@ -25,6 +25,7 @@ from seqprep.snapshot import Snapshot, file_sha256
 from seqprep.staging import StagedFile
 from seqprep.table import Table
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 DIGITS = 16
 """Hexadecimal digits of its SHA-256 in the name of a file with rows."""
 
@@ -58,23 +59,27 @@ def verify_dataset(folder: Path) -> Verified:
         for _, error, sealed in check_seals(table.path):
             done.take(iter([None if error is None else str(error)]))
             done.unsealed += not sealed
-        done.take(_check_rows(table))
+        done.take(_unbroken(_check_rows(table)))
+        done.take(_unbroken(_check_snapshots(table)))
+    done.take(_check_strays(folder))
     done.take(_check_state(folder))
-    done.take(_check_snapshots(folder))
     done.take(_check_hashes(folder))
     done.problems = list(dict.fromkeys(done.problems))
     return done
 
 
+def _unbroken(found: Iterator[str | None]) -> Iterator[str | None]:
+    """A check that ends with a problem where a damaged log does not let it go on."""
+    try:
+        yield from found
+    except SeqprepError as error:
+        yield str(error)
+
+
 def _check_rows(table: Table) -> Iterator[str | None]:
     """Each file with rows once, by the manifests, and the manifests against the log."""
     listed: dict[str, StagedFile] = {}
-    try:
-        versions = [version for version, _, _ in table.history()]
-    except CorruptError as error:
-        yield str(error)
-        return
-    for version in versions:
+    for version, _, _ in table.history():
         if gone_reason(table.path, version) is not None:
             continue
         try:
@@ -128,25 +133,31 @@ def _problem_of_rows(table: Table, file: StagedFile | None, path: Path) -> str |
 
 def _check_state(folder: Path) -> Iterator[str | None]:
     """All state files; each is named by what it holds."""
-    for path in sorted((folder / "state").glob("[!.]*")):
-        if hashlib.sha256(path.read_bytes()).hexdigest() == path.name.partition(".")[0]:
+    for path in sorted((folder / "state").glob("*")):
+        digest = path.name.partition(".")[0]
+        if not _DIGEST.fullmatch(digest):
+            continue
+        if file_sha256(path) == digest:
             yield None
         else:
             yield f"{path}: the bytes are not those that were committed; restore the file"
 
 
-def _check_snapshots(folder: Path) -> Iterator[str | None]:
-    expected = set()
-    for table in tables_of(folder):
-        if table.path.name == "sequences":
-            continue
-        for version in range((table.version() or 0) + 1):
-            path = snapshots(folder) / f"{recipe_of(table)}-v{version}.json"
-            if path.is_file() or gone_reason(table.path, version) is None:
-                expected.add(path)
-                yield _problem_of_snapshot(table, path)
-    for path in sorted(set(snapshots(folder).glob("*.json")) - expected):
-        yield f"{path}: not the snapshot of a recipe in this dataset; delete it"
+def _check_snapshots(table: Table) -> Iterator[str | None]:
+    if table.path.name == "sequences":
+        return
+    for version in range((table.version() or 0) + 1):
+        path = snapshots(table.path.parent) / f"{recipe_of(table)}-v{version}.json"
+        if path.is_file() or gone_reason(table.path, version) is None:
+            yield _problem_of_snapshot(table, path)
+
+
+def _check_strays(folder: Path) -> Iterator[str | None]:
+    """Snapshots of recipes that the dataset does not have."""
+    recipes = {recipe_of(table) for table in tables_of(folder)}
+    for path in sorted(snapshots(folder).glob("*.json")):
+        if path.stem.rpartition("-v")[0] not in recipes:
+            yield f"{path}: not the snapshot of a recipe in this dataset; delete it"
 
 
 def _problem_of_snapshot(table: Table, path: Path) -> str | None:
