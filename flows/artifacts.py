@@ -7,8 +7,10 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
+from flows import drift
 from flows.references import Json
 from flows.reports import data_table, inline_images, markdown_table
+from seqprep.drift_limits import Drift
 
 
 def _key(*parts: str) -> str:
@@ -37,9 +39,11 @@ def ingest_artifact(done: Json) -> None:
     create_markdown_artifact("\n\n".join(parts), key=_key(done["dataset"], "sequences"))
 
 
-def prepare_artifact(done: Json) -> None:
-    """Show the splits, lengths and padding of prepared examples."""
+def prepare_artifact(done: Json, limits: Drift) -> None:
+    """Show the splits, lengths and padding of prepared examples, and drift beside its limits."""
     text = f"# {done['dataset']}: examples, recipe {done['recipe']}\n\n" + data_table(done)
+    if done["drift"]:
+        text += "\n\n## Drift\n\n" + drift.table(done, limits)
     create_markdown_artifact(text, key=_key(done["dataset"], done["recipe"], "examples"))
 
 

@@ -53,7 +53,7 @@ def pipeline(
 
 def _one(spec: Pipeline, sequences: Json, *, base: Path, store: str, refit: bool) -> Json:
     examples = prepare_rows(to_json(spec), base=str(base), store=store, refit=refit)
-    prepare_artifact(examples)
+    prepare_artifact(examples, spec.prepare.drift)
     model = train_model(to_json(spec), store=store, prepared=examples)
     train_artifact(model)
     return summary(sequences, examples, model)
@@ -72,6 +72,8 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
             "rows": sum(examples["rows"].values()),
             "padding_share": examples["padding_share"],
             "groups": examples["groups"],
+            "added": examples["added"],
+            "refit_advised": examples["refit_advised"],
             "reused": examples["reused"],
         },
         "train": {

@@ -31,7 +31,8 @@ LEGEND: dict[str, Any] = {
 }
 
 
-def _figure(width: float = 6.4, height: float = 3.6) -> tuple[Figure, Axes]:
+def new_figure(width: float = 6.4, height: float = 3.6) -> tuple[Figure, Axes]:
+    """A figure of this size in inches with one pair of axes, as all plots have them."""
     figure, axes = plt.subplots(figsize=(width, height), dpi=DPI, layout="constrained")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e4e6ea", linewidth=0.8)
@@ -39,7 +40,8 @@ def _figure(width: float = 6.4, height: float = 3.6) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG and close it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # No software version and no date: the same numbers give the same bytes.
     figure.savefig(path, metadata={"Software": None})
@@ -68,7 +70,7 @@ def lengths(
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    _save(figure, path)
+    save(figure, path)
 
 
 def _coarser(edges: Sequence[int], counts: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -85,7 +87,7 @@ def padding(path: Path, *, shares: dict[str, float]) -> None:
         path: of the PNG.
         shares: share in [0, 1] by name, e.g. padded to the longest, bucketed, as trained.
     """
-    figure, axes = _figure(6.4, 0.7 + 0.5 * len(shares))
+    figure, axes = new_figure(6.4, 0.7 + 0.5 * len(shares))
     names = list(shares)[::-1]
     values = [100 * shares[name] for name in names]
     bars = axes.barh(names, values, color=[BLUE if v < 10 else GREY for v in values], height=0.6)
@@ -93,7 +95,7 @@ def padding(path: Path, *, shares: dict[str, float]) -> None:
     axes.set_xlim(0, max(*values, 10) * 1.2)
     axes.set_xlabel("padding, % of computed steps")
     axes.grid(visible=False, axis="y")
-    _save(figure, path)
+    save(figure, path)
 
 
 def learning_curves(path: Path, *, epochs: Sequence[dict[str, Any]], best: int | None) -> None:
@@ -104,7 +106,7 @@ def learning_curves(path: Path, *, epochs: Sequence[dict[str, Any]], best: int |
         epochs: the `epoch` events of a training run.
         best: the epoch whose weights were kept.
     """
-    figure, axes = _figure()
+    figure, axes = new_figure()
     x = [event["epoch"] for event in epochs]
     for key, colour in (("train_loss", GREY), ("validation_loss", BLUE)):
         name = key.replace("train_", "training ").replace("_", " ")
@@ -126,7 +128,7 @@ def learning_curves(path: Path, *, epochs: Sequence[dict[str, Any]], best: int |
         right.spines[["top"]].set_visible(False)
         axes.plot([], [], color=ORANGE, label=f"validation {score.replace('_', ' ')} (right)")
     figure.legend(*axes.get_legend_handles_labels(), **LEGEND)
-    _save(figure, path)
+    save(figure, path)
 
 
 def confusion(path: Path, *, matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> None:
@@ -138,7 +140,7 @@ def confusion(path: Path, *, matrix: Sequence[Sequence[int]], labels: Sequence[s
         labels: in the order of the rows.
     """
     side = 1.6 + 0.55 * len(labels)
-    figure, axes = _figure(max(side + 0.8, 3.6), max(side, 2.8))
+    figure, axes = new_figure(max(side + 0.8, 3.6), max(side, 2.8))
     totals = [max(sum(row), 1) for row in matrix]
     shares = [[cell / total for cell in row] for row, total in zip(matrix, totals, strict=True)]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -154,4 +156,4 @@ def confusion(path: Path, *, matrix: Sequence[Sequence[int]], labels: Sequence[s
     axes.set_yticks(range(len(labels)), short)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    _save(figure, path)
+    save(figure, path)

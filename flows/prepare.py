@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prefect import flow, task
 
+from flows import drift
 from flows.artifacts import prepare_artifact
 from flows.faults import RETRIED
 from flows.pipeline_file import Pipeline, build, to_json
@@ -36,9 +37,14 @@ def prepare_rows(pipeline: Json, *, base: str, store: str, refit: bool = False) 
         f"{spec.dataset}: examples version {done.version} {how}: {sum(done.rows.values()):,} rows, "
         f"padding {done.padding_share:.1%} of bucketed steps"
     )
+    plot = None
+    if done.drift and not done.reused:
+        plot = drift.write(Path(store), asdict(done), spec.prepare.drift)
     if done.refit_advised is not None:
         say(f"{spec.dataset}: a refit is advised (--refit): {done.refit_advised}")
-    return asdict(done)
+    if plot is not None:
+        say(f"{spec.dataset}: {done.added:,} records were added, {done.removed:,} removed; {plot}")
+    return {**asdict(done), "drift_plot": plot and str(plot)}
 
 
 @flow(name="prepare", flow_run_name="prepare-{file}")
@@ -63,5 +69,5 @@ def prepare(
     """
     spec, base = resolve(file, pipeline, settings)
     done = prepare_rows(to_json(spec), base=str(base), store=store, refit=refit)
-    prepare_artifact(done)
+    prepare_artifact(done, spec.prepare.drift)
     return done

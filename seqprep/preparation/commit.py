@@ -99,11 +99,14 @@ def _drift(job: Job, roster: Roster, made: Made, frozen: Frozen | None) -> dict[
     if frozen is None:
         return {}
     fitted = made.fitted
-    found = measure(
-        made.since,
-        counts=None if fitted.frequency is None else fitted.frequency.counts,
-        scaler=fitted.scaler,
-        channels=fitted.outputs,
+    since, now = (
+        measure(
+            joined,
+            counts=None if fitted.frequency is None else fitted.frequency.counts,
+            scaler=fitted.scaler,
+            channels=fitted.outputs,
+        )
+        for joined in (made.since, made.now)
     )
     steps = set(made.since.step_codes) - set(fitted.step_codes)
     reasons = [
@@ -114,12 +117,12 @@ def _drift(job: Job, roster: Roster, made: Made, frozen: Frozen | None) -> dict[
         f"steps with the new label {name!r} were ignored"
         for name in sorted(str(job.step_classes[code]) for code in steps)
     ]
-    reasons += advice(found, job.recipe.drift)
+    reasons += advice(now, job.recipe.drift) or advice(since, job.recipe.drift)
     return {
         "frozen_from": frozen.version,
         "new_classes": roster.new_classes,
-        "unseen_share": found["unseen_share"],
-        "over_limit_share": found["over_limit_share"],
-        "drift": found,
+        "unseen_share": since["unseen_share"],
+        "over_limit_share": since["over_limit_share"],
+        "drift": {"now": now, "since_fit": since},
         "refit_advised": "; ".join(reasons) or None,
     }

@@ -24,6 +24,7 @@ from seqprep.length_counts import LengthCounts
 from seqprep.preparation.scaling import Moments, Scaler
 from seqprep.ragged import Ints
 
+LENGTH_BINS = 30
 _KS_POINT = 1.63
 """The two-sample Kolmogorov-Smirnov statistic is over this times sqrt(1/n + 1/m) once in 100."""
 
@@ -59,6 +60,11 @@ class Since:
         none = LengthCounts.of([], [])
         tokens = np.zeros(num_tokens + 1, dtype=np.int64)
         return cls(fitted_lengths=fitted_lengths, lengths=none, tokens=tokens)
+
+    @property
+    def start(self) -> Since:
+        """At the fit again, before anything joined."""
+        return Since.nothing(self.fitted_lengths, num_tokens=len(self.tokens) - 1)
 
     def plus(
         self,
@@ -145,7 +151,8 @@ def measure(
     Returns:
         `records`, `unseen_share` and `over_limit_share` in [0, 1], `token_divergence` in bits,
         `length_distance` in [0, 1], `amplitude` by channel with `shift` (in fitted deviations) and
-        `ratio` (of deviations), and `<name>_by_chance`: what
+        `ratio` (of deviations), `length_shares` for a plot (`edges`, and the shares of records
+        `fitted` and `joined` between them), and `<name>_by_chance`: what
         chance may give for so few.
     """
     joined = int(since.lengths.rows.sum())
@@ -157,6 +164,7 @@ def measure(
     if not joined:
         return found
     there = int(since.fitted_lengths.rows.sum())
+    found["length_shares"] = _length_shares(since.fitted_lengths, since.lengths)
     found["length_distance"] = length_distance(since.fitted_lengths, since.lengths)
     found["length_distance_by_chance"] = _KS_POINT * float(np.sqrt(1 / joined + 1 / max(there, 1)))
     total = int(since.tokens.sum())
@@ -179,6 +187,17 @@ def length_distance(first: LengthCounts, second: LengthCounts) -> float:
     """
     values = np.union1d(first.values, second.values)
     return float(np.abs(_below(first, values) - _below(second, values)).max(initial=0.0))
+
+
+def _length_shares(first: LengthCounts, second: LengthCounts) -> dict[str, list[float]]:
+    """Both distributions over the same at most LENGTH_BINS bins."""
+    values = np.union1d(first.values, second.values)
+    edges = np.unique(np.linspace(values[0], values[-1] + 1, LENGTH_BINS + 1).astype(np.int64))
+    shares = {"edges": edges.tolist()}
+    for name, lengths in (("fitted", first), ("joined", second)):
+        ends = _below(lengths, edges - 1)
+        shares[name] = np.diff(ends).tolist()
+    return shares
 
 
 def _below(lengths: LengthCounts, values: Ints) -> npt.NDArray[np.float64]:
@@ -205,15 +224,16 @@ def _relative(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> float:
 
 
 def _divergence_by_chance(first: Ints, second: Ints) -> float:
-    """About the divergence of two samples from one distribution: mean and three deviations.
+    """The most that two samples of one distribution are likely to diverge, in bits.
 
-    2 ln 2 times the harmonic size times the divergence is about chi-squared over four with as many
-    degrees of freedom as there are tokens that occur, less one.
+    Where counts are large, 8 ln 2 times the divergence and the harmonic size is about chi-squared
+    with as many degrees of freedom as there are tokens that occur, less one; a token that occurs
+    once in one sample gives up to 2 ln 2 times as much. Mean and three deviations.
     """
     freedom = max(int(((first + second) > 0).sum()) - 1, 1)
     n, m = int(first.sum()), int(second.sum())
     size = n * m / (n + m)
-    return float((freedom + 3 * np.sqrt(2 * freedom)) / (8 * np.log(2) * size))
+    return float((freedom + 3 * np.sqrt(2 * freedom)) / (4 * size))
 
 
 def _amplitude(

@@ -26,7 +26,7 @@ class Made:
         totals: numbers of all rows. fitted: the state, with its limits. finisher: of the rows.
         steps: `(R,)` of each record before any technique. emptied: `(R,)` left without steps.
         before: `(3,)` steps by split before any technique.
-        since: training rows at the fit, and what joined since.
+        since: training rows at the fit, and what joined since. now: and what joined now.
         added, removed: records.
     """
 
@@ -39,5 +39,6 @@ class Made:
     emptied: npt.NDArray[np.bool_]
     before: Ints
     since: Since
+    now: Since
     added: int
     removed: int

@@ -49,7 +49,8 @@ class Prepared:
         added, removed: records whose rows this version made, and took out; the others stayed.
         unseen_share: of the training tokens that joined since the fit, those never seen before.
         over_limit_share: of the training rows that joined, those longer than every bucket's limit.
-        drift: how far what joined has moved from what was fitted, see `drift.measure`.
+        drift: how far what joined has moved from what was fitted, see `drift.measure`: of the rows
+            that joined `now`, and of all `since_fit`.
         refit_advised: why the state no longer fits the data; None while it does.
     """
 

@@ -85,6 +85,7 @@ def make_everything(work: Work, folder: SpillFolder, roster: Roster, kept: Fitte
         emptied=emptied,
         before=encoding.before,
         since=since,
+        now=since,
         added=int((roster.splits != LEFT_OUT).sum()),
         removed=0,
     )
@@ -115,6 +116,7 @@ def make_what_is_new(work: Work, folder: SpillFolder, roster: Roster, previous: 
         emptied=change.emptied | emptied,
         before=_by_split(steps, roster),
         since=_joined(since, encoding, totals, fitted, lengths),
+        now=_joined(since.start, encoding, totals, fitted, lengths),
         added=int(change.added.sum()),
         removed=int(change.removed.sum()),
     )

@@ -164,7 +164,7 @@ def test_signals_with_step_labels_join_too(tmp_path: Path) -> None:
     done = prepared(tmp_path / "store", recipe=recipe, **options)
     assert done.added == 10
     check_equal(done, made_whole(tmp_path / "store", recipe, **options))
-    moved = done.drift["amplitude"]["a"]
+    moved = done.drift["now"]["amplitude"]["a"]
     assert moved["shift"] == pytest.approx(3, abs=0.3) and moved["ratio"] == pytest.approx(
         1, abs=0.3
     )

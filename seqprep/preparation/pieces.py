@@ -1,0 +1,61 @@
+"""Chunks in pieces, so that memory stays bounded where a step becomes many numbers.
+
+A chunk of 16 MB whose steps become 128 differences, or vectors with a place for each token, would
+take gigabytes. Pieces are cut by the data alone, and never through a record.
+
+Legend: R rows of a chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from seqprep.preparation.chunk import Chunk
+from seqprep.preparation.form import Form
+
+PIECE_BYTES = 64 * 2**20
+"""About what the rows of a piece take where they are widest; a longer record is one alone."""
+_NUMBER_BYTES = 4
+
+
+def step_bytes(forms: Sequence[Form], *, vocabulary: int) -> int:
+    """Bytes that a step of the first form takes where it is widest.
+
+    Args:
+        forms: of the rows before each step, and after the last one.
+        vocabulary: channels where they are not known yet: one for each token.
+
+    >>> word, hot = Form(unit="word"), Form(unit="value")
+    >>> step_bytes([word, hot], vocabulary=100), step_bytes([word, word], vocabulary=100)
+    (400, 4)
+    """
+    first = forms[0]
+    widths = [first.width or 1]
+    for form in forms[1:]:
+        wide = len(form.channels) or vocabulary if form.unit == "value" else 1
+        faster = form.rate_hz / first.rate_hz if form.rate_hz and first.rate_hz else 1
+        widths.append(int(np.ceil(wide * faster)))
+    return max(widths) * _NUMBER_BYTES
+
+
+def pieces(chunk: Chunk, forms: Sequence[Form], *, vocabulary: int) -> Iterator[Chunk]:
+    """The rows of a chunk, in order; all at once unless they grow.
+
+    Args:
+        chunk: R rows of the first form.
+        forms: as for `step_bytes`.
+        vocabulary: as for `step_bytes`.
+    """
+    wide = step_bytes(forms, vocabulary=vocabulary)
+    sizes = chunk.lengths * wide
+    if wide == step_bytes(forms[:1], vocabulary=vocabulary) or sizes.sum() <= PIECE_BYTES:
+        yield chunk
+        return
+    records = np.flatnonzero(np.diff(chunk.rows, prepend=-1))
+    number = (np.cumsum(sizes) - sizes)[records] // PIECE_BYTES
+    starts = records[np.flatnonzero(np.diff(number, prepend=-1))]
+    for start, end in pairwise([*starts.tolist(), len(chunk)]):
+        yield chunk.take(np.arange(start, end))

@@ -1,0 +1,45 @@
+"""What people see of drift: a table with the limits, and a plot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.image
+
+from flows import drift
+from seqprep.drift_limits import Drift
+
+FOUND = {
+    "records": 12,
+    "unseen_share": 0.2,
+    "over_limit_share": 0.0,
+    "length_distance": 0.1,
+    "length_shares": {"edges": [1, 5, 9], "fitted": [0.5, 0.5], "joined": [1.0, 0.0]},
+    "amplitude": {"Fp1": {"shift": 0.1, "ratio": 0.25}},
+}
+DONE = {
+    "dataset": "d",
+    "recipe": "r",
+    "version": 3,
+    "drift": {"now": FOUND, "since_fit": {**FOUND, "records": 40, "unseen_share": 0.01}},
+    "refit_advised": "reasons",
+}
+
+
+def test_the_table_marks_what_is_over_its_limit() -> None:
+    """A person would have to compare numbers by hand, or miss a channel that lost its signal."""
+    text = drift.table(DONE, Drift())
+    assert "**A refit is advised:** reasons." in text
+    assert "| tokens never seen | 20.0% | 1.0% | 5.0% | over |" in text
+    assert "| lengths, KS distance | 0.100 | 0.100 | 0.200 |  |" in text
+    assert "| Fp1: spread, factor | 4.00 | 4.00 | 1.50 | over |" in text
+    assert "| records | 12 | 40 |" in text
+
+
+def test_the_plot_is_written_beside_the_dataset(tmp_path: Path) -> None:
+    """The numbers would have no picture; or one would be written where nothing joined."""
+    path = drift.write(tmp_path, DONE, Drift())
+    assert path == tmp_path / "d" / "plots" / "drift-r-v3.png"
+    assert matplotlib.image.imread(path).std() > 0.05
+    nothing = {"now": {**FOUND, "records": 0}, "since_fit": FOUND}
+    assert drift.write(tmp_path, {**DONE, "drift": nothing}, Drift()) is None
