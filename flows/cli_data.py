@@ -12,7 +12,30 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flows.cli_parts import STORE, AsJson, File, Settings, Store, check_files, print_json
+from seqprep.errors import ConfigError
 from seqprep.near_options import NearDuplicates
+
+
+def frequencies(
+    file: File,
+    /,
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="Write the table there: .parquet (for idf) or .csv.")
+    ] = None,
+    top: Annotated[int, Parameter(help="Ranks to show.")] = 20,
+    store: Store = STORE,
+    settings: Settings = (),
+    as_json: AsJson = False,
+) -> None:
+    """Count the tokens of the training rows; show where the cuts of the recipe fall."""
+    _at_least_one(top, "--top")
+    check_files((file,), settings)
+    from flows.frequencies import frequencies as count
+
+    done = count(str(file), store=str(store), settings=list(settings), out=out, top=top)
+    if as_json:
+        print_json(done)
 
 
 def duplicates(
@@ -49,5 +72,10 @@ def duplicates(
         print_json(done)
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (duplicates,)
+def _at_least_one(value: int, name: str) -> None:
+    if value < 1:
+        raise ConfigError(f"{name} must be >= 1, got {value}")
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (frequencies, duplicates)
 """In the order of the help text."""
