@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ BY_FILE = Field(from_="file")
 def take_in(datasets: Path, tmp_path: Path, domain: str, name: str, **keys: Any) -> Ingested:
     source = Source(domain=domain, path=str(datasets / name), **keys)  # type: ignore[arg-type]
     return ingest(source, dataset="d", store=tmp_path)
+
+
+def digest(rows: list[dict[str, Any]]) -> str:
+    """Of the content of all rows, in order of their ids: changes with any bit of any value."""
+    joined = b"".join(row["content_hash"] for row in rows)
+    return hashlib.sha256(joined).hexdigest()[:16]
 
 
 def test_movie_reviews_are_all_there(datasets: Path, tmp_path: Path) -> None:
@@ -85,6 +92,7 @@ def test_bonn_recordings_are_all_there(datasets: Path, tmp_path: Path) -> None:
     assert {row["length"] for row in rows} == {4097}
     values = np.array([value for row in rows for value in row["values"]])
     assert (values.min(), values.max()) == (-1885, 2047)
+    assert digest(rows) == "34a930ba90a1db4c"
 
 
 def test_muse_recordings_are_all_there(datasets: Path, tmp_path: Path) -> None:
@@ -107,6 +115,7 @@ def test_muse_recordings_are_all_there(datasets: Path, tmp_path: Path) -> None:
     assert {row["group"] for row in rows} == {f"subject{who}" for who in "abcd"} | {"name"}
     short = next(row for row in rows if row["source"].endswith("subjectd-concentrating-2.csv"))
     assert (short["length"], len(short["values"])) == (888, 4 * 888)
+    assert digest(rows) == "bd175f8d3cee795d"
 
 
 def test_a_muse_recording_in_long_form_gives_the_same_rows(datasets: Path, tmp_path: Path) -> None:
@@ -149,3 +158,4 @@ def test_the_eye_recording_is_whole(datasets: Path, tmp_path: Path) -> None:
     assert (row["length"], (targets == 0).sum(), (targets == 1).sum()) == (14980, 8257, 6723)
     assert int((np.diff(targets) != 0).sum()) + 1 == 24
     assert max(row["values"]) == 715897
+    assert digest([row]) == "2c0f4732f0af88d1"
