@@ -137,7 +137,8 @@ class Frames:
     @property
     def bins_hz(self) -> Floats:
         """The frequencies of a spectrum, `(Q,)`, from 0 to half the rate."""
-        return np.arange(self.window // 2 + 1) * (self.rate_hz / self.window)
+        bins = np.arange(self.window // 2 + 1, dtype=np.float64)
+        return bins * np.float64(self.rate_hz / self.window)
 
     def power(self, values: npt.NDArray[np.generic], spans: Spans) -> Iterator[tuple[int, Floats]]:
         """One-sided power density of the windows, in blocks: (number of the first, `(B, Q, F)`).

@@ -8,6 +8,7 @@ Legend: R rows of a chunk, N steps, V tokens, F channels, K target channels.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,7 @@ from seqprep.frequency import (
 from seqprep.parallel import Progress, ordered
 from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.job import Job
+from seqprep.preparation.pieces import early_pieces, late_bytes
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.scaling import Moments
 from seqprep.preparation.spill import SpillFolder, chunk_table, list_array, list_rows, take_rows
@@ -36,6 +38,8 @@ from seqprep.ragged import Ints, Ragged, row_keys
 from seqprep.schema import CONTENT_COLUMN, SPLITS, Task
 from seqprep.splits import TRAIN
 from seqprep.tokens import encode
+
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +52,9 @@ class Encoding:
             target_frequency, target_maps: likewise for target text.
         moments: of the values in training rows after the early steps; None for tokens.
         step_labels: codes of labelled steps that occur in training rows.
-        before: `(3,)` steps by split before any technique. size_bytes: spilled.
+        before: `(3,)` steps by split before any technique.
+        pieces: of each chunk, in which it was spilled. size_bytes: of the rows, as spilled or as
+            late steps widen them.
         steps: `(R,)` of each record before any technique; 0 for those that were not read.
     """
 
@@ -59,16 +65,18 @@ class Encoding:
     moments: Moments | None
     step_labels: tuple[int, ...]
     before: Ints
+    pieces: dict[int, int]
     size_bytes: int
     steps: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """What one chunk gives.
+    """What one chunk gives, or one piece of it: what is counted is in the first.
 
     Args:
-        number: of the chunk. chunk: its rows after the early steps.
+        number: of the chunk. piece: of it. chunk: its rows after the early steps. size_bytes: that
+            they take where late steps widen them; 0 where none does.
         counted: its training tokens; None for values. target_text: its ids and counts.
         moments: of its training values; None for tokens.
         step_labels: codes of labelled steps in its training rows.
@@ -77,7 +85,9 @@ class Part:
     """
 
     number: int
+    piece: int
     chunk: Chunk
+    size_bytes: int
     counted: ChunkCounts | None
     target_text: tuple[Ragged, ChunkCounts] | None
     moments: Moments | None
@@ -110,9 +120,12 @@ def first_pass(
     moments: Moments | None = None
     step_labels: set[int] = set()
     before, size_bytes = np.zeros(len(SPLITS), np.int64), 0
+    counts: dict[int, int] = {}
     steps = np.zeros(len(roster.splits), dtype=np.int32)
-    for done, part in enumerate(read_parts(job, roster, workers=workers)):
-        size_bytes += folder.write(f"chunk-{part.number}", chunk_table(part.chunk))
+    for part in read_parts(job, roster, workers=workers):
+        spilled = folder.write(f"chunk-{part.number}-{part.piece}", chunk_table(part.chunk))
+        size_bytes += max(spilled, part.size_bytes)
+        counts[part.number] = part.piece + 1
         if part.counted is not None:
             tokens.add(part.counted)
         if part.target_text is not None:
@@ -124,8 +137,8 @@ def first_pass(
         step_labels.update(part.step_labels.tolist())
         before += part.before
         steps[roster.rows(part.number)][part.rows] = part.steps
-        if progress is not None:
-            progress("read records", done + 1, len(roster.active))
+        if progress is not None and part.piece == 0:
+            progress("read records", len(counts), len(roster.active))
     inputs = outputs = None
     if known is not None:
         inputs = known.frequency and known.frequency.tokens
@@ -142,13 +155,14 @@ def first_pass(
         moments=moments,
         step_labels=tuple(sorted(step_labels)),
         before=before,
+        pieces=counts,
         size_bytes=size_bytes,
         steps=steps,
     )
 
 
 def read_parts(job: Job, roster: Roster, *, workers: int) -> Iterator[Part]:
-    """Read, encode and count the chunks with a record to read, in order.
+    """Read, encode and count the chunks with a record to read, in order and perhaps in pieces.
 
     Args:
         job: what is prepared.
@@ -156,13 +170,15 @@ def read_parts(job: Job, roster: Roster, *, workers: int) -> Iterator[Part]:
         workers: threads.
     """
 
-    def one(number: int) -> Part:
-        return _part(job, roster, number)
+    def one(number: int) -> Iterator[Part]:
+        parts = _parts(job, roster, number)
+        return itertools.chain([next(parts)], parts)  # the first is made by the worker
 
-    yield from ordered(one, roster.active, workers=workers)
+    for parts in ordered(one, roster.active, workers=workers):
+        yield from parts
 
 
-def _part(job: Job, roster: Roster, number: int) -> Part:
+def _parts(job: Job, roster: Roster, number: int) -> Iterator[Part]:
     content = CONTENT_COLUMN[job.domain]
     columns = ["id", "length", content, *filter(None, [job.target_column])]
     codes = roster.splits[roster.rows(number)]
@@ -182,42 +198,25 @@ def _part(job: Job, roster: Roster, number: int) -> Part:
     if job.split.by == "time":
         chunk = splits.cut_by_time(chunk, job.split)
     labels = None if roster.labels is None else roster.labels[roster.rows(number)][rows]
-    after, counted = _early(job, chunk, strings, labels, num_labels=len(roster.names))
-    return Part(
-        number=number,
-        chunk=replace(after, rows=rows[after.rows]),
-        counted=counted,
-        target_text=_target_text(job, table, codes[rows] == TRAIN),
-        moments=_moments(job, after),
-        step_labels=_training_labels(job, chunk),
-        before=chunk.by_split(chunk.lengths),
-        rows=rows,
-        steps=whole,
-    )
-
-
-def _early(
-    job: Job,
-    chunk: Chunk,
-    strings: pa.Array | None,
-    labels: npt.NDArray[np.generic] | None,
-    *,
-    num_labels: int,
-) -> tuple[Chunk, ChunkCounts | None]:
-    """The chunk after the steps that need no ranks, and its tokens counted as they appear.
-
-    Args:
-        job: what is prepared.
-        chunk: R rows before any technique.
-        strings: `(V,)` the text of their ids; None for values.
-        labels: `(R,)` of the records.
-        num_labels: classes.
-    """
-    chunk, strings, early = job.chain.until_tokens(chunk, strings)
+    tokens, strings, early = job.chain.until_tokens(chunk, strings)
     counted = None
     if strings is not None and job.counts_tokens:
-        counted = _counted(job, chunk, strings, labels, num_labels=num_labels)
-    return job.chain.run(chunk, early, strings=strings), counted
+        counted = _counted(job, tokens, strings, labels, num_labels=len(roster.names))
+    for piece, after in enumerate(early_pieces(job.chain, tokens, strings, early)):
+        first = piece == 0
+        yield Part(
+            number=number,
+            piece=piece,
+            chunk=replace(after, rows=rows[after.rows]),
+            size_bytes=late_bytes(job.chain, after, strings),
+            counted=counted if first else None,
+            target_text=_target_text(job, table, codes[rows] == TRAIN) if first else None,
+            moments=_moments(job, after),
+            step_labels=_training_labels(job, chunk) if first else _NONE,
+            before=chunk.by_split(chunk.lengths) if first else np.zeros(len(SPLITS), np.int64),
+            rows=rows if first else _NONE,
+            steps=whole if first else _NONE,
+        )
 
 
 def _counted(

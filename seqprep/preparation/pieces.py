@@ -12,9 +12,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 
+from seqprep.preparation.chain import Chain
 from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.form import Form
+from seqprep.preparation.transform import Transform
+from seqprep.transforms.one_hot import MAX_CHANNELS
 
 PIECE_BYTES = 64 * 2**20
 """About what the rows of a piece take where they are widest; a longer record is one alone."""
@@ -49,9 +53,9 @@ def pieces(chunk: Chunk, forms: Sequence[Form], *, vocabulary: int) -> Iterator[
         forms: as for `step_bytes`.
         vocabulary: as for `step_bytes`.
     """
-    wide = step_bytes(forms, vocabulary=vocabulary)
+    narrow, wide = (step_bytes(some, vocabulary=vocabulary) for some in (forms[:1], forms))
     sizes = chunk.lengths * wide
-    if wide == step_bytes(forms[:1], vocabulary=vocabulary) or sizes.sum() <= PIECE_BYTES:
+    if wide == narrow or sizes.sum() <= PIECE_BYTES:
         yield chunk
         return
     records = np.flatnonzero(np.diff(chunk.rows, prepend=-1))
@@ -59,3 +63,40 @@ def pieces(chunk: Chunk, forms: Sequence[Form], *, vocabulary: int) -> Iterator[
     starts = records[np.flatnonzero(np.diff(number, prepend=-1))]
     for start, end in pairwise([*starts.tolist(), len(chunk)]):
         yield chunk.take(np.arange(start, end))
+
+
+def early_pieces(
+    chain: Chain,
+    chunk: Chunk,
+    strings: pa.Array | None,
+    steps: Sequence[tuple[int, Transform]],
+) -> Iterator[Chunk]:
+    """The rows after the early steps that are left, in pieces where they or late ones widen rows.
+
+    Args:
+        chain: all steps.
+        chunk: R rows.
+        strings: `(V,)` the text of their ids; None for values.
+        steps: the early ones that are left.
+    """
+    forms = chain.forms[len(chain.early) - len(steps) :]
+    for piece in pieces(chunk, forms, vocabulary=_vocabulary(strings)):
+        yield chain.run(piece, steps, strings=strings)
+
+
+def late_bytes(chain: Chain, chunk: Chunk, strings: pa.Array | None) -> int:
+    """Bytes that rows after the early steps take where late steps widen them; 0 if none does.
+
+    Args:
+        chain: all steps.
+        chunk: R rows.
+        strings: as for `early_pieces`.
+    """
+    forms, vocabulary = chain.forms[len(chain.early) :], _vocabulary(strings)
+    narrow, wide = (step_bytes(some, vocabulary=vocabulary) for some in (forms[:1], forms))
+    return int(chunk.lengths.sum()) * wide if wide > narrow else 0
+
+
+def _vocabulary(strings: pa.Array | None) -> int:
+    """About how many tokens the vocabulary will have, as far as they can become channels."""
+    return 1 if strings is None else min(len(strings) + 1, MAX_CHANNELS)

@@ -50,7 +50,7 @@ def second_pass(
         totals.append(numbers)
         emptied[roster.rows(number)][empty] = True
         if progress is not None:
-            progress("shorten and encode", done + 1, len(roster.active))
+            progress("shorten and encode", done + 1, sum(encoding.pieces.values()))
     return merge_totals(totals), emptied
 
 
@@ -70,8 +70,9 @@ def finish_chunks(
         the records left without steps, by their place in the chunk.
     """
 
-    def one(number: int) -> tuple[int, pa.Table, Totals, Ints]:
-        spilled = folder.read(f"chunk-{number}")
+    def one(place: tuple[int, int]) -> tuple[int, pa.Table, Totals, Ints]:
+        number, piece = place
+        spilled = folder.read(f"chunk-{number}-{piece}")
         chunk = table_chunk(spilled, width=job.chain.spilled.width, target_width=job.target_width)
         ranks = encoding.maps.get(number)
         chunk, emptied = finisher.finish(chunk, ranks=ranks)
@@ -81,9 +82,9 @@ def finish_chunks(
         if job.task == "translate":
             ids = _target_ids(folder, encoding, finisher, number)
             kept = np.flatnonzero(roster.splits[roster.rows(number)] >= 0)
-            place = np.zeros(len(names), dtype=np.int64)
-            place[kept] = np.arange(len(kept))
-            target = ragged.take(ids, place[chunk.rows])
+            order = np.zeros(len(names), dtype=np.int64)
+            order[kept] = np.arange(len(kept))
+            target = ragged.take(ids, order[chunk.rows])
         labels = None if roster.labels is None else roster.labels[roster.rows(number)]
         table = example_table(
             chunk, names, finisher.schema, labels=labels, target=target, seed=job.recipe.seed
@@ -93,12 +94,13 @@ def finish_chunks(
         numbers = count_chunk(chunk, units(chunk), tokens=tokens, stride=stride)
         return number, table, numbers, emptied
 
-    yield from ordered(one, roster.active, workers=workers)
+    places = [(number, n) for number in roster.active for n in range(encoding.pieces[number])]
+    yield from ordered(one, places, workers=workers)
 
 
 def _target_ids(folder: SpillFolder, encoding: Encoding, finisher: Finisher, number: int) -> Ragged:
     assert encoding.target_frequency is not None
-    ids = list_rows(folder.read(f"target-{number}")["ids"])
+    ids = list_rows(folder.read(f"target-{number}", keep=True)["ids"])
     known = len(finisher.fitted.target_vocabulary)
     ranks = np.minimum(encoding.target_maps[number], known)  # beyond `max_vocab` is OOV
     return Ragged(target_table(known)[ranks][ids.values], ids.offsets)

@@ -65,12 +65,13 @@ class SpillFolder:
             writer.write_table(table)
         return int(table.nbytes)
 
-    def read(self, name: str) -> pa.Table:
-        """Read a table into memory, and forget it on disk."""
+    def read(self, name: str, *, keep: bool = False) -> pa.Table:
+        """Read a table into memory, and forget it on disk unless it is wanted again."""
         path = self.path / name
         with pa.OSFile(str(path), "rb") as source:
             table = pa.ipc.open_file(source).read_all()
-        path.unlink()
+        if not keep:
+            path.unlink()
         return table
 
 
