@@ -121,6 +121,7 @@ def test_channels_are_chosen_and_ordered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "reason", "line"),
     [
+        ("1.5,Cz,9,b", "duplicate_sample", 10),
         ("1.0,Fz,9,b", "duplicate_sample", 10),
         ("0.7,Fz,9,b", "timestamp_order", 10),
         ("9,,9,b", "wrong_channels", 10),

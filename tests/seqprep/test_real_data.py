@@ -119,8 +119,8 @@ def test_muse_recordings_are_all_there(datasets: Path, tmp_path: Path) -> None:
 
 
 def test_a_muse_recording_in_long_form_gives_the_same_rows(datasets: Path, tmp_path: Path) -> None:
-    """Otherwise real clocks and 15,000 steps would be put together in another way than in wide."""
-    name = "subjecta-neutral-1.csv"
+    """Otherwise a real clock with gaps would be put together in another way than in wide form."""
+    name = "subjectb-relaxed-2.csv"
     wide = datasets / "eeg_muse_mental_state" / "recordings" / name
     header, *lines = wide.read_text().splitlines()
     channels = header.split(",")[1:]
@@ -136,6 +136,7 @@ def test_a_muse_recording_in_long_form_gives_the_same_rows(datasets: Path, tmp_p
         source = Source(domain="eeg", path=str(folder), form=form, label=Field(from_="none"))  # type: ignore[arg-type]
         done = ingest(source, dataset=f"d{len(stored)}", store=tmp_path)
         assert (done.rejected, done.channels) == (0, tuple(channels))
+        assert done.oddities["timestamp_gaps"] == 1
         stored.append(stored_rows(tmp_path, f"d{len(stored)}"))
     assert stored[0] == stored[1] == stored[2]
     assert stored[0][0]["length"] == len(lines)
