@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -24,10 +25,13 @@ from seqprep.ingestion.expand import Notice, SourceStream, decode
 from seqprep.ingestion.fields import FieldError, FieldReader
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.records import Context
+from seqprep.parallel import ordered
 from seqprep.schema import sequences_schema
 
 BLOCK_BYTES = 4 * 2**20
 _C1 = re.compile(rb"\xc2[\x80-\x9f]")
+THREADS = 2
+"""That read blocks of one file; Arrow and the digests free the interpreter's lock."""
 MOST_LABELS = 10_000
 """Labels that are looked at one by one; with more of them, so are the lines."""
 
@@ -42,23 +46,48 @@ def read_json_lines(
     """
     if not all(isinstance(name, str) for name in columns.all):
         raise InputError(f"columns of JSON lines have names, got {columns.all}", file=file.path)
-    source = context.source
-    whole = simple(context)
-    record, line = 0, 1
+    source, whole = context.source, simple(context)
+
+    def read(block: _Block) -> tuple[_Block, pa.RecordBatch | None]:
+        return block, read_block(block, file, columns, context) if whole else None
+
     with SourceStream(file, max_expanded_bytes=source.max_expanded_bytes) as stream:
-        for block in line_blocks(stream):
-            data = block.removeprefix(b"\xef\xbb\xbf") if line == 1 else block
-            rows = read_block(data, file, columns, context, first=record) if whole else None
+        blocks = _numbered(line_blocks(stream))
+        for block, rows in ordered(read, blocks, workers=THREADS if whole else 1):
             if rows is not None:
                 yield rows
-                record += rows.num_rows
-            else:
-                for number, one in enumerate(data.split(b"\n"), start=line):
-                    if one and not one.isspace():
-                        yield json_row(one, number, columns, source.encoding)
-                        record += 1
-            line += data.count(b"\n")
+                continue
+            for number, one in enumerate(block.data.split(b"\n"), start=block.line):
+                if one and not one.isspace():
+                    yield json_row(one, number, columns, source.encoding)
         stream.tell_members(notice)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Block:
+    """Whole lines.
+
+    Args:
+        data: the lines. line: number of the first one, from 1.
+        first: number of its record, from 0.
+        objects: how many lines there are, if each starts and ends like an object; else 0.
+    """
+
+    data: bytes
+    line: int
+    first: int
+    objects: int
+
+
+def _numbered(blocks: Iterable[bytes]) -> Iterator[_Block]:
+    line, first = 1, 0
+    for block in blocks:
+        data = block.removeprefix(b"\xef\xbb\xbf") if line == 1 else block
+        objects = _object_lines(data)
+        yield _Block(data=data, line=line, first=first, objects=objects)
+        line += objects or data.count(b"\n")
+        # Each line that is not blank is a record, whatever becomes of it.
+        first += objects or sum(1 for one in data.split(b"\n") if one and not one.isspace())
 
 
 def line_blocks(stream: SourceStream) -> Iterator[bytes]:
@@ -91,7 +120,7 @@ def simple(context: Context) -> bool:
 
 
 def read_block(
-    block: bytes, file: SourceFile, columns: Columns, context: Context, *, first: int
+    block: _Block, file: SourceFile, columns: Columns, context: Context
 ) -> pa.RecordBatch | None:
     """The rows of a block, or None if a line of it must be looked at.
 
@@ -100,7 +129,6 @@ def read_block(
         file: the source file.
         columns: which columns are read.
         context: as for a reader; `simple(context)` holds.
-        first: number of the first record.
     """
     found = _parse(block, columns)
     if found is None:
@@ -109,6 +137,7 @@ def read_block(
     lengths = pc.utf8_length(text)
     if pc.min(lengths).as_py() == 0 or pc.any(pc.utf8_is_space(text)).as_py() or _is_odd(text):
         return None
+    first = block.first
     ids = _joined(f"{file.path}#", pa.array(np.arange(first, first + len(text))))
     cells = {key: found.column(str(column)) for key, column in columns.cells}
     target = None if columns.target is None else found.column(str(columns.target))
@@ -136,34 +165,31 @@ def read_block(
     )
 
 
-def _parse(block: bytes, columns: Columns) -> pa.RecordBatch | None:
+def _parse(block: _Block, columns: Columns) -> pa.RecordBatch | None:
     """The columns as strings without nulls; None if anything else stands in them."""
-    schema = pa.schema([(str(name), pa.string()) for name in columns.all])
-    lines = _object_lines(block)
-    if not lines:
+    if not block.objects:
         return None
+    schema = pa.schema([(str(name), pa.string()) for name in columns.all])
     try:
-        block.decode()
+        block.data.decode()
         table = pj.read_json(
-            pa.BufferReader(block),
-            read_options=pj.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            pa.BufferReader(block.data),
+            read_options=pj.ReadOptions(use_threads=False, block_size=len(block.data) + 1),
             parse_options=pj.ParseOptions(
                 explicit_schema=schema, unexpected_field_behavior="ignore"
             ),
         )
     except (UnicodeDecodeError, pa.ArrowException):
         return None
-    if table.num_rows != lines or any(column.null_count for column in table.columns):
+    # With as many rows as lines that start and end like an object, each line holds exactly one.
+    if table.num_rows != block.objects or any(column.null_count for column in table.columns):
         return None
     batches = table.combine_chunks().to_batches()
     return batches[0] if len(batches) == 1 else None
 
 
 def _object_lines(block: bytes) -> int:
-    """The number of lines, if each starts and ends like an object; else 0.
-
-    With as many rows as such lines, each line holds exactly one.
-    """
+    """The number of lines, if each starts and ends like an object; else 0."""
     raw = np.frombuffer(block, np.uint8)
     stops = np.flatnonzero(raw == ord("\n"))
     if not block.endswith(b"\n"):
