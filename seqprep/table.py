@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,8 @@ from seqprep.seals import seal_log
 from seqprep.snapshot import check_file
 from seqprep.staging import StagedFile
 from seqprep.state import StateDir
+
+_LISTED = tuple(item.name for item in fields(StagedFile))
 
 
 class ConflictError(SeqprepError):
@@ -82,7 +84,7 @@ class Table:
 
     def _number(self, version: int | None) -> int:
         if version is not None and delta_log.has_entry(self.path, version):
-            return version
+            return version  # without opening the table
         table = delta_log.open_table(self.path, version)
         if table is None:
             raise SeqprepError(f"{self.path}: no such table; run the stage that makes it first")
@@ -139,8 +141,7 @@ class Table:
     def is_whole(self, version: int) -> bool:
         """Whether every file of a version lies there with its size, and its state unaltered.
 
-        Cheap: hashes of table files are left to `row_groups` and `verify`. Use it before a stored
-        version is reused.
+        Cheap: hashes of table files are left to `row_groups` and `verify`.
         """
         if gone_reason(self.path, version) is not None:
             return False
@@ -225,9 +226,8 @@ class Table:
             ConflictError: if another run committed something else since `base`.
             CorruptError: if a staged file is missing.
         """
-        for file in files:
-            if not (self.path / file.path).is_file():
-                raise CorruptError(f"{self.path / file.path}: the staged file is gone; run again")
+        if lost := [file for file in files if not (self.path / file.path).is_file()]:
+            raise CorruptError(f"{self.path / lost[0].path}: the staged file is gone; run again")
         current = self._replaced(base, remove)
         added = {file.path for file in files}
         gone = {file.path for file in current} - added if remove == "all" else set(remove)
@@ -276,7 +276,9 @@ class Table:
         return delta_log.listed_files(self.path, base)
 
     def _with_manifest(self, info: CommitInfo, files: Iterable[StagedFile]) -> CommitInfo:
-        listed = sorted((asdict(file) for file in files), key=lambda entry: entry["path"])
+        ordered = sorted(files, key=lambda file: file.path)
+        # Not `asdict`, which copies the name of every source file.
+        listed = [{name: getattr(file, name) for name in _LISTED} for file in ordered]
         body = json.dumps({"files": listed}, sort_keys=True, separators=(",", ":")).encode()
         state = {**info.state, "manifest": self.state.put(body, "json")}
         return CommitInfo(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from seqprep.source import Source
 from seqprep.staging import StagedFile
 from seqprep.table import CommitInfo, Table
 
+_COUNTS = tuple(item.name for item in fields(FileCounts))
 SHOWN_REJECTIONS = 3
 """How many rejections an error quotes."""
 
@@ -76,7 +77,9 @@ def put_state(
     table: Table, counts: Sequence[FileCounts], rejections: bytes, withdrawn: Withdrawn
 ) -> dict[str, str]:
     """Store what a version knows beside its rows; names of the files."""
-    sources = json.dumps([asdict(count) for count in counts], sort_keys=True).encode()
+    # Not `asdict`, which copies every count of every file; there may be very many.
+    listed = [{name: getattr(count, name) for name in _COUNTS} for count in counts]
+    sources = json.dumps(listed, sort_keys=True).encode()
     state = {
         "sources": table.state.put(sources, "json"),
         "rejections": table.state.put(rejections, "jsonl"),

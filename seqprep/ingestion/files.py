@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seqprep.errors import InputError, SeqprepError
-from seqprep.ingestion.globs import is_excluded, matches, strip_gz
+from seqprep.ingestion.globs import matches, strip_gz
 from seqprep.source import Source
 
 SHOWN_NAMES = 6
@@ -38,7 +38,7 @@ class SourceFile:
             that is not one.
         beside: the file that holds its target; beside_sha256: of that one.
         number: place in the listing, from 0, for generated files.
-        stamp: sizes, times of last change, inodes and devices when it was hashed; () until then.
+        stamp: sizes, times of last change, inodes and devices when it was listed, then hashed.
         settled: whether those change with the bytes; see `hashes`.
     """
 
@@ -116,7 +116,6 @@ def list_files(source: Source, base: Path, *, default: Sequence[str]) -> list[So
     root = source_root(source, base)
     include = tuple(source.include) or tuple(default)
     if not root.is_dir():
-        _check_plain(root, name=root.name)
         return [_with_target(_plain(root, root.name), source)]
     side = {posixpath.normpath(table) for table in _side_tables(source) if table}
     found, others = [], []
@@ -126,18 +125,48 @@ def list_files(source: Source, base: Path, *, default: Sequence[str]) -> list[So
         if not matches(path, include):
             others.append(path)
             continue
-        full = root / path
-        _check_plain(full, name=path)
-        _check_inside(full, root, name=path)
-        found.append(_plain(full, path))
+        found.append(_plain(Path(os.path.join(root, path)), path, root=root))
     if not found:
         raise SeqprepError(nothing_found(root, include, others))
     found.sort(key=lambda file: file.path)
     return _pair_targets(found, source)
 
 
-def _plain(full: Path, path: str) -> SourceFile:
-    return SourceFile(path=path, full=full, size_bytes=full.stat().st_size)
+def _plain(full: Path, path: str, *, root: Path | None = None) -> SourceFile:
+    """A file as it is listed; one look at it, because there may be very many.
+
+    Raises:
+        InputError: if it is no plain file, or a link that leaves `root`.
+    """
+    try:
+        found = os.lstat(full)
+        if stat.S_ISLNK(found.st_mode):
+            found = os.stat(full)
+            if root is not None:
+                _check_inside(full, root, name=path)
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror} (a broken link?); remove it or set source.exclude",
+            file=path,
+        ) from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a FIFO" if stat.S_ISFIFO(found.st_mode) else "a device, a socket or a folder"
+        raise InputError(f"is {kind}, not a plain file; remove it or set source.exclude", file=path)
+    return SourceFile(path=path, full=full, size_bytes=found.st_size, stamp=stamp_of(found))
+
+
+def stamp_of(found: os.stat_result) -> tuple[int, int, int, int, int]:
+    """Five numbers, of which one changes with the bytes of a file.
+
+    Size, times of last change of content and of inode in nanoseconds, inode, device.
+    """
+    return (
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+        found.st_ino,
+        found.st_dev,
+    )
 
 
 def _side_tables(source: Source) -> Iterator[str | None]:
@@ -163,7 +192,8 @@ def _walk(root: Path, exclude: tuple[str, ...]) -> Iterator[str]:
     for folder, folders, names in os.walk(root, onerror=refuse):
         here = Path(folder).relative_to(root).as_posix()
         prefix = "" if here == "." else f"{here}/"
-        folders[:] = sorted(name for name in folders if not is_excluded(prefix + name, exclude))
+        # What lies in an excluded folder is never seen, so each path is looked at once.
+        folders[:] = sorted(name for name in folders if not matches(prefix + name, exclude))
         for name in folders:
             if os.path.islink(os.path.join(folder, name)):
                 raise InputError(
@@ -172,7 +202,7 @@ def _walk(root: Path, exclude: tuple[str, ...]) -> Iterator[str]:
                     file=prefix + name,
                 )
         for name in sorted(names):
-            if not is_excluded(prefix + name, exclude):
+            if not matches(prefix + name, exclude):
                 yield _checked_name(prefix + name)
 
 
@@ -183,19 +213,6 @@ def _checked_name(path: str) -> str:
         shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         raise InputError("the file's name is not UTF-8; rename it", file=shown) from None
     return path
-
-
-def _check_plain(full: Path, *, name: str) -> None:
-    try:
-        mode = full.stat().st_mode
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror} (a broken link?); remove it or set source.exclude",
-            file=name,
-        ) from error
-    if not stat.S_ISREG(mode):
-        kind = "a FIFO" if stat.S_ISFIFO(mode) else "a device, a socket or a folder"
-        raise InputError(f"is {kind}, not a plain file; remove it or set source.exclude", file=name)
 
 
 def _check_inside(full: Path, root: Path, *, name: str) -> None:

@@ -44,8 +44,19 @@ def _character_class(inside: str) -> str:
 
 def matches(path: str, globs: Sequence[str]) -> bool:
     """Whether one of the globs fits the path, or the path without `.gz`."""
-    names = {path, strip_gz(path)}
-    return any(glob_pattern(glob).match(name) for glob in globs for name in names)
+    pattern = _any_of(tuple(globs))
+    if pattern.match(path):
+        return True
+    plain = strip_gz(path)
+    return plain != path and bool(pattern.match(plain))
+
+
+@functools.lru_cache(maxsize=64)
+def _any_of(globs: tuple[str, ...]) -> re.Pattern[str]:
+    """All globs as one expression, so that a path is compared once."""
+    if not globs:
+        return re.compile(r"(?!)")
+    return re.compile("|".join(glob_pattern(glob).pattern for glob in globs), re.IGNORECASE)
 
 
 def is_excluded(path: str, globs: Sequence[str]) -> bool:

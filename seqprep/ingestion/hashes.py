@@ -20,7 +20,7 @@ from pathlib import Path
 
 from seqprep.digested import read_digested, write_digested
 from seqprep.errors import InputError
-from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.files import SourceFile, stamp_of
 
 NAME = ".hashes"
 """The file's name in the dataset's folder."""
@@ -106,7 +106,11 @@ def hashes_to_keep(files: Sequence[SourceFile]) -> dict[str, Hashed]:
 
 def _recalled(file: SourceFile, known: Known) -> SourceFile:
     one = known.get(file.path)
-    if one is None or file.sha256 or one.stamp != _stamp(file):
+    if one is None or file.sha256:
+        return file
+    # As it was listed a moment ago; its target was not looked at then.
+    now = file.stamp if file.beside is None and file.stamp else _stamp(file)
+    if one.stamp != now:
         return file
     return replace(
         file,
@@ -161,24 +165,13 @@ def check_unchanged(file: SourceFile) -> None:
 
 
 def _stamp(file: SourceFile) -> tuple[int, ...]:
-    """Five numbers that change with the bytes of the file, and with its target's if it has one.
-
-    Size, times of last change of content and of inode in nanoseconds, inode, device.
-    """
+    """What changes with the bytes of the file, and with its target's if it has one."""
     stamp: list[int] = []
     for path in (file.full, file.beside):
         if path is None:
             continue
         try:
-            found = os.stat(path)
+            stamp += stamp_of(os.stat(path))
         except OSError:
             stamp += [-1] * 5
-            continue
-        stamp += [
-            found.st_size,
-            found.st_mtime_ns,
-            found.st_ctime_ns,
-            found.st_ino,
-            found.st_dev,
-        ]
     return tuple(stamp)
