@@ -20,7 +20,7 @@ from seqprep.preparation.form import Form
 from seqprep.preparation.transform import Transform
 from seqprep.transforms.one_hot import MAX_CHANNELS
 
-PIECE_BYTES = 64 * 2**20
+PIECE_BYTES = 16 * 2**20
 """About what the rows of a piece take where they are widest; a longer record is one alone."""
 _NUMBER_BYTES = 4
 
