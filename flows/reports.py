@@ -226,6 +226,12 @@ def _training_table(report: Json) -> str:
         ["real steps a second", f"{train['real_steps_per_s']:,.0f}"],
         ["padding as trained", f"{train['padding_share']:.1%}"],
     ]
+    if "memory_bytes" in train:  # not in reports of older versions
+        rows += [
+            ["time a real step", f"{1e6 * train['seconds_per_step']:,.2f} microseconds"],
+            ["memory that training took", f"{train['memory_bytes'] / 2**20:,.0f} MB"],
+            ["memory a step of a batch", f"{train['memory_bytes_per_step'] / 2**10:,.1f} kB"],
+        ]
     return markdown_table(["", ""], rows)
 
 

@@ -14,6 +14,7 @@ import torch
 
 from models import bptt, metrics, outputs
 from models.architectures.encoder_decoder import EncoderDecoder
+from models.memory import peak_bytes
 from models.optimize import Clipped, clip, learning_rate, set_learning_rate
 from models.run import Hooks, Run, Stopped
 from models.shape import to_tensors
@@ -41,8 +42,12 @@ def _go_on(run: Run, train: BatchSource, hooks: Hooks) -> None:
     """Take the updates that are left of the epoch."""
     saved = time.monotonic()
     plan = train.plan(run.progress.epoch)
+    base = None
     for batch in train.batches(plan, start=run.progress.batch):
+        base = peak_bytes(run.device) if base is None else base
         _step(run, batch, plan, hooks)
+        grown = peak_bytes(run.device) - base
+        run.progress.memory_bytes = max(run.progress.memory_bytes, grown)
         if hooks.stopping():
             hooks.save()
             raise Stopped
@@ -89,7 +94,9 @@ def _step(run: Run, batch: Batch, plan: Plan, hooks: Hooks) -> None:
         progress.bad_in_row += 1
         _guard(run, batch)
     progress.steps += int(batch.lengths.sum())
-    progress.computed += len(batch.lengths) * int(batch.lengths.max())
+    computed = len(batch.lengths) * int(batch.lengths.max())
+    progress.computed += computed
+    progress.largest = max(progress.largest, computed)
     seconds = time.perf_counter() - start
     progress.epoch_seconds += seconds
     progress.train_seconds += seconds

@@ -28,6 +28,8 @@ class Progress:
         best_score, best_epoch: of validation; waited: epochs since.
         loss, weight: sums over the epoch so far. clipped: its clipped updates. epoch_seconds.
         steps, computed: real and computed steps in all. seconds: of training and evaluation.
+        largest: computed steps of the largest batch. memory_bytes: that the process grew by
+            from the first update on, at most.
         resumed: how often the run was taken up again.
         history: one object an epoch.
     """
@@ -47,6 +49,8 @@ class Progress:
     epoch_seconds: float = 0.0
     steps: int = 0
     computed: int = 0
+    largest: int = 0
+    memory_bytes: int = 0
     train_seconds: float = 0.0
     seconds: float = 0.0
     resumed: int = 0

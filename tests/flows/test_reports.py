@@ -28,6 +28,9 @@ REPORT: dict[str, Any] = {
         "seconds": 1.5,
         "real_steps_per_s": 1000.0,
         "padding_share": 0.02,
+        "seconds_per_step": 3.25e-6,
+        "memory_bytes": 300 * 2**20,
+        "memory_bytes_per_step": 5120.0,
     },
     "metrics": {"test": {"records": 10, "accuracy": 0.9, "macro_f1": 0.9, "majority": 0.5}},
     "baselines": {
@@ -60,6 +63,18 @@ def test_a_report_says_when_a_cheap_baseline_is_better(folder: Path) -> None:
     text = reports.write_report(folder, prepared=None).read_text(encoding="utf-8")
     assert "Test accuracy **0.900**" in text
     assert "does not beat the best cheap baseline (length: 0.950)" in text
+
+
+def test_a_report_tells_time_and_memory_of_a_step(folder: Path) -> None:
+    """Would break if nobody could say what twice the length would cost."""
+    text = reports.write_report(folder, prepared=None).read_text(encoding="utf-8")
+    assert "| time a real step | 3.25 microseconds |" in text
+    assert "| memory that training took | 300 MB |" in text
+    assert "| memory a step of a batch | 5.0 kB |" in text
+    old = {**REPORT, "train": {**REPORT["train"]}}  # type: ignore[dict-item]
+    del old["train"]["memory_bytes"]  # type: ignore[attr-defined]
+    (folder / "report.json").write_text(json.dumps(old))
+    assert "memory" not in reports.write_report(folder, prepared=None).read_text()
 
 
 def test_a_label_cannot_break_the_table(folder: Path) -> None:

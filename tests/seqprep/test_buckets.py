@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +18,11 @@ from seqprep.buckets import (
     padded_steps,
     padding_share,
 )
+from seqprep.ingest import ingest
+from seqprep.recipe import Tokens
+from seqprep.source import Field, Source
+from seqprep.table import Table
+from seqprep.tokens import encode
 
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=25)
 
@@ -64,3 +71,33 @@ def test_shares_count_padding_only() -> None:
     """The share would be of real steps, or negative for no rows."""
     assert padding_share(6, 8) == 0.25
     assert padding_share(0, 0) == 0.0
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("domain", "name", "column"),
+    [("dna", "dna_cpat_coding_noncoding", None), ("text", "text_bbc_news", "text")],
+)
+def test_limits_pad_less_than_quantiles_and_a_geometric_row(
+    datasets: Path, tmp_path: Path, domain: str, name: str, column: str | None
+) -> None:
+    """A rule of thumb would do as well on real lengths, or better."""
+    label = Field(from_="file")
+    source = Source(domain=domain, path=str(datasets / name), label=label)  # type: ignore[arg-type]
+    ingest(source, dataset="d", store=tmp_path)
+    table = Table(tmp_path / "d" / "sequences")
+    parts = [table.read_group(*group, [column or "length"]) for group in table.row_groups()]
+    if column is None:
+        lengths = np.concatenate([part["length"].to_numpy() for part in parts]).astype(np.int64)
+    else:
+        words = [encode(part[column], Tokens(unit="word")) for part in parts]
+        lengths = np.concatenate([encoded.ids.lengths for encoded in words])
+    low, high = int(lengths.min()), int(lengths.max())
+    for count in (4, 8, 16):
+        best = padded_steps(lengths, best_limits(*bin_lengths(lengths), count=count))
+        quantiles = np.quantile(lengths, np.arange(1, count + 1) / count, method="higher")
+        row = np.ceil(np.geomspace(low, high, count + 1)[1:])
+        for limits in (quantiles, row):
+            others = (*sorted({int(limit) for limit in limits[:-1]}), high)
+            waste = padded_steps(lengths, others) - lengths.sum()
+            assert best - lengths.sum() < 0.95 * waste
