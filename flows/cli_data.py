@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -31,6 +31,7 @@ def frequencies(
     """Count the tokens of the training rows; show where the cuts of the recipe fall."""
     _at_least_one(top, "--top")
     check_files((file,), settings)
+    _guarded()
     from flows.frequencies import frequencies as count
 
     done = count(str(file), store=str(store), settings=list(settings), out=out, top=top)
@@ -58,6 +59,7 @@ def duplicates(
     """List records that stand there twice, exactly or nearly, and on which sides of the split."""
     options = NearDuplicates(threshold=threshold, shingle=shingle, hashes=hashes)
     check_files((file,), settings)
+    _guarded()
     from flows.duplicates import duplicates as find
 
     done = find(
@@ -72,10 +74,51 @@ def duplicates(
         print_json(done)
 
 
+def usefulness(
+    file: File,
+    /,
+    *,
+    by: Annotated[
+        Literal["masking", "retraining"],
+        Parameter(help="Score the trained model without the token, or train again without it."),
+    ] = "masking",
+    tokens: Annotated[
+        int | None, Parameter(help="Candidates: 100 by masking, 5 by retraining.")
+    ] = None,
+    out: Annotated[
+        Path | None, Parameter(help="Write the table there; else in the dataset's folder.")
+    ] = None,
+    store: Store = STORE,
+    settings: Settings = (),
+    as_json: AsJson = False,
+) -> None:
+    """Take tokens out, one at a time, and see what the validation score loses."""
+    if tokens is not None:
+        _at_least_one(tokens, "--tokens")
+    check_files((file,), settings)
+    _guarded()
+    from flows.usefulness import usefulness as study
+
+    done = study(
+        str(file), store=str(store), settings=list(settings), by=by, tokens=tokens, out=out
+    )
+    if as_json:
+        print_json(done)
+
+
+def _guarded() -> None:
+    """End trainings with this process; keep Prefect's settings, which no server reads, here."""
+    from flows import guard
+    from flows.environment import quiet
+
+    guard.start()
+    quiet(home=Path.cwd() / ".prefect")
+
+
 def _at_least_one(value: int, name: str) -> None:
     if value < 1:
         raise ConfigError(f"{name} must be >= 1, got {value}")
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (frequencies, duplicates)
+COMMANDS: tuple[Callable[..., None], ...] = (frequencies, duplicates, usefulness)
 """In the order of the help text."""

@@ -1,0 +1,249 @@
+"""`seqprep usefulness`: how much the validation score drops when a token is taken out (P5).
+
+By masking: the trained model scores validation rows without the token. By retraining: a model is
+trained and scored without it, which is what the step `usefulness` will do, and costs a training a
+token. Only validation rows are scored; test rows are not read.
+
+The table that is written is read by `usefulness: {by: removal, keep: K, scores: TABLE.parquet}`.
+Intervals are percentiles of a paired bootstrap over validation records; each holds by itself, and
+among a hundred tokens a few lie above 0 by chance. With retraining they leave out what another seed
+would change.
+
+Sources: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13; Koehn 2004,
+https://aclanthology.org/W04-3250/ (paired). Legend: K tokens, R validation records.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+from scipy.sparse import csr_array
+
+from flows import frequency_plots
+from flows.candidates import Candidates, candidates
+from flows.frequencies import shown_token
+from flows.ingest import ingest_files
+from flows.pipeline_file import Pipeline, to_json
+from flows.prepare import prepare_rows
+from flows.progress import Callback, say, stage
+from flows.references import Json, resolve
+from flows.retraining import retrain_without
+from flows.train import train_model
+from models.bundle import Bundle
+from models.config import Train
+from models.device import prepare_torch
+from models.masking import SCORES, Masked, mask_tokens
+from seqprep.errors import ConfigError
+from seqprep.snapshot import Snapshot
+from seqprep.table_files import check_table_path, write_table
+
+By = Literal["masking", "retraining"]
+TOKENS: dict[By, int] = {"masking": 100, "retraining": 5}
+"""Candidates where a person names no number."""
+DRAWS, DRAWS_AT_ONCE, SEED = 1000, 50, 0
+SHOWN = 25
+START_S = 8.0
+"""About what a training takes beside its updates."""
+
+
+def usefulness(
+    file: str,
+    *,
+    store: str,
+    settings: list[str],
+    by: By,
+    tokens: int | None,
+    out: Path | None,
+) -> Json:
+    """Take tokens out, one at a time, and see what validation loses.
+
+    Args:
+        file: path of a pipeline file; it is run first as far as it is not yet.
+        store: folder of the datasets.
+        settings: `a.b=value` texts that change the file's values.
+        by: masking or retraining.
+        tokens: how many candidates; None: TOKENS.
+        out: of the table; default in the dataset's folder.
+
+    Returns:
+        Baseline, numbers, the first rows of the table, and paths.
+
+    Raises:
+        ConfigError: if there is no validation, or the stored rows are values.
+    """
+    if out is not None:
+        check_table_path(out)
+    spec, base = resolve(file, None, settings)
+    ingest_files.fn(to_json(spec), base=str(base), store=store)
+    prepared = prepare_rows.fn(to_json(spec), base=str(base), store=store)
+    snapshot = Snapshot.read(Path(prepared["snapshot"]))
+    check_snapshot(snapshot)
+    trained = train_model.fn(to_json(spec), store=store, prepared=prepared)
+    bundle = Bundle.read(Path(trained["bundle"]))
+    chosen = candidates(snapshot, bundle, most=tokens or TOKENS[by])
+    with stage(f"{spec.dataset}: usefulness by {by}") as progress:
+        if by == "masking":
+            masked = _by_masking(spec, bundle, snapshot, chosen, progress)
+        else:
+            masked = _by_retraining(bundle, snapshot, chosen, Path(trained["bundle"]), progress)
+    table = effect_table(masked, chosen)
+    folder = Path(store) / spec.dataset
+    out = out or folder / f"usefulness-{spec.prepare.recipe}-{by}.parquet"
+    done = {
+        "dataset": spec.dataset,
+        "recipe": spec.prepare.recipe,
+        "by": by,
+        "score": SCORES[spec.source.task],
+        "baseline": float(masked.scores.mean()),
+        "records": len(masked.scores),
+        "tokens": len(chosen.ids),
+        "above_zero": int((np.asarray(table["low"]) > 0).sum()),
+        "top": table.slice(0, SHOWN).to_pylist(),
+        "bundle": trained["bundle"],
+        "out": str(out),
+        "plot": str(out.with_suffix(".png")),
+    }
+    about = {k: str(done[k]) for k in ("dataset", "recipe", "by", "score", "baseline", "records")}
+    metadata = {f"seqprep.{key}".encode(): text.encode() for key, text in about.items()}
+    write_table(table.replace_schema_metadata(metadata), out)
+    frequency_plots.drops(
+        out.with_suffix(".png"),
+        table=table.slice(0, SHOWN).to_pydict(),
+        score=done["score"],
+        baseline=done["baseline"],
+    )
+    print_usefulness(done)
+    return done
+
+
+def check_snapshot(snapshot: Snapshot) -> None:
+    """Refuse examples of which no token can be taken out, or that cannot be scored.
+
+    Raises:
+        ConfigError: saying why and what to do.
+    """
+    if snapshot.facts.vocab_size is None:
+        raise ConfigError(
+            f"usefulness takes out tokens, but recipe {snapshot.facts.recipe!r} stores values; "
+            "leave out the steps that make values of tokens"
+        )
+    if not snapshot.rows("validation"):
+        raise ConfigError(
+            "usefulness is scored on validation rows, and there are none; give split.validation a "
+            "share or values"
+        )
+
+
+def _by_masking(
+    spec: Pipeline, bundle: Bundle, snapshot: Snapshot, chosen: Candidates, progress: Callback
+) -> Masked:
+    device = prepare_torch(Train(device=spec.train.device, threads=spec.train.threads))
+    snapshot.verify(snapshot.of("validation"))
+    return mask_tokens(
+        bundle, snapshot, "validation", chosen.ids.tolist(), device=device, progress=progress
+    )
+
+
+def _by_retraining(
+    bundle: Bundle, snapshot: Snapshot, chosen: Candidates, folder: Path, progress: Callback
+) -> Masked:
+    """The same from a model trained without each token, with the same options and seed."""
+    report = json.loads((folder.parent / "report.json").read_bytes())
+    seconds = (report["train"]["seconds"] + START_S) * len(chosen.ids)
+    say(f"  {len(chosen.ids)} trainings, about {_duration(seconds)} in all")
+    device = prepare_torch(Train(device="auto"))
+    whole = mask_tokens(bundle, snapshot, "validation", [], device=device)
+    parts = []
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".without-") as name:
+        for number, token in enumerate(chosen.ids.tolist()):
+            parts.append(
+                retrain_without(
+                    snapshot, token, job=folder.parent / "job.json", folder=Path(name) / str(number)
+                )
+            )
+            progress("trainings", number + 1, len(chosen.ids))
+    records = np.arange(len(whole.scores))
+    return Masked(
+        scores=whole.scores,
+        token=np.repeat(np.arange(len(parts)), len(records)),
+        record=np.tile(records, len(parts)),
+        without=np.concatenate([part.scores for part in parts]),
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:,.0f} seconds" if seconds < 120 else f"{seconds / 60:,.0f} minutes"
+
+
+def effect_table(masked: Masked, chosen: Candidates) -> pa.Table:
+    """A row a token, the largest drop first.
+
+    Columns: `token`, `drop` in the mean score, its interval `low` to `high`, the `score` that is
+    left, `records` of validation that hold the token, `count` in training rows, and
+    `mutual_information` where there are classes.
+    """
+    lost = masked.scores[masked.record] - masked.without
+    shape = (len(chosen.ids), len(masked.scores))
+    drops = csr_array((lost, (masked.token, masked.record)), shape=shape)
+    drop = np.asarray(drops.sum(axis=1)).ravel() / shape[1]
+    low, high = intervals(drops)
+    columns: dict[str, Any] = {
+        "token": pa.array(chosen.tokens, pa.string()),
+        "drop": drop,
+        "low": low,
+        "high": high,
+        "score": masked.scores.mean() - drop,
+        "records": np.bincount(masked.token, minlength=shape[0]),
+        "count": chosen.counts,
+    }
+    if chosen.promise is not None:
+        columns["mutual_information"] = chosen.promise
+    order = np.lexsort((np.arange(len(drop)), -drop))
+    return pa.table(columns).take(pa.array(order))
+
+
+def intervals(drops: csr_array, *, level: float = 0.95) -> tuple[npt.NDArray, npt.NDArray]:
+    """Bounds of the mean drop of each token when records are drawn again, `(K,)` each.
+
+    Args:
+        drops: `(K, R)` what each record loses without each token.
+        level: share of the draws between the bounds.
+    """
+    generator = np.random.default_rng(SEED)
+    records = drops.shape[1]
+    means = []
+    for _ in range(0, DRAWS, DRAWS_AT_ONCE):
+        drawn = generator.multinomial(records, np.full(records, 1 / records), size=DRAWS_AT_ONCE)
+        means.append(drops @ drawn.T / records)
+    tail = (1 - level) / 2
+    low, high = np.quantile(np.concatenate(means, axis=1), (tail, 1 - tail), axis=1)
+    return low, high
+
+
+def print_usefulness(done: Json) -> None:
+    """The tokens that cost most, for a person."""
+    console = Console(highlight=False)
+    console.print(
+        f"{done['dataset']}: {done['score']} on {done['records']:,} validation records: "
+        f"{done['baseline']:.4f} with all tokens; {done['above_zero']} of {done['tokens']} tokens "
+        "have an interval above 0",
+        soft_wrap=True,
+    )
+    grid = Grid("token", "drop", "95 % interval", "score", "records", "count")
+    for row in done["top"]:
+        cells = [shown_token(row["token"]), f"{row['drop']:+.4f}"]
+        cells += [f"{row['low']:+.4f} to {row['high']:+.4f}", f"{row['score']:.4f}"]
+        cells += [f"{row['records']:,}", f"{row['count']:,}"]
+        grid.add_row(*map(Text, cells))
+    console.print(grid)
+    for what in ("out", "plot"):
+        console.print(f"{what}: {done[what]}", soft_wrap=True, markup=False)
