@@ -110,6 +110,9 @@ def test_channels_are_chosen_and_ordered(tmp_path: Path) -> None:
     assert (rows[0]["values"], seen.facts.channels) == ([-4, 5, 60, 0], ("Cz",))
     rows, _ = read(tmp_path, content, channels=("Cz", "Fz"))
     assert rows[0]["values"][:2] == [-4, 1]
+    _, seen = read(tmp_path, content, channels=("Cz", "Pz"))
+    assert seen.reasons == [("a.csv", 1, "wrong_channels")]
+    assert "has no channel 'Pz'; it has Fz, Cz" in seen.rejections[0].detail
     write_files(tmp_path, {"b.csv": HEADER + "\n".join(blocks()[4:] + blocks()[:4])})
     rows, seen = read_source(source(tmp_path))
     assert rows[0]["values"] == rows[1]["values"]
@@ -152,6 +155,8 @@ def test_a_channel_that_lacks_samples_is_interpolated_when_asked(tmp_path: Path)
     rows, seen = read(tmp_path, content, missing="interpolate")
     assert rows[0]["values"] == [1, -4, 2.5, 28, 3, 60, 2, 0]
     assert seen.oddities == {"interpolated_values": 1}
+    _, seen = read(tmp_path, content + "\n,Cz,1,b", missing="interpolate")
+    assert seen.reasons == [("a.csv", 9, "missing_values")]
 
 
 def test_what_lacks_most_samples_is_not_made_up(tmp_path: Path) -> None:
