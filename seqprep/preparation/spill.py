@@ -20,10 +20,12 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from seqprep.errors import SeqprepError
 from seqprep.preparation.chunk import Chunk
 from seqprep.ragged import Ragged
 from seqprep.staging import STALE_S
 
+_LIST_NUMBERS = 2**31 - 1
 _PREFIX, _NEW = ".spill-", ".spilling-"
 
 
@@ -140,9 +142,19 @@ def copy_table(table: pa.Table) -> pa.Table:
 
 
 def list_array(rows: Ragged) -> pa.ListArray:
-    """An Arrow list for each row; steps of F features are written one after the other."""
+    """An Arrow list for each row; steps of F features are written one after the other.
+
+    Raises:
+        SeqprepError: if there are more numbers than the lists of a table can hold.
+    """
     width = int(np.prod(rows.values.shape[1:], dtype=np.int64))
     offsets = (rows.offsets - rows.offsets[0]) * width
+    if offsets[-1] > _LIST_NUMBERS:
+        raise SeqprepError(
+            f"{len(rows):,} records of up to {int(rows.lengths.max()):,} steps of {width} numbers "
+            f"are {int(offsets[-1]):,} numbers, more than the {_LIST_NUMBERS:,} that lists can "
+            "hold; make fewer features of a step, or cut records by a step `windows` before"
+        )
     flat = rows.values[int(rows.offsets[0]) : int(rows.offsets[-1])].reshape(-1)
     return pa.ListArray.from_arrays(
         pa.array(offsets.astype(np.int32)), pa.array(np.ascontiguousarray(flat))

@@ -6,9 +6,10 @@ Use it to thin a long, redundant signal without favouring any part. Not where ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from seqprep.preparation.form import Form
 from seqprep.transforms.options import ViewOptions, check_at_least
 
 
@@ -35,3 +36,7 @@ class RemoveSteps(ViewOptions):
     def __post_init__(self) -> None:
         check_at_least(self.name, "length", self.length, 1, "step")
         self.check_views()
+
+    def outcome(self, form: Form) -> Form:
+        """The same steps, no longer equally spaced in time."""
+        return replace(form, rate_hz=None)

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seqprep.errors import SeqprepError
 from seqprep.preparation import pieces
 from seqprep.preparation.form import Form
+from seqprep.preparation.spill import list_array
 from seqprep.prepare import prepare
+from seqprep.ragged import Ragged
 from seqprep.recipe import Prepare, Split
 from seqprep.snapshot import Snapshot, read_shard
 from tests.seqprep.chunks import chunk_of, rows_of, values_form
@@ -42,6 +45,14 @@ def test_a_step_is_as_wide_as_the_chain_makes_it() -> None:
     assert pieces.step_bytes([source, values_form(256, 100.0)], vocabulary=1) == 4 * 256
     assert pieces.step_bytes([source, values_form(36, 2.0)], vocabulary=1) == 8
     assert pieces.step_bytes([source, values_form(2, 400.0)], vocabulary=1) == 32
+
+
+def test_more_numbers_than_a_list_holds_are_refused() -> None:
+    """The places of rows would overflow, and rows be read at others' places."""
+    values = np.broadcast_to(np.float32(0), (2**24 + 1, 128))
+    rows = Ragged(values, np.array([0, 2**24 + 1]))
+    with pytest.raises(SeqprepError, match=r"up to 16,777,217 steps of 128 numbers .* windows"):
+        list_array(rows)
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,12 @@ def test_what_the_rate_cannot_carry_is_refused_with_numbers(
         build_step(name, options, key="").outcome(values_form(1, RATE_HZ))
 
 
+def test_steps_after_random_removal_have_no_rate() -> None:
+    """Frequencies would be read off steps that are not equally spaced in time."""
+    form = build_step("remove_steps", {"length": 9}, key="").outcome(values_form(1, RATE_HZ))
+    assert form.rate_hz is None
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [
