@@ -9,6 +9,7 @@ Legend: V distinct tokens, N steps.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ Ranks = npt.NDArray[np.int32]
 """`(V,)` the rank of each local id; as many as there are ranks for a token without one."""
 
 _BLOCK = 2**18
+_SORTED = 2**16
+"""About so many steps are sorted at a time, so that they stay in the cache."""
 _FEW = 16
 """Up to so many different tokens, comparing is faster than `bincount`."""
 _FOLD_TOKENS = 4_000_000
@@ -64,9 +67,16 @@ def count_tokens(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -
     >>> count_tokens(rows, np.array([True, False]), num_tokens=3).tolist()
     [1, 2, 0]
     """
-    if not rows.any():
-        return np.zeros(num_tokens, dtype=np.int64)
-    values = (ids if rows.all() else take(ids, np.flatnonzero(rows))).values
+    fewer = 2 * np.count_nonzero(rows) <= len(rows)
+    if fewer:
+        return _occurrences(take(ids, np.flatnonzero(rows)).values, num_tokens)
+    counts = _occurrences(ids.values[int(ids.offsets[0]) : int(ids.offsets[-1])], num_tokens)
+    if not rows.all():  # fewer rows are copied this way
+        counts -= _occurrences(take(ids, np.flatnonzero(~rows)).values, num_tokens)
+    return counts
+
+
+def _occurrences(values: npt.NDArray[np.integer], num_tokens: int) -> Ints:
     counts = np.zeros(num_tokens, dtype=np.int64)
     count = _count_few if num_tokens <= _FEW else _count_many
     for start in range(0, len(values), _BLOCK):
@@ -122,10 +132,36 @@ def count_by_label(
 
 def _held(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -> tuple[Ints, Ints]:
     """(token, row) of every id that a marked row holds, each pair once."""
-    row = np.repeat(np.arange(len(ids), dtype=np.int64), ids.lengths)
-    marked = np.repeat(rows, ids.lengths)
-    pairs = np.unique(row[marked] * num_tokens + ids.values[marked].astype(np.int64))
-    return pairs % num_tokens, pairs // num_tokens
+    marked = np.flatnonzero(rows)
+    kept = take(ids, marked)
+    cuts = np.flatnonzero(np.diff(kept.offsets[:-1] // _SORTED)) + 1
+    tokens, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for start, stop in pairwise([0, *cuts.tolist(), len(kept)]):
+        offsets = kept.offsets[start : stop + 1]
+        values = kept.values[int(offsets[0]) : int(offsets[-1])]
+        token, row = _distinct(values, np.diff(offsets), num_tokens=num_tokens)
+        tokens.append(token)
+        places.append(marked[row + start])
+    return np.concatenate(tokens), np.concatenate(places)
+
+
+def _distinct(
+    values: npt.NDArray[np.integer], lengths: Ints, *, num_tokens: int
+) -> tuple[Ints, Ints]:
+    """(token, row) of the rows that stand in `values` one after the other, each pair once.
+
+    A pair is one number, the row before the token; those of 32 bits sort in half the time.
+    """
+    bits = max(num_tokens - 1, 1).bit_length()
+    kind = np.int32 if len(lengths) << bits < 2**31 else np.int64
+    heads = np.arange(len(lengths), dtype=np.int64) << bits
+    pairs = np.repeat(heads.astype(kind), lengths)
+    pairs |= values
+    pairs.sort()
+    first = np.ones(len(pairs), dtype=bool)
+    np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
+    pairs = pairs[np.flatnonzero(first)].astype(np.int64)
+    return pairs & ((1 << bits) - 1), pairs >> bits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
