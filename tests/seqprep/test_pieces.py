@@ -51,7 +51,7 @@ def test_more_numbers_than_a_list_holds_are_refused() -> None:
     """The places of rows would overflow, and rows be read at others' places."""
     values = np.broadcast_to(np.float32(0), (2**24 + 1, 128))
     rows = Ragged(values, np.array([0, 2**24 + 1]))
-    with pytest.raises(SeqprepError, match=r"up to 16,777,217 steps of 128 numbers .* windows"):
+    with pytest.raises(SeqprepError, match=r"up to 16,777,217 steps of 128 numbers .*`windows`"):
         list_array(rows)
 
 
