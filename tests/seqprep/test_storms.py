@@ -1,0 +1,199 @@
+"""Storms: many runs at once, kills at any moment, a disk that is really full."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+RACE = """
+import os, sys
+from pathlib import Path
+from seqprep.errors import SeqprepError
+from seqprep.ingest import ingest
+from seqprep.source import Source
+from tests.sources import stored_rows, write_files
+root, rounds, processes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+source = Source(domain="text", path=str(root / "in"))
+
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(work())
+        except BaseException as error:
+            print(type(error).__name__, error, flush=True)
+            os._exit(1)
+    return pid
+
+def take():
+    try:
+        ingest(source, dataset="d", store=root / "store")
+    except SeqprepError as error:
+        # The one that lost says so, and what to do; nothing else may go wrong.
+        return 0 if "another run committed" in str(error) and "run again" in str(error) else 1
+    return 0
+
+def settle():
+    ingest(source, dataset="d", store=root / "store")
+    stored = {row["id"]: row["text"] for row in stored_rows(root / "store", "d")}
+    here = {f"a/{path.name}#0": path.read_text() for path in (root / "in" / "a").iterdir()}
+    return 0 if stored == here else 5
+
+for number in range(rounds):
+    new = {f"a/{number}-{n}.txt": f"text {number} {n}" for n in range(3)}
+    write_files(root / "in", {**new, "a/changing.txt": f"round {number}"})
+    runs = [child(take) for _ in range(processes)]
+    # Files also come while the others are at work: they no longer all do the same.
+    write_files(root / "in", {f"a/{number}-late.txt": f"late {number}"})
+    codes = [os.waitstatus_to_exitcode(os.waitpid(run, 0)[1]) for run in runs]
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child(settle), 0)[1]))
+    assert codes == [0] * (processes + 1), (number, codes)
+print("done", flush=True)
+"""
+
+KILLS = """
+import os, random, signal, sys, time
+from pathlib import Path
+from seqprep.collect import collect
+from seqprep.removal import remove
+from seqprep.verification import verify_dataset
+from tests.sources import stored_rows
+from tests.stores import documents_of, ingested, prepared
+root, kills = Path(sys.argv[1]), int(sys.argv[2])
+folder, later = root / "store" / "d", time.time() + 25 * 3600
+dice = random.Random(0)
+
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException as error:
+            print(type(error).__name__, error, flush=True)
+            os._exit(1)
+    return pid
+
+def must(work):
+    assert os.waitstatus_to_exitcode(os.waitpid(child(work), 0)[1]) == 0
+
+def grow(number):
+    name = f"p{number}"
+    return {f"pos/{name}-0.txt": f"new {number}", "neg/bob-0.txt": f"changed {number}"}
+
+def all_of(number, group):
+    ingested(root, grow(number))
+    prepared(root)
+    remove(folder, groups=[group], erase=True, apply=True)
+    prepared(root)
+    collect(folder, keep=1, apply=True, now_s=later)
+
+def check(number, gone):
+    stored = {row["group"] for row in stored_rows(root / "store", "d")}
+    assert f"p{number}" in stored and not stored & gone, (sorted(stored), sorted(gone))
+    assert verify_dataset(folder).problems == []
+
+must(lambda: ingested(root, documents_of()))
+gone, longest = set(), 0.0
+for number in range(kills):
+    group = f"p{number - 1}" if number else "joe"
+    started = time.monotonic()
+    run = child(lambda: all_of(number, group))
+    if number:
+        time.sleep(dice.random() * longest)
+        os.kill(run, signal.SIGKILL)
+    os.waitpid(run, 0)
+    if not number:
+        longest = time.monotonic() - started
+    gone.add(group)
+    must(lambda: all_of(number, group))
+    must(lambda: check(number, gone))
+print("done", flush=True)
+"""
+
+FULL = """
+import json, os, sys
+from pathlib import Path
+from seqprep.errors import SeqprepError
+from tests.sources import stored_rows
+from tests.stores import documents_of, ingested, prepared
+root = Path(sys.argv[1])
+files = documents_of()
+ingested(root, files)
+prepared(root)
+old = stored_rows(root / "store", "d")
+big = {f"pos/big-{n}.txt": os.urandom(60_000).hex() for n in range(24)}
+told = []
+for work in (lambda: ingested(root, big), lambda: prepared(root)):
+    try:
+        work()
+    except SeqprepError as error:
+        told.append(str(error))
+        now = stored_rows(root / "store", "d")
+    else:
+        told.append("")
+        now = old
+    assert now == old
+for name in list(big)[2:]:
+    (root / "in" / name).unlink()
+ingested(root)
+prepared(root)
+print(json.dumps({"told": told, "rows": len(stored_rows(root / "store", "d"))}))
+"""
+
+
+def run(script: str, *arguments: object, wrapped: tuple[str, ...] = ()) -> str:
+    """Run a script in a process of its own, which forks; its last line."""
+    done = subprocess.run(
+        [*wrapped, sys.executable, "-c", script, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_some_runs_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
+    """A schedule and a person at the same time would double or lose rows."""
+    assert run(RACE, tmp_path, 1, 8) == "done"
+
+
+@pytest.mark.slow
+def test_eight_runs_at_once_fifty_times_lose_and_double_nothing(tmp_path: Path) -> None:
+    """What happens once in a hundred races would happen in a year."""
+    assert run(RACE, tmp_path, 50, 8) == "done"
+
+
+def test_some_random_kills_leave_nothing_for_a_person(tmp_path: Path) -> None:
+    """A kill in the middle of work would leave a store that a rerun cannot mend."""
+    assert run(KILLS, tmp_path, 3) == "done"
+
+
+@pytest.mark.slow
+def test_two_hundred_random_kills_leave_nothing_for_a_person(tmp_path: Path) -> None:
+    """The one unlucky moment would be met in the end."""
+    assert run(KILLS, tmp_path, 200) == "done"
+
+
+@pytest.mark.slow
+def test_a_small_file_system_that_is_full_is_named_and_a_rerun_goes_on(tmp_path: Path) -> None:
+    """A full disk would leave half a version, or one that nobody can go on from."""
+    store = tmp_path / "store"
+    store.mkdir()
+    unshare = shutil.which("unshare")
+    assert unshare, "this test needs `unshare` of util-linux to mount a small file system"
+    mount = f'mount -t tmpfs -o size=1m none {store} && exec "$@"'
+    wrapped = (unshare, "-r", "-m", "sh", "-c", mount, "sh")
+    done = json.loads(run(FULL, tmp_path, wrapped=wrapped))
+    assert done["rows"] == 22
+    assert str(store / "d" / "sequences") in done["told"][0]
+    assert "MB are needed there" in done["told"][0] and "No space left" in done["told"][0]
