@@ -287,6 +287,17 @@ def test_medians_are_left_out_where_counting_shows_enough() -> None:
     assert not checks.none_extreme(waves, -1.0, 400.0)
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_centre_that_is_no_median_shows_nothing(side: float) -> None:
+    """Otherwise samples that repeat with the stride of the look would hide extreme values."""
+    column = side * (100 + np.sin(np.arange(4000)) / 10)
+    column[:: 4000 // 1024 + 1] = 0.0
+    column[1] = side * 130
+    limits = checks.Limits.of(column[:, None])
+    assert not checks.none_extreme(column, float(limits.low[0]), float(limits.high[0]))
+    assert checks.extreme(column[:, None], limits).sum() == 1001
+
+
 def test_numbers_beyond_32_bits_are_refused() -> None:
     """Otherwise they would become infinite when stored."""
     layout = find_layout(b"x\n1\n1e300\n", header="auto")

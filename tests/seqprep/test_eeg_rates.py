@@ -175,6 +175,12 @@ def test_rates_too_far_apart_are_refused(tmp_path: Path) -> None:
         factor(1.0, rate_hz=1001.0)
 
 
+def test_labels_are_taken_from_the_nearest_step() -> None:
+    """Otherwise labels would come up to a step early."""
+    assert nearest(4, Fraction(5, 4)).tolist() == [0, 1, 2, 2, 3]
+    assert nearest(5, Fraction(2, 3)).tolist() == [0, 1, 3, 4]
+
+
 def test_kernels_agree_on_the_length_of_the_result() -> None:
     """Otherwise targets would have another number of steps than their values."""
     for length in (1, 2, 5, 16):
