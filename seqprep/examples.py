@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from seqprep.arrays import as_array
 from seqprep.ragged import Ints, Keys, Ragged, take
 from seqprep.snapshot import Facts
 
@@ -80,7 +81,7 @@ class Examples:
         Returns:
             The same rows in the same order.
         """
-        columns = {name: table[name].combine_chunks() for name in table.column_names}
+        columns = {name: as_array(table[name]) for name in table.column_names}
         values = "values" in columns
 
         def steps(name: str, width: int) -> Ragged | None:

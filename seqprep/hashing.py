@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from seqprep.arrays import as_array
+
 Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
@@ -47,9 +49,7 @@ def string_bytes(strings: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.ui
 
     `raw` begins with the first string, so string r is `raw[o[r] - o[0]:o[r + 1] - o[0]]`.
     """
-    if isinstance(strings, pa.ChunkedArray):
-        strings = strings.combine_chunks()
-    strings = strings.cast(pa.large_binary())
+    strings = as_array(strings).cast(pa.large_binary())
     if len(strings) == 0:
         return np.empty(0, np.uint8), np.zeros(1, np.int64)
     offsets = np.frombuffer(strings.buffers()[1], dtype=np.int64)

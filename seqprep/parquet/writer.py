@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from seqprep.arrays import as_array
 from seqprep.parquet.levels import Column, column_of, page_levels
 from seqprep.parquet.thrift import FALSE, TRUE, Value, binary, i8, i16, i32, i64, items, struct
 from seqprep.parquet.values import PLAIN, RLE, encoder
@@ -96,23 +97,23 @@ class ListWriter:
         self._file.write(footer + len(footer).to_bytes(4, "little") + _MAGIC)
         self._file.close()
 
-    def _write_column(self, field_: pa.Field, array: pa.ChunkedArray) -> _Chunk:
+    def _write_column(self, field_: pa.Field, column: pa.ChunkedArray) -> _Chunk:
         leaf, path = _leaf(field_)
-        array = array.combine_chunks()
+        array = as_array(column)
         if isinstance(array, pa.ChunkedArray):  # Arrow keeps chunks that it cannot join
             raise ValueError(f"{field_.name}: a row group of more than 2 GB; write fewer rows")
-        column = column_of(array, nullable=field_.nullable)
-        chunk = _Chunk(column=column, start=self._file.tell())
-        coder = encoder(column.values)
+        rows = column_of(array, nullable=field_.nullable)
+        chunk = _Chunk(rows=rows, start=self._file.tell())
+        coder = encoder(rows.values)
         if coder.dictionary is not None:
             raw, count = coder.dictionary
             header = struct({1: i32(count), 2: i32(PLAIN), 3: FALSE})
             self._write_page(chunk, raw, kind=2, header={7: header})
             chunk.first_page = self._file.tell()
-        total = int(column.entries[-1])
+        total = int(rows.entries[-1])
         for start in range(0, total, PAGE_ENTRIES):
             stop = min(start + PAGE_ENTRIES, total)
-            levels, first, last = page_levels(column, start, stop)
+            levels, first, last = page_levels(rows, start, stop)
             header = struct(
                 {1: i32(stop - start), 2: i32(coder.encoding), 3: i32(RLE), 4: i32(RLE)}
             )
@@ -159,12 +160,12 @@ class _Chunk:
     """One column of a row group on its way to the file.
 
     Args:
-        column: its rows. start: where its first page stands in the file.
+        rows: what it holds. start: where its first page stands in the file.
         first_page: where its first data page stands. size_bytes: of its pages, unpacked.
         message: what the footer says of it.
     """
 
-    column: Column
+    rows: Column
     start: int
     first_page: int = 0
     size_bytes: int = 0

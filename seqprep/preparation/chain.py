@@ -139,6 +139,9 @@ class Chain:
             )
             if step.views or step.when == "train":
                 if step.when == "store" and position == self._first_view():
+                    if self.watch is None:
+                        chunk = self._with_views(chunk, step, context)
+                        continue
                     chunk = self.expand(chunk)
                 after = _augment(chunk, step, context)
             else:
@@ -147,6 +150,23 @@ class Chain:
                 self.watch(position, chunk, after)
             chunk = after
         return chunk
+
+    def _with_views(self, chunk: Chunk, step: Transform, context: Context) -> Chunk:
+        """Expand, then augment; view by view, so that a long record is not copied for each."""
+        if (chunk.views > 0).any():
+            return _augment(chunk, step, context)
+        training = np.flatnonzero(chunk.splits == TRAIN)
+        kept = (
+            np.flatnonzero(chunk.splits != TRAIN) if self.drop_original else np.arange(len(chunk))
+        )
+        parts, origin = [chunk.take(kept) if self.drop_original else chunk], [kept]
+        source = chunk if len(training) == len(chunk) else chunk.take(training)
+        for view in range(1, self.views + 1):
+            views = np.full(len(training), view, dtype=np.int64)
+            parts.append(step.apply(replace(source, views=views), context))
+            origin.append(training)
+        order = np.argsort(np.concatenate(origin), kind="stable")
+        return concat(parts).take(order)
 
     def _first_view(self) -> int | None:
         every = (*self.early, *self.late)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from seqprep.arrays import as_array
 from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.shards import places
 from seqprep.preparation.spill import list_array
@@ -84,7 +85,7 @@ def example_table(
 
 def _cast(column: npt.NDArray[np.generic] | pa.Array, kind: pa.DataType) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+        column = as_array(column)
     column = column if isinstance(column, pa.Array) else pa.array(column)
     return column.cast(kind)
 

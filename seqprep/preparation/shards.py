@@ -120,7 +120,7 @@ class _Shard:
             self.opened = True
         groups, self.waiting = self.waiting, []
         for group in groups:
-            self.writer.write(pa.concat_tables(group).combine_chunks())
+            self.writer.write(pa.concat_tables(group) if len(group) > 1 else group[0])
         if self.whole:
             self.opened = False
             self.writer.__exit__(None, None, None)
@@ -153,6 +153,8 @@ class ShardWriter:
         table = table.select(self._schema.names)
         limit = min(ROW_GROUP_VALUES * _value_bytes(self._schema), self._shard_bytes)
         for piece in _pieces(table, limit, self._group_bytes):
+            if self._group and piece.nbytes >= limit:
+                self._end_group()  # a long record is a row group of its own, without a copy
             self._group.append(piece)
             self._group_bytes += piece.nbytes
             if self._group_bytes >= limit:

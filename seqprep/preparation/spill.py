@@ -17,15 +17,18 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 
+from seqprep import ragged
+from seqprep.arrays import as_array
 from seqprep.errors import SeqprepError
 from seqprep.preparation.chunk import Chunk
-from seqprep.ragged import Ragged
+from seqprep.ragged import Ints, Ragged
 from seqprep.staging import STALE_S
 
 _LIST_NUMBERS = 2**31 - 1
+_LARGE_BYTES = 2**26
+"""A chunk over this is a long record: what was held while it was made is given back at once."""
 _PREFIX, _NEW = ".spill-", ".spilling-"
 
 
@@ -65,7 +68,10 @@ class SpillFolder:
             pa.ipc.new_file(sink, table.schema) as writer,
         ):
             writer.write_table(table)
-        return int(table.nbytes)
+        size_bytes = int(table.nbytes)
+        if size_bytes > _LARGE_BYTES:
+            release_memory()
+        return size_bytes
 
     def read(self, name: str, *, keep: bool = False) -> pa.Table:
         """Read a table into memory, and forget it on disk unless it is wanted again."""
@@ -118,14 +124,29 @@ def live_spills(parent: Path) -> list[Path]:
 
 
 def take_rows(table: pa.Table, rows: npt.NDArray[np.integer]) -> pa.Table:
-    """The named rows of a table, in that order.
+    """The named rows of a table, in that order; the table itself where that changes nothing.
 
-    Polars copies whole lists; Arrow's own `take` and an index of every step are several times
-    slower.
+    Whole lists are copied as bytes: Arrow's own `take` and an index of every step are several times
+    slower, and a long record is not copied more than once.
     """
-    frame = pl.DataFrame(pl.from_arrow(table))
-    taken = frame[rows.astype(np.uint32)].to_arrow(compat_level=pl.CompatLevel.oldest())
-    return taken.cast(table.schema)
+    order = np.ascontiguousarray(rows, dtype=np.int64)
+    if len(order) == len(table) and (order == np.arange(len(order))).all():
+        return table
+    places = pa.array(order)
+    columns = [
+        _taken_lists(as_array(column), order)
+        if pa.types.is_list(column.type) and not column.null_count
+        else column.take(places)
+        for column in table.columns
+    ]
+    return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def _taken_lists(lists: pa.ListArray, rows: Ints) -> pa.ListArray:
+    whole = list_rows(lists)
+    taken = ragged.take(whole, rows)
+    values = pa.array(taken.values)
+    return pa.ListArray.from_arrays(pa.array(taken.offsets.astype(np.int32)), values)
 
 
 def release_memory() -> None:
@@ -163,8 +184,7 @@ def list_array(rows: Ragged) -> pa.ListArray:
 
 def list_rows(column: pa.ChunkedArray | pa.Array, *, width: int | None = None) -> Ragged:
     """The rows of an Arrow list column; with `width`, steps of that many features `(N, F)`."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+    column = as_array(column)
     offsets = column.offsets.to_numpy().astype(np.int64)
     values = column.values.to_numpy(zero_copy_only=False)
     values = values[int(offsets[0]) : int(offsets[-1])]

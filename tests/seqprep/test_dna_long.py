@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqprep import kernels, ragged
+from seqprep.preparation import shards
+from seqprep.preparation.shards import ShardWriter
+from seqprep.preparation.spill import take_rows
 from seqprep.tokens import kmers
 from seqprep.tokens.kmers import encode_kmers
 
@@ -47,3 +53,36 @@ def test_ranks_are_looked_up_over_the_edges_of_blocks(monkeypatch: pytest.Monkey
     monkeypatch.setattr(kernels, "_BLOCK", 3)
     places = np.array([0, 1, 2, 2, 1, 0, 1], np.int16)
     assert kernels.look_up(np.array([7, 8, 900]), places).tolist() == [7, 8, 900, 900, 8, 7, 8]
+
+
+def test_rows_are_taken_with_their_lists() -> None:
+    """Otherwise a record would be stored with the bases, or the label, of another one."""
+    lists = pa.array([[9], [1, 2], [], [3]], pa.list_(pa.int8()))
+    table = pa.table(
+        {"id": ["w", "x", "y", "z"], "tokens": lists, "targets": pa.nulls(4, lists.type)}
+    )
+    taken = take_rows(table.slice(1), np.array([2, 0, 0]))
+    assert taken.to_pylist() == [
+        {"id": "z", "tokens": [3], "targets": None},
+        {"id": "x", "tokens": [1, 2], "targets": None},
+        {"id": "x", "tokens": [1, 2], "targets": None},
+    ]
+    assert taken.schema == table.schema
+
+
+def test_a_long_record_is_a_row_group_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a chromosome would be copied to stand beside short records."""
+    monkeypatch.setattr(shards, "ROW_GROUP_VALUES", 100)
+    lists = pa.array([[1], [2] * 500, [3], [4]], pa.list_(pa.int8()))
+    table = pa.table({"length": pa.array([1, 500, 1, 1], pa.int32()), "tokens": lists})
+    writer = ShardWriter(tmp_path, table.schema, split="train", bucket=0, shard_bytes=10**9)
+    for row in range(4):
+        writer.add(table.slice(row, 1))
+    writer.end()
+    for shard in writer.pending():
+        shard.write()
+    read = pq.ParquetFile(tmp_path / writer.files[0].path)
+    groups = [read.read_row_group(number)["tokens"].to_pylist() for number in range(3)]
+    assert groups == [[[1]], [[2] * 500], [[3], [4]]]
