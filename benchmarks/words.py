@@ -198,7 +198,7 @@ def write_tables(tables: list[Any], out: Path) -> Facts:
             use_dictionary=["label"],
             write_page_checksum=True,
         )
-    rows = sum(len(table) for table in tables if "text" not in table.column_names)
+    rows = sum(len(table) for table in tables if "tokens" in table.column_names)
     return {"rows": rows, "parquet_mb": folder_mb(out)}
 
 
