@@ -131,7 +131,6 @@ def test_a_wrong_value_is_told_in_the_words_of_the_file(
     [
         {"train__backpropagation__mode": "exact"},
         {"train__model__name": "hierarchical"},
-        {"prepare__tokens__unit": "bpe"},
         {"source__task": "reconstruct"},
         {"train__processes": 2},
     ],
