@@ -314,12 +314,26 @@ class Prepare:
         at_least(parse_bytes(self.shard_bytes, key="prepare.shard_bytes"), 1, key="shard_bytes")
         if self.target_steps:
             raise NotBuiltError("prepare.target_steps")
+        _check_target_tokens(self.target_tokens)
         for index, step in enumerate(self.steps):
             if not isinstance(step, Mapping) or len(step) != 1:
                 raise ConfigError(
                     f"prepare.steps[{index}] must be one technique with its options, "
                     f"e.g. `truncate: {{length: 400}}`, got {step!r}"
                 )
+
+
+def _check_target_tokens(tokens: Tokens) -> None:
+    if tokens.unit not in ("word", "character", "kmer"):
+        raise ConfigError(
+            "prepare.target_tokens.unit must be word, character or kmer: what is fitted or "
+            f"measured serves inputs only; got {tokens.unit or 'none'}"
+        )
+    if tokens.tokenizer not in (None, "punct"):
+        raise ConfigError(
+            f"prepare.target_tokens.tokenizer must be punct: {tokens.tokenizer} serves inputs "
+            "only; remove it"
+        )
 
 
 def resolve_tokens(domain: Domain, tokens: Tokens) -> Tokens:

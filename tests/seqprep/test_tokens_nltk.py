@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nltk.tokenize import TreebankWordTokenizer, TweetTokenizer
 
 from seqprep.errors import ConfigError, SeqprepError
-from seqprep.recipe import Tokens
+from seqprep.recipe import Prepare, Tokens
 from seqprep.tokens import Encoded, Encoder, nltk_words
 from tests.seqprep.test_tokens import decoded
 
@@ -152,6 +152,20 @@ def test_options_without_meaning_are_refused(options: dict[str, object], message
     with pytest.raises(ConfigError) as caught:
         Tokens(**options)  # type: ignore[arg-type]
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (Tokens(unit="bpe"), "target_tokens.unit must be word, character or kmer"),
+        (Tokens(), "target_tokens.unit must be word, character or kmer"),
+        (CASUAL, "target_tokens.tokenizer must be punct: casual serves inputs only"),
+    ],
+)
+def test_targets_have_simple_tokens(tokens: Tokens, message: str) -> None:
+    """A person would meet a traceback after the first pass over the data."""
+    with pytest.raises(ConfigError, match=message):
+        Prepare(target_tokens=tokens)
 
 
 def test_options_have_defaults_with_their_unit_only() -> None:
