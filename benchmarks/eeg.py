@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ZSTD_LEVEL, Benchmark, Facts, Settings, folder_mb, main
+from benchmarks.floors import parquet_options
 from benchmarks.inputs import write_eeg
 
 
@@ -162,8 +163,6 @@ def floor_read(settings: Settings) -> Any:
 def floor_write(settings: Settings) -> Any:
     """A floor: what ours wrote, both tables, written again by pyarrow alone from memory."""
     import pyarrow.parquet as pq
-
-    from seqprep.staging import parquet_options
 
     made = replace(settings, out=settings.out / "made")
     ours(made)()
