@@ -271,6 +271,16 @@ def test_gaps_in_time_are_counted_as_in_wide_form(tmp_path: Path) -> None:
     assert found[0]["values"] == [5, 5, 6, 6, 7, 7]
 
 
+def test_most_files_say_which_channels_and_what_rate_there_are(tmp_path: Path) -> None:
+    """Otherwise the one file that does not belong would decide for the others."""
+    usual = HEADER + "\n".join(in_turns())
+    odd = HEADER + "\n".join(blocks()[:4])
+    write_files(tmp_path, {"a.csv": odd, "b.csv": usual, "c.csv": usual})
+    rows, seen = read_source(source(tmp_path))
+    assert (len(rows), seen.facts.channels) == (2, ("Fz", "Cz"))
+    assert seen.reasons == [("a.csv", 1, "wrong_channels")]
+
+
 def test_new_recordings_are_read_with_the_channels_of_the_training(tmp_path: Path) -> None:
     """Otherwise a channel more in a new file would stop a prediction."""
     _, seen = read(tmp_path, HEADER + "\n".join(blocks()[:4]))

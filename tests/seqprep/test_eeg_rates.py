@@ -71,7 +71,8 @@ def test_a_recording_of_another_rate_keeps_its_signal(tmp_path: Path, own_hz: fl
 def test_what_a_lower_rate_cannot_hold_is_filtered_out(tmp_path: Path) -> None:
     """Otherwise mains hum would come back as a slow wave that nobody's brain made."""
     write_files(tmp_path, {"a.csv": wide(256, hz=50.0)})
-    rows, _ = read_source(source(tmp_path, rate_hz=64.0))
+    rows, seen = read_source(source(tmp_path, rate_hz=64.0))
+    assert (seen.facts.channels, seen.facts.rate_hz) == (("x",), 64.0)
     middle = np.array(rows[0]["values"])[32:-32]
     assert np.abs(middle - 4000).max() < 0.1
 
@@ -122,6 +123,17 @@ def test_channels_of_several_rates_become_one_recording(tmp_path: Path) -> None:
     _, seen = read_source(source(tmp_path, form="long", mixed_rates="reject"))
     assert [one.reason for one in seen.rejections] == ["wrong_rate"]
     assert "200 Hz (a, b), 50 Hz (slow)" in seen.rejections[0].detail
+
+
+def test_an_oddity_of_two_rates_counts_once(tmp_path: Path) -> None:
+    """Otherwise more records would be odd than there are."""
+    rows = [
+        f"{step / rate},{name},7" for name, rate in (("a", 8), ("b", 4)) for step in range(rate)
+    ]
+    write_files(tmp_path, {"a.csv": "time,channel,value\n" + "\n".join(rows)})
+    found, seen = read_source(source(tmp_path, form="long"))
+    assert seen.oddities == {"constant_channel": 1, "resampled": 1}
+    assert found[0]["values"] == [7.0] * 16
 
 
 def test_channels_that_cover_other_times_are_refused(tmp_path: Path) -> None:
