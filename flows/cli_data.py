@@ -39,6 +39,27 @@ def frequencies(
         print_json(done)
 
 
+def preview(
+    file: File,
+    /,
+    *,
+    records: Annotated[int, Parameter(help="Records to show before and after.")] = 10,
+    out: Annotated[Path | None, Parameter(help="Folder for the plot; else the dataset's.")] = None,
+    store: Store = STORE,
+    settings: Settings = (),
+    as_json: AsJson = False,
+) -> None:
+    """Show what a recipe would do to steps, tokens, lengths and records; nothing is prepared."""
+    _at_least_one(records, "--records")
+    check_files((file,), settings)
+    _guarded()
+    from flows.preview import preview as look
+
+    done = look(str(file), store=str(store), settings=list(settings), records=records, out=out)
+    if as_json:
+        print_json(done)
+
+
 def duplicates(
     file: File,
     /,
@@ -120,5 +141,5 @@ def _at_least_one(value: int, name: str) -> None:
         raise ConfigError(f"{name} must be >= 1, got {value}")
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (frequencies, duplicates, usefulness)
+COMMANDS: tuple[Callable[..., None], ...] = (preview, frequencies, duplicates, usefulness)
 """In the order of the help text."""

@@ -93,26 +93,26 @@ def _lines(axes: Axes, cut: Cut, colour: str) -> None:
         axes.text(first + 0.5, 0.9, " OOV from here", va="top", transform=top, **words)
 
 
-def lengths(path: Path, *, before: Ints, after: Ints, unit: str) -> None:
+def lengths(path: Path, *, before: Ints, after: Ints) -> None:
     """Steps of records before any technique and of rows after all, on one axis.
 
     Args:
         path: of the PNG.
         before: `(R,)` steps of the records.
         after: steps of the rows.
-        unit: what a step is before any technique.
     """
     figure, axes = new_figure(7.2, 3.6)
-    top = max(int(before.max(initial=1)), int(after.max(initial=1)))
-    wide = top > 20 * max(float(np.median(after)) if len(after) else 1.0, 1.0)
-    edges = np.geomspace(1, top + 1, BINS) if wide else np.linspace(0, top + 1, BINS)
+    every = np.maximum(np.concatenate([before, after]), 1)
+    low, high = int(every.min(initial=every.max(initial=1))), int(every.max(initial=1)) + 1
+    wide = high > 20 * low
+    edges = np.geomspace(low, high, BINS) if wide else np.linspace(low, high, BINS)
     for values, colour, name in ((before, GREY, "records before"), (after, BLUE, "rows after")):
         middle = f"{np.median(values):,.0f}" if len(values) else "none"
         label = f"{name}: {len(values):,}, median {middle} steps"
         axes.hist(values, bins=edges.tolist(), color=colour, alpha=0.65, label=label)
     if wide:
         axes.set_xscale("log")
-    axes.set_xlabel(f"length in steps ({unit}s before any technique)")
+    axes.set_xlabel("length in steps")
     axes.set_ylabel("count")
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     figure.legend(*axes.get_legend_handles_labels(), **LEGEND)

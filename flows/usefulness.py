@@ -43,6 +43,7 @@ from models.config import Train
 from models.device import prepare_torch
 from models.masking import SCORES, Masked, mask_tokens
 from seqprep.errors import ConfigError
+from seqprep.ragged import Ints
 from seqprep.snapshot import Snapshot
 from seqprep.table_files import check_table_path, write_table
 
@@ -91,13 +92,13 @@ def usefulness(
     bundle = Bundle.read(Path(trained["bundle"]))
     chosen = candidates(snapshot, bundle, most=tokens or TOKENS[by])
     with stage(f"{spec.dataset}: usefulness by {by}") as progress:
-        if by == "masking":
-            masked = _by_masking(spec, bundle, snapshot, chosen, progress)
-        else:
-            masked = _by_retraining(bundle, snapshot, chosen, Path(trained["bundle"]), progress)
-    table = effect_table(masked, chosen)
-    folder = Path(store) / spec.dataset
-    out = out or folder / f"usefulness-{spec.prepare.recipe}-{by}.parquet"
+        masked = _by_masking(spec, bundle, snapshot, chosen, progress)
+        holders = np.bincount(masked.token, minlength=len(chosen.ids))
+        if by == "retraining":
+            folder = Path(trained["bundle"]).parent
+            masked = _by_retraining(masked.scores, snapshot, chosen, folder, progress)
+    table = effect_table(masked, chosen, holders=holders)
+    out = out or Path(store) / spec.dataset / f"usefulness-{spec.prepare.recipe}-{by}.parquet"
     done = {
         "dataset": spec.dataset,
         "recipe": spec.prepare.recipe,
@@ -154,26 +155,25 @@ def _by_masking(
 
 
 def _by_retraining(
-    bundle: Bundle, snapshot: Snapshot, chosen: Candidates, folder: Path, progress: Callback
+    scores: npt.NDArray[np.float64],
+    snapshot: Snapshot,
+    chosen: Candidates,
+    folder: Path,
+    progress: Callback,
 ) -> Masked:
     """The same from a model trained without each token, with the same options and seed."""
-    report = json.loads((folder.parent / "report.json").read_bytes())
+    report = json.loads((folder / "report.json").read_bytes())
     seconds = (report["train"]["seconds"] + START_S) * len(chosen.ids)
     say(f"  {len(chosen.ids)} trainings, about {_duration(seconds)} in all")
-    device = prepare_torch(Train(device="auto"))
-    whole = mask_tokens(bundle, snapshot, "validation", [], device=device)
     parts = []
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".without-") as name:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".without-") as name:
         for number, token in enumerate(chosen.ids.tolist()):
-            parts.append(
-                retrain_without(
-                    snapshot, token, job=folder.parent / "job.json", folder=Path(name) / str(number)
-                )
-            )
+            place = Path(name) / str(number)
+            parts.append(retrain_without(snapshot, token, job=folder / "job.json", folder=place))
             progress("trainings", number + 1, len(chosen.ids))
-    records = np.arange(len(whole.scores))
+    records = np.arange(len(scores))
     return Masked(
-        scores=whole.scores,
+        scores=scores,
         token=np.repeat(np.arange(len(parts)), len(records)),
         record=np.tile(records, len(parts)),
         without=np.concatenate([part.scores for part in parts]),
@@ -184,12 +184,17 @@ def _duration(seconds: float) -> str:
     return f"{seconds:,.0f} seconds" if seconds < 120 else f"{seconds / 60:,.0f} minutes"
 
 
-def effect_table(masked: Masked, chosen: Candidates) -> pa.Table:
+def effect_table(masked: Masked, chosen: Candidates, *, holders: Ints) -> pa.Table:
     """A row a token, the largest drop first.
 
     Columns: `token`, `drop` in the mean score, its interval `low` to `high`, the `score` that is
     left, `records` of validation that hold the token, `count` in training rows, and
     `mutual_information` where there are classes.
+
+    Args:
+        masked: scores with and without them.
+        chosen: the tokens.
+        holders: `(K,)` validation records that hold each.
     """
     lost = masked.scores[masked.record] - masked.without
     shape = (len(chosen.ids), len(masked.scores))
@@ -202,7 +207,7 @@ def effect_table(masked: Masked, chosen: Candidates) -> pa.Table:
         "low": low,
         "high": high,
         "score": masked.scores.mean() - drop,
-        "records": np.bincount(masked.token, minlength=shape[0]),
+        "records": holders,
         "count": chosen.counts,
     }
     if chosen.promise is not None:

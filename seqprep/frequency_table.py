@@ -96,11 +96,11 @@ def count_frequencies(
         progress: see `parallel.Progress`.
     """
     counter = FrequencyCounter()
-    for number, part in enumerate(read_parts(job, roster, workers=workers)):
-        assert part.counted is not None, "values have no tokens"
-        counter.add(part.counted)
+    for part in read_parts(job, roster, workers=workers):
+        if part.counted is not None:  # once for all pieces of a chunk
+            counter.add(part.counted)
         if progress is not None:
-            progress("count tokens", number + 1, len(roster.active))
+            progress("count tokens", part.number + 1, len(roster.chunks))
     return counter.finish()[0]
 
 

@@ -36,7 +36,7 @@ def test_drops_are_means_over_all_validation_records() -> None:
     chosen = Candidates(
         ids=np.array([2, 3, 4]), tokens=["a", "b", "c"], counts=np.array([5, 6, 7]), promise=None
     )
-    table = effect_table(masked, chosen).to_pydict()
+    table = effect_table(masked, chosen, holders=np.array([1, 2, 0])).to_pydict()
     assert table["token"] == ["a", "c", "b"]
     assert table["drop"] == pytest.approx([0.1, 0.0, -0.025])
     assert table["score"] == pytest.approx([0.65, 0.75, 0.775])
@@ -109,7 +109,7 @@ def test_a_written_study_is_read_by_the_step(tmp_path: Path) -> None:
     chosen = Candidates(
         ids=np.array([2, 3]), tokens=["a", "b"], counts=np.array([1, 1]), promise=np.zeros(2)
     )
-    write_table(effect_table(masked, chosen), tmp_path / "t.parquet")
+    write_table(effect_table(masked, chosen, holders=np.array([0, 1])), tmp_path / "t.parquet")
     read = TokenTable.read(tmp_path / "t.parquet", key="usefulness")
     found = read.column("drop", pa.array(["b", "a", "new"]), missing=0.0)
     assert found.tolist() == [0.25, 0.0, 0.0]

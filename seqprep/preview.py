@@ -1,0 +1,295 @@
+"""What a recipe would do, before anything of it is written: steps, tokens, lengths, some records.
+
+The very passes of a preparation run, into a temporary folder, over all records up to a limit and
+over whole chunks taken evenly beyond it; what is said of a sample is fitted on the sample. Use it
+while a recipe is being made. Not to compare recipes: only a trained model tells which is better.
+
+Legend: R records of the version.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from seqprep import ragged
+from seqprep.fitted import Fitted
+from seqprep.frequency_table import Cut, find_cuts
+from seqprep.parallel import Progress
+from seqprep.preparation.chunk import Chunk
+from seqprep.preparation.finisher import Finisher
+from seqprep.preparation.first_pass import Encoding, first_pass
+from seqprep.preparation.fitting import fit
+from seqprep.preparation.job import Job
+from seqprep.preparation.roster import Roster
+from seqprep.preparation.second_pass import finish_chunks
+from seqprep.preparation.spill import SpillFolder
+from seqprep.preparation.totals import Totals, merge_totals
+from seqprep.preparation.transform import Transform, as_step
+from seqprep.ragged import Ints, mix
+from seqprep.schema import SPLITS
+from seqprep.splits import LEFT_OUT, TRAIN
+from seqprep.transforms import name_of
+from seqprep.views import view_lengths
+
+MOST_STEPS = 2**24
+"""Numbers (steps x channels) that are previewed; beyond, a sample of whole chunks."""
+_SALT = 401
+
+
+@dataclass(kw_only=True, slots=True)
+class StepEffect:
+    """What one technique is given and gives, over all rows that it may change.
+
+    Args:
+        name: of it. options: that are not at their defaults.
+        drawn: whether it runs afresh in every epoch.
+        rows_before, rows_after: rows. steps_before, steps_after: their steps.
+    """
+
+    name: str
+    options: dict[str, Any]
+    drawn: bool = False
+    rows_before: int = 0
+    rows_after: int = 0
+    steps_before: int = 0
+    steps_after: int = 0
+
+    @property
+    def removed_share(self) -> float:
+        """Share of the steps that are gone; below 0 where rows grow."""
+        return 1 - self.steps_after / self.steps_before if self.steps_before else 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """What a recipe would do.
+
+    Args:
+        chunks: previewed, of `all_chunks`. roster: the records, those not previewed left out.
+        effects: of the steps, in order. cuts: of the rules by token. encoding: of the first pass.
+        totals: of the rows. emptied: records left without steps.
+        before: `(n,)` steps of the records before any technique. after: of the rows.
+        rows: of the records of `chosen`, one table a chunk, as they would be stored.
+        chosen: numbers of the records that are shown. fitted: the state.
+    """
+
+    chunks: int
+    all_chunks: int
+    roster: Roster
+    effects: list[StepEffect]
+    cuts: list[Cut]
+    encoding: Encoding
+    totals: Totals
+    emptied: int
+    before: Ints
+    after: Ints
+    rows: list[tuple[int, pa.Table]]
+    chosen: Ints
+    fitted: Fitted
+
+
+@dataclass(kw_only=True, slots=True)
+class _Watch:
+    """Adds up what the steps of a chain are given and give."""
+
+    effects: list[StepEffect]
+    views: Sequence[bool]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def seen(self, position: int, before: Chunk, after: Chunk) -> None:
+        """Called by the chain, from any thread."""
+        numbers = [
+            (int(marked.sum()), int(chunk.lengths[marked].sum()))
+            for chunk in (before, after)
+            for marked in (chunk.views >= (1 if self.views[position] else 0),)
+        ]
+        with self.lock:
+            effect = self.effects[position]
+            effect.rows_before += numbers[0][0]
+            effect.steps_before += numbers[0][1]
+            effect.rows_after += numbers[1][0]
+            effect.steps_after += numbers[1][1]
+
+
+def make_preview(
+    job: Job,
+    roster: Roster,
+    *,
+    folder: Path,
+    records: int,
+    train_seed: int,
+    workers: int,
+    progress: Progress | None = None,
+    most_steps: int = MOST_STEPS,
+) -> Preview:
+    """Run both passes over the records, or a sample of them, and keep what is worth showing.
+
+    Args:
+        job: what would be prepared, opened.
+        roster: its records.
+        folder: for what lies on disk between the passes.
+        records: how many to show side by side.
+        train_seed: of views that are drawn in every epoch.
+        workers: threads.
+        progress: see `parallel.Progress`.
+        most_steps: numbers beyond which a sample of the chunks is previewed.
+
+    Raises:
+        ConfigError: as a preparation would.
+    """
+    chunks = _sampled(job, roster, most_steps)
+    if len(chunks) < len(roster.chunks):
+        roster = roster.only(np.isin(_chunk_of(roster), chunks))
+    steps = job.chain.steps
+    effects = [StepEffect(name=name_of(step), options=_given(step)) for step in steps]
+    watch = _Watch(effects=effects, views=[step.views > 0 for step in steps])
+    job = replace(job, chain=replace(job.chain, watch=watch.seen))
+    chosen = choose(roster, records)
+    with SpillFolder(folder) as spill:
+        encoding = first_pass(job, roster, spill, workers=workers, progress=progress)
+        fitted = fit(job, roster, encoding)
+        finisher = Finisher.of(
+            job.chain,
+            fitted,
+            task=job.task,
+            scale=job.recipe.scale,
+            max_vocab=job.tokens.max_vocab,
+        )
+        totals, after, rows, emptied = [], [], [], 0
+        for number, table, numbers, empty in finish_chunks(
+            job, roster, encoding, finisher, spill, workers=workers
+        ):
+            totals.append(numbers)
+            after.append(table["length"].to_numpy().astype(np.int64))
+            emptied += len(empty)
+            rows.append((number, _only(table, roster, number, chosen)))
+            _draw(job, table, effects, seed=train_seed)
+    frequency = encoding.frequency
+    return Preview(
+        chunks=len(chunks),
+        all_chunks=len(roster.chunks),
+        roster=roster,
+        effects=effects,
+        cuts=[] if frequency is None else find_cuts(frequency, steps, job.tables),
+        encoding=encoding,
+        totals=merge_totals(totals),
+        emptied=emptied,
+        before=encoding.steps[roster.splits != LEFT_OUT].astype(np.int64),
+        after=np.concatenate(after),
+        rows=rows,
+        chosen=chosen,
+        fitted=fitted,
+    )
+
+
+def _given(step: Transform) -> dict[str, Any]:
+    """The options that are not at their defaults."""
+    defaults = {one.name: one.default for one in fields(step)}  # type: ignore[arg-type]
+    return {name: value for name, value in step.options().items() if value != defaults[name]}
+
+
+def _sampled(job: Job, roster: Roster, most_steps: int) -> Ints:
+    """Numbers of the chunks to preview: all, or evenly some with about so many numbers."""
+    total = int(roster.lengths.astype(np.int64).sum()) * (job.width or 1)
+    every = len(roster.chunks)
+    if total <= most_steps:
+        return np.arange(every)
+    count = min(max(every * most_steps // total, 1), every)
+    return np.unique(np.linspace(0, every - 1, count).round().astype(np.int64))
+
+
+def _chunk_of(roster: Roster) -> Ints:
+    """The chunk of each record, `(R,)`."""
+    starts = roster.records.starts
+    return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+
+
+def choose(roster: Roster, count: int) -> Ints:
+    """Records to show: drawn by the hash of their ids, from every split and class in turn.
+
+    Args:
+        roster: the records.
+        count: how many.
+    """
+    there = np.flatnonzero(roster.splits != LEFT_OUT)
+    labels = np.zeros(len(there), np.int64)
+    if roster.labels is not None and roster.names:
+        labels = roster.labels[there].astype(np.int64)
+    cell = roster.splits[there].astype(np.int64) * (int(labels.max(initial=0)) + 1) + labels
+    draw = mix(roster.records.keys[there], _SALT)
+    order = np.lexsort((draw, cell))
+    cells = cell[order]
+    first = np.flatnonzero(np.append(True, cells[1:] != cells[:-1]))
+    turn = np.arange(len(cells)) - np.repeat(first, np.diff(np.append(first, len(cells))))
+    taken = order[np.lexsort((cells, turn))][:count]
+    return there[taken[np.lexsort((draw[taken], cell[taken]))]]
+
+
+def _only(table: pa.Table, roster: Roster, number: int, chosen: Ints) -> pa.Table:
+    """The rows of the chosen records of a chunk, in memory of their own."""
+    here = roster.rows(number)
+    mine = chosen[(chosen >= here.start) & (chosen < here.stop)]
+    wanted = pa.array(roster.records.keys[mine].view(np.int64))
+    keys = table["key"].to_numpy()
+    return table.take(pa.array(np.flatnonzero(np.isin(keys, wanted.to_numpy()))))
+
+
+def _draw(job: Job, table: pa.Table, effects: list[StepEffect], *, seed: int) -> None:
+    """What the steps that run when batches are made would do in the first epoch."""
+    training = table["split"].to_numpy() == TRAIN
+    column = {
+        name: table[name].to_numpy()[training] for name in ("length", "key", "view", "window")
+    }
+    lengths = column["length"].astype(np.int64)
+    keys = column["key"].astype(np.int64).view(np.uint64)
+    keys = ragged.draw_keys(keys, column["window"].astype(np.int64))
+    view = (column["view"].astype(np.int64) << 24) + 1
+    for position, step in job.chain.on_the_fly:
+        body = as_step(name_of(step), position, step.options())
+        after = view_lengths(lengths, body, keys, seed=seed, view=view)
+        effect = effects[position]
+        effect.drawn = True
+        effect.rows_before += len(lengths)
+        effect.rows_after += len(lengths)
+        effect.steps_before += int(lengths.sum())
+        effect.steps_after += int(after.sum())
+        lengths = after
+
+
+def by_label(roster: Roster) -> dict[str, dict[str, int]]:
+    """Previewed records by split and class."""
+    if roster.labels is None or not roster.names:
+        return {}
+    found: dict[str, dict[str, int]] = {}
+    for code, split in enumerate(SPLITS):
+        counts = Counter(roster.labels[roster.splits == code].tolist())
+        found[split] = {name: counts.get(number, 0) for number, name in enumerate(roster.names)}
+    return found
+
+
+def some_tokens(
+    tokens: pa.Array, marked: npt.NDArray[np.bool_], counts: Ints, *, most: int
+) -> dict[str, list[tuple[str, int]]]:
+    """Of the marked tokens the most and the least frequent, with their counts.
+
+    Args:
+        tokens: `(V,)` by falling count.
+        marked: `(V,)` which of them.
+        counts: `(V,)`.
+        most: at each end.
+    """
+    places = np.flatnonzero(marked)
+    ends = {"most": places[:most], "least": places[most:][-most:]}
+    return {
+        end: list(zip(tokens.take(pa.array(some)).to_pylist(), counts[some].tolist(), strict=True))
+        for end, some in ends.items()
+    }
