@@ -7,10 +7,14 @@ import pyarrow as pa
 import pytest
 
 from seqprep.blocks import block_spans
+from seqprep.frequency import Frequency
 from seqprep.hashing import mix, row_keys
+from seqprep.preparation.chain import Chain
 from seqprep.preparation.form import Form
-from seqprep.transforms import hash_grams
+from seqprep.recipe import Prepare
+from seqprep.transforms import build_steps, hash_grams
 from seqprep.transforms.hash_grams import HashGrams
+from seqprep.vocabulary import build_vocabulary
 from tests.seqprep.chunks import applied, chunk_of, rows_of, targets_of
 
 TEXTS = ["ab", "cd", "e"]
@@ -100,6 +104,30 @@ def test_unknown_tokens_share_one_hash() -> None:
     vectors = hash_grams.hash_grams(np.array([3, 0]), keys, spans, n=1, features=1000)
     assert np.abs(vectors).sum(axis=1).tolist() == [1, 1]
     assert vectors[0].tolist() != vectors[1].tolist()
+
+
+def test_tokens_beyond_the_limit_share_the_hash_of_unknown_ones() -> None:
+    """`max_vocab` would be obeyed by ids and not by hashes."""
+    table = Frequency(
+        tokens=pa.array(TEXTS), counts=np.array([9, 5, 2]), records=None, num_records=3
+    )
+    options = {"n": 1, "block": 1, "features": 1000}
+    steps = build_steps(Prepare(steps=({"summarize": {"min_count": 1}}, {"hash": options})))
+    chain = Chain.of(steps, seed=0, form=Form(unit="word"))
+    vocabulary = build_vocabulary(table, steps, max_vocab=1)
+    chunk = chunk_of([[0, 1, 2]], dtype=np.int32)
+    known, *others = chain.run(
+        chunk, chain.late, vocabulary=vocabulary, strings=table.tokens
+    ).steps.values.tolist()
+    unknown = hash_grams.hash_grams(
+        np.zeros(1, np.int64),
+        hash_grams._UNKNOWN,
+        block_spans(np.array([0, 1]), block=1),
+        n=1,
+        features=1000,
+    )
+    assert others == [unknown[0].tolist()] * 2
+    assert [known] == hashed([[0]], **options)[0]
 
 
 def test_features_are_named() -> None:

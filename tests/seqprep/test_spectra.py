@@ -88,6 +88,14 @@ def test_a_resampled_wave_is_the_wave_at_the_other_rate(to_hz: float) -> None:
     np.testing.assert_allclose(middle(result), middle(expected), atol=0.01)
 
 
+@pytest.mark.parametrize("to_hz", [50, 30, 250])
+def test_a_drift_has_no_edge_at_the_ends(to_hz: float) -> None:
+    """A recording that ends on another level than it begins would ring at both ends."""
+    (result,) = after([200 + 3.0 * np.arange(60)], "resample", to_hz=to_hz)
+    expected = 200 + 3.0 * np.arange(len(result)) * RATE_HZ / to_hz
+    np.testing.assert_allclose(result.ravel(), expected, rtol=1e-5)
+
+
 def test_resampling_takes_out_what_the_new_rate_cannot_carry() -> None:
     """Fast waves would come back as slow ones."""
     (result,) = after([sine(40, 1000)], "resample", to_hz=20)
