@@ -27,6 +27,7 @@ SHORT = {
         60,
     ),
     "bonn": ("eeg_bonn", [], 60),
+    "bonn_spectrum": ("eeg_bonn", [], 60),
     "muse": ("eeg_muse_mental_state", [], 60),
 }
 
