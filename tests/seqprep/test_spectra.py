@@ -198,6 +198,15 @@ def test_bands_sum_the_density_between_their_edges() -> None:
     np.testing.assert_allclose(logs[0, 1:], np.log([2, 0.5]), atol=1e-4)
 
 
+def test_a_band_is_the_sum_of_the_spectrum_times_the_distance_of_its_bins() -> None:
+    """Power would depend on the window's length, or hold what is left at 0 Hz."""
+    row = np.random.default_rng(3).normal(size=200) + np.linspace(0, 9, 200)
+    options = {"window_s": 0.5, "stride_s": 0.25, "log": False}
+    (power,) = after([row], "band_power", bands={"slow": [0, 10]}, **options)
+    (spectrum,) = after([row], "spectrum", max_hz=9, **options)
+    np.testing.assert_allclose(power.ravel(), spectrum.sum(axis=1) * 2, rtol=1e-5)
+
+
 def test_bands_are_named_by_channel() -> None:
     """Features could not be told apart in reports."""
     options = {"bands": {"alpha": [8, 13], "beta": [13, 30]}, "window_s": 1, "stride_s": 0.5}
