@@ -78,6 +78,18 @@ def test_a_notch_removes_one_frequency_and_its_multiples() -> None:
     np.testing.assert_allclose(middle(both), middle(sine(13, 2000)), atol=0.08)
 
 
+def test_multiples_lose_the_same_width() -> None:
+    """Ten times the mains' frequency would take ten times the width along."""
+    noise = np.random.default_rng(2).normal(size=1000)
+    chunk = chunk_of([noise.tolist()])
+    at_once = {"notch": {"at_hz": 10, "quality": 10, "harmonics": 2, "phase": "causal"}}
+    (both,) = rows_of(applied(chunk, at_once, rate_hz=RATE_HZ))
+    first = {"notch": {"at_hz": 10, "quality": 10, "phase": "causal"}}
+    second = {"notch": {"at_hz": 20, "quality": 20, "phase": "causal"}}
+    (one_by_one,) = rows_of(applied(chunk, first, second, rate_hz=RATE_HZ))
+    np.testing.assert_allclose(both, one_by_one, atol=1e-4)
+
+
 @pytest.mark.parametrize("to_hz", [40, 50, 128, 250, 300])
 def test_a_resampled_wave_is_the_wave_at_the_other_rate(to_hz: float) -> None:
     """Values would stand at other times than the new rate says."""
