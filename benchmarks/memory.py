@@ -1,77 +1,67 @@
-"""Memory: a gigabyte of FASTA and one of JSON lines, ingested and prepared under a limit.
+"""Memory and time against size: inputs ingested and prepared under a limit.
 
-Each stage runs in a process of its own; the resident memory of it and its children is sampled every
-20 ms and added up (pages that they share are counted in each). The highest sum must stay under
-1.5 GB.
+A gigabyte of FASTA and one of JSON lines must stay under 1.5 GB; one record of 250 million bases,
+and up to ten gigabytes of each domain (`--sizes-gb 1,3,10`), under 2 GB, in time that grows as the
+size does. Each stage runs in a process of its own; the resident memory of it and its children is
+sampled every 20 ms and added up (pages that they share are counted in each). An input is deleted
+before it is prepared, and a store before the next input is made.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import math
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS, environment, facts_line, folder_mb, peer_environment
-from benchmarks.inputs import documents, write_fasta
+from benchmarks.memory_inputs import KINDS, ONE_RECORD, RECORD_MB
 
 LIMIT_MB = 1500.0
-TEXT_BLOCK = 5_000
-"""Documents that are made once; a number in each repeat makes it no duplicate."""
-
-
-def write_text(folder: Path, size_mb: float) -> None:
-    """`documents.jsonl` of so many megabytes."""
-    block = list(islice(documents(1e9), TEXT_BLOCK))
-    made = 0
-    with (folder / "documents.jsonl").open("w") as file:
-        for number, (text, label) in enumerate(cycle(block)):
-            made += file.write(json.dumps({"text": f"n{number} {text}", "label": label}) + "\n")
-            if made >= size_mb * 1e6:
-                return
-
-
-MAKE = {"fasta": write_fasta, "text": write_text}
+LARGE_LIMIT_MB = 2000.0
+"""For one record, and for sizes that grow."""
+ALL = {**KINDS, **ONE_RECORD}
 
 
 def work(kind: str, inputs: Path, store: Path, stage: str, processes: int) -> dict[str, Any]:
     """Ingest or prepare one input; what it says of itself."""
     from seqprep.ingest import ingest
     from seqprep.prepare import prepare
-    from seqprep.recipe import Prepare, Split
+    from seqprep.recipe import Prepare, Split, Tokens
     from seqprep.source import Field, Source
 
-    if kind == "fasta":
-        source = Source(domain="dna", path=str(inputs), include="*.fa", label=Field(from_="file"))
-        recipe = Prepare()
-    else:
-        source = Source(
-            domain="text",
-            path=str(inputs),
-            include="*.jsonl",
-            text_column="text",
-            label=Field(from_="column", column="label"),
-        )
-        recipe = Prepare(steps=({"summarize": {"drop_top": 50, "min_count": 2}},))
+    case = ALL[kind]
     if stage == "ingest":
+        source = Source(path=str(inputs), label=Field(**case.label), **case.source)
         rows = ingest(source, dataset="memory", store=store, workers=processes).rows
     else:
+        options = dict(case.prepare)
+        if "tokens" in options:
+            options["tokens"] = Tokens(**options["tokens"])
         done = prepare(
             dataset="memory",
             store=store,
-            domain=source.domain,
+            domain=case.source["domain"],
             task="classify",
             split=Split(),
-            recipe=recipe,
+            recipe=Prepare(**options),
             workers=processes,
         )
         rows = sum(done.rows.values())
-    return {"rows": rows, "parquet_mb": folder_mb(store)}
+    return {"rows": rows, "parquet_mb": folder_mb(store), "files": files_digest(store)}
+
+
+def files_digest(store: Path) -> str:
+    """Of the names of all Parquet files, which hold the digests of their bytes."""
+    names = sorted(path.name for path in store.rglob("*.parquet"))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
 
 
 def measure(kind: str, inputs: Path, store: Path, stage: str, processes: int) -> dict[str, Any]:
@@ -130,34 +120,90 @@ def resident(tree: Any) -> list[int]:
     return sizes
 
 
+def run_kind(kind: str, size_mb: float, limit_mb: float, options: Any) -> list[dict[str, Any]]:
+    """Both stages of one input of one size."""
+    cases = []
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.work) as folder:
+        inputs, store = Path(folder) / "inputs", Path(folder) / "store"
+        inputs.mkdir()
+        store.mkdir()
+        ALL[kind].make(inputs, size_mb)
+        for stage in ("ingest", "prepare"):
+            if stage == "prepare":
+                shutil.rmtree(inputs)
+            case = measure(kind, inputs, store, stage, options.processes)
+            cases.append({**case, "size_mb": size_mb, "limit_mb": limit_mb})
+            print(cases[-1], file=sys.stderr, flush=True)
+    return cases
+
+
+def exponents(cases: list[dict[str, Any]]) -> dict[str, float]:
+    """For each input the power of its size with which the seconds of both stages grow.
+
+    The slope of a straight line through the logarithms, by least squares; nothing for one size.
+    """
+    found = {}
+    for kind in dict.fromkeys(case["input"] for case in cases):
+        seconds: dict[float, float] = {}
+        for case in cases:
+            if case["input"] == kind:
+                seconds[case["size_mb"]] = seconds.get(case["size_mb"], 0) + case["seconds"]
+        if len(seconds) > 1:
+            points = [(math.log(size), math.log(value)) for size, value in seconds.items()]
+            mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
+            spread = sum((x - mean_x) ** 2 for x, _ in points)
+            found[kind] = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    return found
+
+
+def same_layouts(cases: list[dict[str, Any]]) -> bool:
+    """Whether one record gave the same files on one line, wrapped and compressed."""
+    layouts = {f"one record, {layout}" for layout in ("line", "wrapped", "gz")}
+    found = {
+        case["files"] for case in cases if case["input"] in layouts and case["stage"] != "ingest"
+    }
+    return len(found) <= 1
+
+
 def markdown(body: dict[str, Any]) -> str:
     """The table of results."""
     lines = [
-        "## Memory",
+        f"## {body['title']}",
         "",
-        f"Highest resident memory of all processes together; limit {LIMIT_MB:,.0f} MB.",
+        "Highest resident memory of all processes together.",
         "",
-        f"Input {body['size_mb']:g} MB each, {body['processes']} processes; "
-        f"{facts_line(body['environment'])}",
+        f"{body['processes']} processes; {facts_line(body['environment'])}",
         "",
-        "| input | stage | peak MB | within the limit | largest process MB | seconds | rows |",
-        "|---|---|---|---|---|---|---|",
+        "| input | size MB | stage | peak MB | limit | largest process | seconds | MB/s | rows |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for case in body["cases"]:
-        within = "yes" if case["peak_mb"] <= LIMIT_MB else "no"
+        within = "within" if case["peak_mb"] <= case["limit_mb"] else "over"
         lines.append(
-            f"| {case['input']} | {case['stage']} | {case['peak_mb']:,.0f} | {within} "
-            f"| {case['largest_process_mb']:,.0f} | {case['seconds']:.1f} | {case['rows']:,} |"
+            f"| {case['input']} | {case['size_mb']:g} | {case['stage']} | {case['peak_mb']:,.0f} "
+            f"| {within} {case['limit_mb']:,.0f} | {case['largest_process_mb']:,.0f} "
+            f"| {case['seconds']:.1f} | {case['size_mb'] / case['seconds']:.0f} "
+            f"| {case['rows']:,} |"
         )
+    for kind, power in body["exponents"].items():
+        lines += ["", f"Seconds of {kind}, both stages, grow as size to the power of {power:.2f}."]
+    if not body["same_layouts"]:
+        lines += ["", "The layouts of one record gave different files."]
     return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    """The command line; 1 if the limit was passed."""
-    parser = argparse.ArgumentParser(description="Memory of ingest and prepare.")
+    """The command line; 1 if a limit was passed or layouts gave different rows."""
+    parser = argparse.ArgumentParser(description="Memory and time of ingest and prepare.")
     parser.add_argument("--size-mb", type=float, default=1000)
+    parser.add_argument("--record-mb", type=float, default=RECORD_MB, help="million bases of one")
+    parser.add_argument(
+        "--sizes-gb",
+        type=lambda text: [float(size) for size in text.split(",")],
+        help="each domain in these sizes instead, e.g. 1,3,10; the disk must hold four times that",
+    )
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--kind", choices=list(MAKE), default=None)
+    parser.add_argument("--kind", choices=[*ALL, "one_record"], default=None)
     parser.add_argument("--work", type=Path, default=None, help="folder for inputs and outputs")
     parser.add_argument("--keep", action="store_true", help="don't write results/")
     parser.add_argument("--stage", choices=["ingest", "prepare"], help=argparse.SUPPRESS)
@@ -168,29 +214,43 @@ def main() -> int:
         print(json.dumps(done))
         return 0
     cases = []
-    for kind in [options.kind] if options.kind else MAKE:
-        with tempfile.TemporaryDirectory(prefix="bench-", dir=options.work) as folder:
-            inputs, store = Path(folder) / "inputs", Path(folder) / "store"
-            inputs.mkdir()
-            store.mkdir()
-            MAKE[kind](inputs, options.size_mb)
-            for stage in ("ingest", "prepare"):
-                cases.append(measure(kind, inputs, store, stage, options.processes))
-                print(cases[-1], file=sys.stderr, flush=True)
+    for kind, size_mb, limit_mb in planned(options):
+        cases += run_kind(kind, size_mb, limit_mb, options)
+    name = "growth" if options.sizes_gb else "memory"
     body = {
-        "benchmark": "memory",
-        "size_mb": options.size_mb,
+        "benchmark": name,
+        "title": "Time and memory against size" if options.sizes_gb else "Memory",
         "processes": options.processes,
         "environment": environment(),
         "cases": cases,
+        "exponents": exponents(cases),
+        "same_layouts": same_layouts(cases),
     }
     text = markdown(body)
     print(text)
     if not options.keep:
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "memory.json").write_text(json.dumps(body, indent=1) + "\n")
-        (RESULTS / "memory.md").write_text(text)
-    return int(any(case["peak_mb"] > LIMIT_MB for case in cases))
+        (RESULTS / f"{name}.json").write_text(json.dumps(body, indent=1) + "\n")
+        (RESULTS / f"{name}.md").write_text(text)
+    over = any(case["peak_mb"] > case["limit_mb"] for case in cases)
+    return int(over or not body["same_layouts"])
+
+
+def planned(options: Any) -> list[tuple[str, float, float]]:
+    """Kind, megabytes and limit of each input."""
+    if options.sizes_gb:
+        kinds = [options.kind] if options.kind else KINDS
+        return [(kind, 1000 * gb, LARGE_LIMIT_MB) for kind in kinds for gb in options.sizes_gb]
+    if options.kind is None:
+        kinds = ["fasta", "text", *ONE_RECORD]
+    else:
+        kinds = list(ONE_RECORD) if options.kind == "one_record" else [options.kind]
+    return [
+        (kind, options.record_mb, LARGE_LIMIT_MB)
+        if kind in ONE_RECORD
+        else (kind, options.size_mb, LIMIT_MB)
+        for kind in kinds
+    ]
 
 
 if __name__ == "__main__":
