@@ -21,7 +21,8 @@ from seqprep import __version__
 from seqprep.errors import CorruptError, Rejection, SeqprepError
 from seqprep.gone import gone_reason
 from seqprep.ingestion.commit import counted, put_state
-from seqprep.ingestion.plan import known_counts, version_fingerprint
+from seqprep.ingestion.known import known_counts
+from seqprep.ingestion.plan import version_fingerprint
 from seqprep.ingestion.rewrite import rewrite
 from seqprep.ingestion.source_chunks import FileCounts, rejection_line
 from seqprep.ingestion.withdrawn import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from seqprep.errors import SeqprepError
 from seqprep.fingerprint import as_json
 from seqprep.ingestion.files import source_root
+from seqprep.ingestion.known import counts_to_bytes
 from seqprep.ingestion.plan import Plan
 from seqprep.ingestion.rewrite import rewrite, without_sources
 from seqprep.ingestion.source_chunks import (
@@ -26,7 +27,6 @@ from seqprep.source import Source
 from seqprep.staging import StagedFile
 from seqprep.table import CommitInfo, Table
 
-_COUNTS = tuple(item.name for item in fields(FileCounts))
 SHOWN_REJECTIONS = 3
 """How many rejections an error quotes."""
 
@@ -77,11 +77,8 @@ def put_state(
     table: Table, counts: Sequence[FileCounts], rejections: bytes, withdrawn: Withdrawn
 ) -> dict[str, str]:
     """Store what a version knows beside its rows; names of the files."""
-    # Not `asdict`, which copies every count of every file; there may be very many.
-    listed = [{name: getattr(count, name) for name in _COUNTS} for count in counts]
-    sources = json.dumps(listed, sort_keys=True).encode()
     state = {
-        "sources": table.state.put(sources, "json"),
+        "sources": table.state.put(counts_to_bytes(counts), "json"),
         "rejections": table.state.put(rejections, "jsonl"),
     }
     if withdrawn:

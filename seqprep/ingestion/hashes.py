@@ -54,9 +54,10 @@ def read_hashes(path: Path) -> dict[str, Hashed]:
         content = read_digested(path)
         if content["version"] != VERSION:
             return {}
+        columns = (content[name] for name in ("paths", "stamps", "sha256", "beside"))
         return {
-            name: Hashed(stamp=tuple(stamp), sha256=sha256, beside_sha256=beside)
-            for name, stamp, sha256, beside in content["files"]
+            path: Hashed(stamp=tuple(stamp), sha256=sha256, beside_sha256=beside)
+            for path, stamp, sha256, beside in zip(*columns, strict=True)
         }
     except (OSError, ValueError, KeyError, TypeError):
         return {}
@@ -64,9 +65,15 @@ def read_hashes(path: Path) -> dict[str, Hashed]:
 
 def write_hashes(path: Path, known: Known) -> None:
     """Remember, whole or not at all; a disk that is full or read-only only costs time later."""
-    files = [[name, [*one.stamp], one.sha256, one.beside_sha256] for name, one in known.items()]
+    columns = {
+        "version": VERSION,
+        "paths": list(known),
+        "stamps": [one.stamp for one in known.values()],
+        "sha256": [one.sha256 for one in known.values()],
+        "beside": [one.beside_sha256 for one in known.values()],
+    }
     with suppress(OSError):
-        write_digested(path, {"version": VERSION, "files": files})
+        write_digested(path, columns)
 
 
 def is_settled(times_ns: Iterable[int], *, began_ns: int) -> bool:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from seqprep.domains import DOMAINS
 from seqprep.errors import CorruptError, SeqprepError
-from seqprep.fingerprint import as_json, fingerprint
+from seqprep.fingerprint import as_json, fingerprint, plain_fingerprint
 from seqprep.ingestion.fields import table_digests
 from seqprep.ingestion.files import SHOWN_NAMES, SourceFile, source_root
+from seqprep.ingestion.known import known_counts
 from seqprep.ingestion.records import Context, SourceFacts
 from seqprep.ingestion.source_chunks import (
     FileCounts,
@@ -126,7 +127,7 @@ def version_fingerprint(
     """A digest of all that decides the rows of a version."""
     # Without withdrawals it is what it was before there were any.
     refused = [fingerprint(withdrawn)] if withdrawn else []
-    return fingerprint(options, sorted(identities), *refused)
+    return plain_fingerprint(options, sorted(identities), *refused)
 
 
 def options_fingerprint(source: Source, base: Path) -> str:
@@ -156,11 +157,6 @@ def _refuse_losses(
             f"be read again, and {len(lost)} of them are gone: {', '.join(lost[:SHOWN_NAMES])}; "
             "put them back, or accept with --prune that their rows are lost"
         )
-
-
-def known_counts(table: Table, info: CommitInfo) -> list[FileCounts]:
-    """What came of each source file of a version, sorted by path."""
-    return [FileCounts(**entry) for entry in json.loads(table.state.get(info.state["sources"]))]
 
 
 def _known_counts(table: Table, info: CommitInfo) -> dict[str, FileCounts]:

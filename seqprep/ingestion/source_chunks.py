@@ -243,5 +243,6 @@ def total(counts: Sequence[FileCounts], name: str) -> dict[str, int]:
     """
     summed: Counter[str] = Counter()
     for count in counts:
-        summed.update(getattr(count, name))
+        if found := getattr(count, name):
+            summed.update(found)
     return dict(sorted(summed.items()))
