@@ -73,6 +73,9 @@ def duplicates(
     hashes: Annotated[int, Parameter(help="Of a sketch: four bytes each for each record.")] = 128,
     examples: Annotated[int, Parameter(help="Pairs to show.")] = 10,
     out: Annotated[Path | None, Parameter(help="Write all pairs there: .parquet or .csv.")] = None,
+    groups: Annotated[
+        Path | None, Parameter(help="Write id and group of every record there, for source.group.")
+    ] = None,
     store: Store = STORE,
     settings: Settings = (),
     as_json: AsJson = False,
@@ -90,6 +93,7 @@ def duplicates(
         options=options,
         examples=examples,
         out=out,
+        groups=groups,
     )
     if as_json:
         print_json(done)

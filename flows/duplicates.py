@@ -12,7 +12,7 @@ from flows.ingest import ingest_files
 from flows.pipeline_file import to_json
 from flows.progress import stage
 from flows.references import Json, resolve
-from seqprep.duplicate_report import all_pairs, find_repeats, summary
+from seqprep.duplicate_report import all_pairs, find_repeats, group_table, summary
 from seqprep.near_options import NearDuplicates
 from seqprep.parallel import default_workers
 from seqprep.table import Table
@@ -27,6 +27,7 @@ def duplicates(
     options: NearDuplicates,
     examples: int,
     out: Path | None,
+    groups: Path | None = None,
 ) -> Json:
     """Find equal and nearly equal records of a pipeline's dataset, and show them.
 
@@ -37,12 +38,14 @@ def duplicates(
         options: what counts as nearly equal.
         examples: pairs of each kind to name.
         out: where all pairs go, Parquet or CSV by the suffix; None: nowhere.
+        groups: where id and group of every record go, for `source.group`; None: nowhere.
 
     Returns:
         Numbers and examples.
     """
-    if out is not None:
-        check_table_path(out)
+    for path, key in ((out, "--out"), (groups, "--groups")):
+        if path is not None:
+            check_table_path(path, key=key)
     spec, base = resolve(file, None, settings)
     ingest_files.fn(to_json(spec), base=str(base), store=store)
     table = Table(Path(store) / spec.dataset / "sequences")
@@ -63,6 +66,9 @@ def duplicates(
     done |= summary(found, examples=examples)
     if out is not None:
         write_table(all_pairs(found), out)
+    if groups is not None:
+        write_table(group_table(found), groups)
+    done["groups"] = None if groups is None else str(groups)
     done["out"] = None if out is None else str(out)
     print_duplicates(done)
     return done
@@ -90,12 +96,14 @@ def print_duplicates(done: Json) -> None:
         console.print(_examples(near["examples"]))
     if near["across_splits"]:
         console.print(
-            "Near-duplicates across splits make the test easier than new data will be; a "
-            "source.group that holds them would keep them together.",
+            "Near-duplicates across splits make the test easier than new data will be: --groups "
+            "TABLE.csv writes their groups, and source.group: {from: table, table: TABLE.csv, "
+            "key: id, column: group} keeps them together.",
             soft_wrap=True,
         )
-    if done["out"]:
-        console.print(f"out: {done['out']}", soft_wrap=True, markup=False)
+    for what in ("out", "groups"):
+        if done[what]:
+            console.print(f"{what}: {done[what]}", soft_wrap=True, markup=False)
 
 
 def _examples(rows: list[Json]) -> Grid:

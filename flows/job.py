@@ -20,7 +20,7 @@ from seqprep.table import CommitInfo, Table
 
 NOT_THE_RESULT = ("threads", "checkpoint_minutes")
 """Options of training that say where and how often, not what."""
-NOT_THE_ROWS = ("memory",)
+NOT_THE_ROWS = ("memory", "drift", "near_duplicates")
 """Options of preparation that do not change its rows."""
 
 

@@ -23,6 +23,7 @@ from seqprep.checks import check_name
 from seqprep.drift_limits import Drift
 from seqprep.errors import ConfigError
 from seqprep.fingerprint import as_json
+from seqprep.near_options import LIKENED, NearDuplicates
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.source import Field, Generator, Source, Target
 from seqprep.transforms import TRANSFORMS, build_steps, check_chain, final_unit, is_random
@@ -83,6 +84,11 @@ class Pipeline:
             task=self.source.task,
             tokens=self.prepare.tokens,
         )
+        if self.prepare.near_duplicates.action != "off" and self.source.domain not in LIKENED:
+            raise ConfigError(
+                f"prepare.near_duplicates needs words or letters (domain: {' or '.join(LIKENED)}), "
+                f"got domain: {self.source.domain}; use action: off"
+            )
         self._check_model()
 
     def _keep_split_column(self) -> None:
@@ -135,7 +141,7 @@ _CONFIG = ConfigDict(
     use_attribute_docstrings=True,
 )
 _CLASSES: tuple[type, ...] = (
-    *(Drift, Field, Generator, Prepare, Source, Split, Target, Tokens),
+    *(Drift, Field, Generator, NearDuplicates, Prepare, Source, Split, Target, Tokens),
     *(Backpropagation, Conv, Front, Model, Optimizer, Train, Predict, Pipeline),
     *TRANSFORMS.values(),
 )

@@ -10,6 +10,7 @@ from prefect import flow, task
 from flows import drift
 from flows.artifacts import prepare_artifact
 from flows.faults import RETRIED
+from flows.near import near_report
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
 from flows.references import Json, resolve
@@ -44,7 +45,8 @@ def prepare_rows(pipeline: Json, *, base: str, store: str, refit: bool = False) 
         say(f"{spec.dataset}: a refit is advised (--refit): {done.refit_advised}")
     if plot is not None:
         say(f"{spec.dataset}: {done.added:,} records were added, {done.removed:,} removed; {plot}")
-    return {**asdict(done), "drift_plot": plot and str(plot)}
+    near = near_report(spec, done.sequences_version, store=Path(store), base=Path(base))
+    return {**asdict(done), "drift_plot": plot and str(plot), "near_duplicates": near}
 
 
 @flow(name="prepare", flow_run_name="prepare-{file}")

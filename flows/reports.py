@@ -197,6 +197,10 @@ def data_table(prepared: Json) -> str:
         ["padding in buckets", f"{prepared['padding_share']:.1%}"],
         ["bucket limits, steps", ", ".join(str(limit) for limit in prepared["buckets"])],
     ]
+    near = prepared.get("near_duplicates")
+    if near:
+        told = f"{near['pairs']:,} pairs, {near['across_splits']:,} of them on two sides"
+        facts.append(["nearly equal records", f"{told} ({near['list']})"])
     for split, rate in (prepared.get("oov_rate") or {}).items():
         facts.append([f"unknown tokens, {split}", f"{rate:.2%}"])
     return (

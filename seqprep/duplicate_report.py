@@ -249,5 +249,11 @@ def all_pairs(found: Repeats) -> pa.Table:
     return pa.concat_tables(tables)
 
 
+def group_table(found: Repeats) -> pa.Table:
+    """Every record's `id` and `group`, which is the id of the first record that it is like."""
+    groups = found.ids.take(pa.array(found.group)).combine_chunks()
+    return pa.table({"id": found.ids.combine_chunks(), "group": groups})
+
+
 def _text(word: str, count: int) -> pa.Array:
     return pa.array([word] * count, pa.string())

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from seqprep.checks import at_least, check_name, check_pattern, parse_bytes
 from seqprep.drift_limits import Drift
 from seqprep.errors import ConfigError, NotBuiltError
+from seqprep.near_options import NearDuplicates
 from seqprep.schema import SPLITS
 from seqprep.source import Domain
 
@@ -277,6 +278,7 @@ class Prepare:
         target_tokens: how `target_text` becomes target ids, for task: translate.
         target_steps: steps on the target text.
         duplicates: `one` keeps one copy of equal records, `keep` keeps all inside one split.
+        near_duplicates: whether nearly equal records are looked for, and told.
         scale: signals: `channel` (over the training rows), `record` (each row by itself), `none`.
         buckets: how many length buckets, or their upper limits in steps.
         memory: bytes that preparation may take beside its base, e.g. 512MB.
@@ -291,6 +293,7 @@ class Prepare:
     target_tokens: Tokens = Tokens(unit="character", lowercase=False)
     target_steps: tuple[dict[str, dict[str, Any]], ...] = ()
     duplicates: Literal["one", "keep"] = "one"
+    near_duplicates: NearDuplicates = NearDuplicates()
     scale: Literal["channel", "record", "none"] = "channel"
     buckets: int | tuple[int, ...] = 8
     memory: str | int = "512MB"

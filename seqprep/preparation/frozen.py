@@ -27,9 +27,9 @@ from seqprep.transforms import name_of
 
 VERSION = 2
 """Part of every fingerprint: raised when the same options give other rows."""
-NOT_FITTED = ("memory", "shard_bytes", "drift")
+NOT_FITTED = ("memory", "shard_bytes", "drift", "near_duplicates")
 """Options of a recipe that no fitted state depends on."""
-NOT_STORED = ("memory", "drift")
+NOT_STORED = ("memory", "drift", "near_duplicates")
 """Those of them that no file depends on, either."""
 FOLLOWS_DATA = ("label", "group")
 """Options of a source that decide which rows stand together and what they are called."""
