@@ -20,6 +20,7 @@ from flows.cli_parts import (
     File,
     Prune,
     Refit,
+    Rehash,
     Settings,
     Store,
     check_files,
@@ -77,13 +78,16 @@ def ingest(
     store: Store = STORE,
     settings: Settings = (),
     prune: Prune = False,
+    rehash: Rehash = False,
     as_json: AsJson = False,
 ) -> None:
     """Read source files into a version of the sequences table."""
     _prepare_for_flow((file,), settings)
     from flows.ingest import ingest as flow
 
-    done = flow(file=str(file), store=str(store), settings=list(settings), prune=prune)
+    done = flow(
+        file=str(file), store=str(store), settings=list(settings), prune=prune, rehash=rehash
+    )
     _finish(done, as_json)
 
 

@@ -32,6 +32,10 @@ Prune = Annotated[
         help="Drop the rows of source files that are gone; without it they stay.", negative=""
     ),
 ]
+Rehash = Annotated[
+    bool,
+    Parameter(help="Open also files whose size, times and inode are as before.", negative=""),
+]
 Refit = Annotated[
     bool,
     Parameter(

@@ -16,7 +16,9 @@ from seqprep.ingest import ingest as ingest_sources
 
 
 @task(name="ingest files", **RETRIED)
-def ingest_files(pipeline: Json, *, base: str, store: str, prune: bool = False) -> Json:
+def ingest_files(
+    pipeline: Json, *, base: str, store: str, prune: bool = False, rehash: bool = False
+) -> Json:
     """Bring the source's new and changed files into the dataset; one commit."""
     spec = build(pipeline)
     with stage(f"{spec.dataset}: ingest") as progress:
@@ -27,6 +29,7 @@ def ingest_files(pipeline: Json, *, base: str, store: str, prune: bool = False) 
             base=Path(base),
             progress=progress,
             prune=prune,
+            rehash=rehash,
         )
     how = "unchanged, reused" if done.reused else "committed"
     say(
@@ -49,6 +52,7 @@ def ingest(
     store: str = "store",
     settings: list[str] | None = None,
     prune: bool = False,
+    rehash: bool = False,
 ) -> Json:
     """Read source files into a version of the `sequences` table.
 
@@ -58,11 +62,12 @@ def ingest(
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
         prune: drop the rows of source files that are gone; without it they stay.
+        rehash: open also files whose size, times and inode are what they were.
 
     Returns:
         What was ingested, as `seqprep.ingest.Ingested`.
     """
     spec, base = resolve(file, pipeline, settings)
-    done = ingest_files(to_json(spec), base=str(base), store=store, prune=prune)
+    done = ingest_files(to_json(spec), base=str(base), store=store, prune=prune, rehash=rehash)
     ingest_artifact(done)
     return done

@@ -107,8 +107,8 @@ def print_removed(done: Json) -> None:
     held |= {f"examples-{name}": given for name, given in done["examples_versions"].items()}
     for table, versions in held.items():
         if versions:
-            fate = "is erased" if done["erase"] else "keeps them"
-            line("older", f"{table} {_versions(versions)} {fate}")
+            fate = "erased" if done["erase"] else "kept, with the records"
+            line("older", f"{table} {_versions(versions)}: {fate}")
     for model in done["models"]:
         seen = ", ".join(f"{count:,} in {split}" for split, count in model["records"].items())
         what = model["bundle"] or f"{model['name']}, unfinished"

@@ -49,7 +49,7 @@ class Removed:
         dataset: its name. applied: whether it was done; else this is what would be.
         version: of sequences, the newest after it. records: rows that leave the newest version;
             copies: of these, rows that were not named but hold the same content.
-        sequences_versions: older ones that hold such a record.
+        sequences_versions: that hold such a record; all are older ones after it.
         examples_versions: by recipe; with `erase` also those whose fitted state has seen one.
         models: that were trained on one. models_deleted: names of runs.
         erase: whether these versions are deleted. files, size_bytes: that go with them.
@@ -143,7 +143,7 @@ def _describe(
         version=found.version,
         records=found.records,
         copies=found.copies,
-        sequences_versions=found.older,
+        sequences_versions=tuple(sorted(_tainted(found.table, found, plan))),
         examples_versions={name: tuple(sorted(got)) for name, got in examples.items() if got},
         models=tuple(_trained(run, held) for run, held in plan.runs),
         models_deleted=tuple(run.path.name for run, _ in plan.runs) if models else (),
