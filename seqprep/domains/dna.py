@@ -20,9 +20,15 @@ import polars as pl
 import pyarrow as pa
 from Bio.Data.CodonTable import standard_dna_table
 
-from seqprep.domains.dna_letters import MAX_BASES, Alphabet, clean, strand_hashes
+from seqprep.domains.dna_letters import (
+    MAX_BASES,
+    Alphabet,
+    clean,
+    clean_plain,
+    strand_hashes,
+)
 from seqprep.domains.fasta_lines import FastaStream, record_lines
-from seqprep.domains.fasta_records import RawRecord, record_blocks
+from seqprep.domains.fasta_records import RawRecords, record_blocks
 from seqprep.errors import NotBuiltError, Rejection
 from seqprep.ingestion.files import SourceFile, list_files
 from seqprep.ingestion.record_block import RecordBlock, block_rows
@@ -31,6 +37,8 @@ from seqprep.ingestion.records import Batch, Context, Reader, no_facts
 from seqprep.kernels import to_offsets
 from seqprep.source import Source
 
+_MANY_BYTES = 2**24
+"""Letters that are cleaned all at a time; a block with more holds a long record."""
 INCLUDE = ("*.fa", "*.fasta", "*.fna", "*.ffn", "*.frn", "*.fas", "*.seq")
 
 
@@ -114,33 +122,47 @@ class _FileReader:
         self.names = _Names(unique=context.source.on_repeated_name != "keep")
         self.count = 0
 
-    def add(self, records: list[RawRecord]) -> list[Rejection]:
+    def add(self, records: RawRecords) -> list[Rejection]:
         """Add the next records to the builder; those that cannot be used, in order."""
-        headers = [_decoded(record.header) for record in records]
+        headers = [_decoded(header) for header in records.headers]
         names = [(header.split(None, 1) or [""])[0] for header in headers]
-        repeated = self.names.repeated(names)
+        count, repeated = len(headers), self.names.repeated(names)
+        places: list[int] = list(range(count))
+        faults: dict[int, tuple[str, str]] = {}
+        cleaned = None
+        if not repeated and not self._codons and sum(map(len, records.bodies)) <= _MANY_BYTES:
+            cleaned = clean_plain(records.bodies)
+        if cleaned is None:
+            places, cleaned, faults = self._clean_each(records.bodies, names, repeated)
+        rejections = [self._rejection(place, *fault) for place, fault in faults.items()]
+        if places:
+            picked = [[values[place] for place in places] for values in (names, headers)]
+            rejections += self._add_block(places, cleaned, names=picked[0], headers=picked[1])
+        self.count += count
+        return sorted(rejections, key=lambda one: one.record or 0)
+
+    def _clean_each(
+        self, bodies: list[bytes], names: list[str], repeated: set[int]
+    ) -> tuple[list[int], list[bytes], dict[int, tuple[str, str]]]:
+        """Places and bases of the records that can be used, and why not by place for the others."""
         places: list[int] = []
         cleaned: list[bytes] = []
         faults: dict[int, tuple[str, str]] = {}
-        for place in range(len(records)):
+        for place in range(len(bodies)):
             # Forgotten one by one, so that no long record stands in memory twice.
-            record, records[place] = records[place], _NOTHING
+            body, bodies[place] = bodies[place], b""
             if place in repeated:
                 called = f"an earlier record is also called {names[place]!r}"
                 faults[place] = "repeated_name", called
                 continue
-            bases, fault = self._clean(record.body)
+            bases, fault = self._clean(body)
+            del body
             if fault is None:
                 places.append(place)
                 cleaned.append(bases)
             else:
                 faults[place] = fault
-        rejections = [self._rejection(place, *fault) for place, fault in faults.items()]
-        if places:
-            picked = [[values[place] for place in places] for values in (names, headers)]
-            rejections += self._add_block(places, cleaned, names=picked[0], headers=picked[1])
-        self.count += len(records)
-        return sorted(rejections, key=lambda one: one.record or 0)
+        return places, cleaned, faults
 
     def _clean(self, body: bytes) -> tuple[bytes, tuple[str, str] | None]:
         found = clean(body, self._alphabet)
@@ -185,9 +207,6 @@ class _FileReader:
         return Rejection(
             source=self._file.path, record=number, line=None, reason=reason, detail=detail
         )
-
-
-_NOTHING = RawRecord(b"", b"")
 
 
 def _decoded(header: bytes) -> str:

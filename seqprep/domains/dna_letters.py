@@ -27,8 +27,8 @@ _AMINO_ONLY = b"EFILPQZJO"
 _INVALID = b"!"
 _HEAD = 64
 """Bases compared first to find the smaller strand."""
-_SHORT = 2**16
-"""Bases up to which records are turned many at a time."""
+_SHORT = 1000
+"""Mean bases up to which records are turned all at a time: beyond, only those that need it."""
 _COMPLEMENT = bytes.maketrans(
     "".join(ambiguous_dna_complement).encode(), "".join(ambiguous_dna_complement.values()).encode()
 )
@@ -96,6 +96,18 @@ def clean(body: bytes, alphabet: Alphabet) -> Cleaned:
         bases = body.translate(alphabet.table, alphabet.delete)
         return Cleaned(bases, None if bases else _empty(body), gaps)
     return _clean_odd(body, others, alphabet, gaps=gaps)
+
+
+def clean_plain(bodies: list[bytes]) -> list[bytes] | None:
+    r"""Bases of records that all hold some, and nothing but A, C, G, T and line ends; else None.
+
+    >>> clean_plain([b"AC\nGT\n", b"T"]), clean_plain([b"AC", b"N"]), clean_plain([b"AC", b""])
+    ([b'ACGT', b'T'], None, None)
+    """
+    if b"".join(bodies).translate(None, b"ACGT\n"):
+        return None
+    bases = [body.replace(b"\n", b"") for body in bodies]
+    return bases if all(bases) else None
 
 
 def _clean_odd(body: bytes, others: bytes, alphabet: Alphabet, *, gaps: bool) -> Cleaned:

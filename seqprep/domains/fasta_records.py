@@ -22,19 +22,19 @@ _LINE_ENDS = re.compile(rb"(?<!" + _WHITE + rb")" + _WHITE + rb"+(?:\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
-class RawRecord:
-    """One record as it stands in the file.
+class RawRecords:
+    """R records as they stand in the file, in order.
 
     Args:
-        header: the line behind `>`.
-        body: the lines after it.
+        headers: `(R,)` the lines behind `>`.
+        bodies: `(R,)` the lines after each.
     """
 
-    header: bytes
-    body: bytes
+    headers: list[bytes]
+    bodies: list[bytes]
 
 
-def record_blocks(stream: FastaStream) -> Iterator[list[RawRecord]]:
+def record_blocks(stream: FastaStream) -> Iterator[RawRecords]:
     """The records of a file in order, many small ones or one large one at a time."""
     held: list[bytes] = []
     size_bytes, line_start = 0, True
@@ -50,23 +50,22 @@ def record_blocks(stream: FastaStream) -> Iterator[list[RawRecord]]:
     yield _taken(held)
 
 
-def _taken(held: list[bytes]) -> list[RawRecord]:
+def _taken(held: list[bytes]) -> RawRecords:
     """The records in these parts of a text, which are forgotten."""
     text = b"".join(held)
     held.clear()
     letters = np.frombuffer(text, np.uint8)
     marks = np.flatnonzero(letters == ord(">"))
     starts = marks[(marks == 0) | (letters[marks - 1] == ord("\n"))].tolist()
-    return [
-        _record(text, start + 1, stop)
-        for start, stop in zip(starts, [*starts[1:], len(text)], strict=False)
+    stops = [*starts[1:], len(text)]
+    ends = [
+        end if (end := text.find(b"\n", start, stop)) >= 0 else stop
+        for start, stop in zip(starts, stops, strict=False)
     ]
-
-
-def _record(text: bytes, start: int, stop: int) -> RawRecord:
-    end = text.find(b"\n", start, stop)
-    end = stop if end < 0 else end
-    return RawRecord(text[start:end], text[end + 1 : stop])
+    return RawRecords(
+        [text[start + 1 : end] for start, end in zip(starts, ends, strict=True)],
+        [text[end + 1 : stop] for end, stop in zip(ends, stops, strict=False)],
+    )
 
 
 def joined_lines(body: bytes) -> bytes:

@@ -93,9 +93,11 @@ def test_odd_text_is_cut_as_biopython_cuts_it(odd: bytes, read: int, cut: int) -
         path = Path(folder, "a.fa")
         path.write_bytes(text)
         with FastaStream(SourceFile(path="a.fa", full=path), max_expanded_bytes=99) as stream:
-            records = [record for block in record_blocks(stream) for record in block]
-    titles = [record.header.decode("latin-1").rstrip().encode("latin-1") for record in records]
-    found = zip(titles, [joined_lines(record.body) for record in records], strict=True)
+            blocks = list(record_blocks(stream))
+    headers = [header.decode("latin-1") for block in blocks for header in block.headers]
+    titles = [header.rstrip().encode("latin-1") for header in headers]
+    bodies = [joined_lines(body) for block in blocks for body in block.bodies]
+    found = zip(titles, bodies, strict=True)
     assert list(found) == expected
 
 
