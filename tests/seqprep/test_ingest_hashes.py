@@ -14,6 +14,7 @@ from seqprep.ingestion.files import list_files
 from seqprep.ingestion.hashes import Hashed, hash_files, hashes_to_keep, read_hashes, write_hashes
 from seqprep.source import Source, Target
 from tests.sources import stored_rows, write_files
+from tests.stores import documents_of, ingested, prepared
 
 FILES: dict[str, bytes | str] = {"neg/a.txt": "bad", "neg/b.txt": "worse", "pos/a.txt": "good"}
 LATER_NS = -(10**12)
@@ -158,3 +159,16 @@ def test_ingest_again_reads_only_what_is_new_and_equals_all_at_once(settled: Pat
     ingest(source, dataset="d", store=settled / "store", prune=True)
     ingest(source, dataset="d", store=settled / "at-once")
     assert stored_rows(settled / "store", "d") == stored_rows(settled / "at-once", "d")
+
+
+def test_a_file_that_moved_is_a_copy_of_its_old_rows_until_they_are_pruned(tmp_path: Path) -> None:
+    """A record would be trained on twice, because somebody sorted the folder anew."""
+    ingested(tmp_path, documents_of())
+    before = prepared(tmp_path)
+    (tmp_path / "in" / "pos" / "bob-0.txt").rename(tmp_path / "in" / "pos" / "bob-9.txt")
+    moved = ingested(tmp_path)
+    assert (moved.rows, moved.new_files) == (21, 1)
+    after = prepared(tmp_path)
+    assert (after.duplicates, sum(after.records.values())) == (1, sum(before.records.values()))
+    pruned = ingested(tmp_path, prune=True)
+    assert pruned.rows == 20 and prepared(tmp_path).duplicates == 0
