@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.common import RESULTS
 
-NAMES = ("words", "fasta", "eeg", "batches", "training", "memory", "buckets")
+NAMES = ("words", "fasta", "eeg", "batches", "training", "memory", "buckets", "append")
 README = Path(__file__).parent / "README.md"
 MARK = "<!-- results -->"
 
