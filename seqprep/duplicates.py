@@ -8,13 +8,14 @@ Legend: R records.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from seqprep.ragged import Ints
+from seqprep.ragged import Ints, Keys
 
 Bools = npt.NDArray[np.bool_]
 
@@ -42,7 +43,7 @@ def resolve_duplicates(
     content: Ints,
     splits: Ints,
     labels: npt.NDArray[np.generic],
-    order: Ints,
+    order: Callable[[], Ints],
     *,
     keep: Literal["one", "all"],
 ) -> Resolved:
@@ -56,14 +57,18 @@ def resolve_duplicates(
         content: `(R,)` number of each record's content; equal records have the same.
         splits: `(R,)` index into SPLITS.
         labels: `(R,)` label codes or numbers, or hashes of targets.
-        order: `(R,)` place of the record by (path, record number).
+        order: gives `(R,)` the place of each record by (path, record number); asked only where
+            records are equal.
         keep: `one` copy or `all` of one split.
 
     >>> one = np.array([7, 7, 7]); where = np.array([1, 0, 0]); no = np.zeros(3)
-    >>> resolve_duplicates(one, where, no, np.arange(3), keep="one").kept.tolist()
+    >>> resolve_duplicates(one, where, no, lambda: np.arange(3), keep="one").kept.tolist()
     [False, True, False]
     """
-    ranking = np.lexsort((order, splits, content))
+    if len(np.unique(content)) == len(content):
+        none = np.zeros(len(content), dtype=bool)
+        return Resolved(duplicate=none, conflicting=none)
+    ranking = np.lexsort((order(), splits, content))
     sorted_content, sorted_splits = content[ranking], splits[ranking]
     cell_start = _changes(sorted_content, sorted_splits)
     cell = np.cumsum(cell_start) - 1
@@ -84,12 +89,26 @@ def resolve_duplicates(
     return Resolved(duplicate=duplicate, conflicting=conflicting)
 
 
-def number_contents(digests: npt.NDArray[np.void]) -> Ints:
-    """A number for each digest `(R,)`, equal for equal ones."""
-    return np.unique(digests, return_inverse=True)[1].astype(np.int64)
+def number_contents(high: Keys, low: Keys) -> Ints:
+    """A number for each digest, equal for equal ones, `(R,)`.
+
+    Args:
+        high: `(R,)` 8 bytes of each digest.
+        low: `(R,)` 8 more.
+
+    >>> three = np.array([4, 9, 4], np.uint64)
+    >>> number_contents(three, np.array([1, 1, 1], np.uint64)).tolist()
+    [0, 1, 0]
+    """
+    if len(np.unique(high)) == len(high):
+        return np.arange(len(high))
+    order = np.lexsort((low, high))
+    result = np.empty(len(high), dtype=np.int64)
+    result[order] = np.cumsum(_changes(high[order], low[order])) - 1
+    return result
 
 
-def _changes(*columns: Ints) -> Bools:
+def _changes(*columns: npt.NDArray[np.generic]) -> Bools:
     """Marks the first of each run of equal rows."""
     marks = np.zeros(len(columns[0]), dtype=bool)
     marks[:1] = True

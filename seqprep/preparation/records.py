@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from seqprep import splits
 from seqprep.errors import CorruptError
 from seqprep.preparation.labels import answer_keys
-from seqprep.ragged import Ints, Keys, row_keys, to_offsets
+from seqprep.ragged import Ints, Keys, row_keys, string_bytes, to_offsets
 from seqprep.recipe import Split
 from seqprep.schema import Task
 from seqprep.staging import StagedFile
@@ -39,6 +39,8 @@ TARGET_COLUMNS = {
 COLUMNS = ("id", "group", "label", "length", "source", "record", "content_hash")
 _FILES = b"seqprep.files"
 _FORMAT = 1
+_PACKED = {"label": "ZSTD", "source": "ZSTD", "length": "ZSTD", "placed": "ZSTD"}
+"""Columns that shrink; hashes do not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,8 +49,9 @@ class Records:
 
     Args:
         columns: `key` and `group` (hashes), `placed` (index into SPLITS, or LEFT_OUT), `label`,
-            `length`, `source`, `record`, `content_hash`, and `answer` (a hash of the targets) where
-            the task has targets.
+            `length`, `source`, `record`, `content_high` and `content_low` (16 bytes of the
+            content's digest, which tell contents apart as well as all of it), and `answer` (a hash
+            of the targets) where the task has targets.
         chunks: (file, row group) of each chunk. sizes: records of each.
     """
 
@@ -93,8 +96,7 @@ class Records:
         pq.write_table(
             table.replace_schema_metadata(about),
             sink,
-            compression="zstd",
-            compression_level=1,
+            compression={name: _PACKED.get(name, "NONE") for name in table.column_names},
             use_dictionary=["label", "source"],
             write_statistics=False,
         )
@@ -193,7 +195,8 @@ def read_records(
 
 
 def _columns(task: Task) -> list[str]:
-    names = ["key", "group", "placed", "label", "length", "source", "record", "content_hash"]
+    names = ["key", "group", "placed", "label", "length", "source", "record"]
+    names += ["content_high", "content_low"]
     return [*names, "answer"] if task in TARGET_COLUMNS else names
 
 
@@ -209,11 +212,21 @@ def _compact(rows: pa.Table, task: Task, placed: splits.Codes) -> pa.Table:
         if name == "source" or task != "regress":
             column = column.dictionary_encode()
         columns[name] = column
-    for name in ("length", "record", "content_hash"):
+    for name in ("length", "record"):
         columns[name] = rows[name]
+    words = digest_words(rows["content_hash"])
+    columns["content_high"], columns["content_low"] = pa.array(words[0]), pa.array(words[1])
     if task in TARGET_COLUMNS:
         columns["answer"] = pa.array(answer_keys(rows[TARGET_COLUMNS[task]]))
     return pa.table({name: columns[name] for name in _columns(task)})
+
+
+def digest_words(digests: pa.ChunkedArray) -> tuple[Keys, Keys]:
+    """The first and the second 8 bytes of each digest, both `(R,)`."""
+    joined = pa.concat_arrays([chunk.cast(pa.large_binary()) for chunk in digests.chunks])
+    raw, _ = string_bytes(joined)
+    words = np.ascontiguousarray(raw.reshape(len(joined), -1)[:, :16]).view(np.uint64)
+    return words[:, 0].copy(), words[:, 1].copy()
 
 
 def verify_chunks(table: Table, chunks: Sequence[tuple[StagedFile, int]]) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqprep import split_checks, splits
-from seqprep.duplicates import resolve_duplicates
+from seqprep.duplicates import number_contents, resolve_duplicates
 from seqprep.errors import ConfigError
 from seqprep.preparation.labels import (
     class_codes,
@@ -93,8 +93,7 @@ class Roster:
     def identities(self) -> Keys:
         """A hash of all that decides each record's examples beside the recipe, `(R,)`."""
         columns = self.records.columns
-        # Any 16 bytes of a SHA-256 digest tell contents apart as well as all of it.
-        content = _leading_words(columns["content_hash"])
+        content = columns["content_high"].to_numpy() ^ mix(columns["content_low"].to_numpy(), 5)
         keys = mix(self.records.keys ^ mix(content, 1), 0)
         keys = mix(keys ^ mix(self.splits.astype(np.uint64), 2), 0)
         if "answer" in columns.column_names:
@@ -103,15 +102,6 @@ class Roster:
             kind = np.float64 if self.labels.dtype == np.float64 else np.int64
             keys = mix(keys ^ mix(self.labels.astype(kind).view(np.uint64), 4), 0)
         return keys
-
-
-def _leading_words(digests: pa.ChunkedArray) -> Keys:
-    """The first 8 bytes of each digest of 32, `(R,)`."""
-    joined = pa.concat_arrays([chunk.cast(pa.large_binary()) for chunk in digests.chunks])
-    offsets = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset :][: len(joined) + 1]
-    raw = np.frombuffer(joined.buffers()[2], np.uint8)[int(offsets[0]) : int(offsets[-1])]
-    words: Keys = np.ascontiguousarray(raw.reshape(len(joined), -1)[:, :8]).view(np.uint64).ravel()
-    return words
 
 
 def read_roster(
@@ -203,10 +193,10 @@ def _settle(
     outside = int((placed == splits.LEFT_OUT).sum())
     answers = columns["answer"].to_numpy() if task in TARGET_COLUMNS else labels
     resolved = resolve_duplicates(
-        number_values(columns["content_hash"])[0],
+        number_contents(columns["content_high"].to_numpy(), columns["content_low"].to_numpy()),
         np.where(placed == splits.LEFT_OUT, len(SPLITS), placed),
         answers,
-        _storage_order(columns),
+        lambda: _storage_order(columns),
         keep="one" if recipe.duplicates == "one" else "all",
     )
     kept = np.where(resolved.kept, placed, splits.LEFT_OUT).astype(np.int8)

@@ -19,7 +19,8 @@ Records = list[tuple[int, int, int]]
 
 def resolved(records: Records, keep: Literal["one", "all"]) -> Resolved:
     content, splits, labels = (np.array(column) for column in zip(*records, strict=True))
-    return resolve_duplicates(content, splits, labels, np.arange(len(records)), keep=keep)
+    places = np.arange(len(records))
+    return resolve_duplicates(content, splits, labels, lambda: places, keep=keep)
 
 
 def plain(records: Records, keep: str) -> tuple[list[bool], list[bool]]:
