@@ -30,8 +30,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from seqprep import ragged
 from seqprep.ragged import Ints, Keys, Ragged, mix, row_keys
@@ -210,6 +208,9 @@ def components(pairs: Pairs, *, total: int) -> Ints:
     >>> components(chain, total=5).tolist()
     [0, 1, 2, 1, 1]
     """
+    from scipy.sparse import coo_array  # slow to import, and used by reports only
+    from scipy.sparse.csgraph import connected_components
+
     links = coo_array((np.ones(len(pairs), np.int8), (pairs.left, pairs.right)), (total, total))
     _, group = connected_components(links, directed=False)
     first = np.full(total, total, dtype=np.int64)

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from types import ModuleType
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
 
 from seqprep.blocks import Spans
 from seqprep.kernels import ranges, to_offsets
@@ -25,6 +25,14 @@ Floats = npt.NDArray[np.float64]
 Phase = Literal["zero", "causal"]
 Taper = Literal["hann", "hamming", "blackman", "boxcar"]
 TAPERS: tuple[Taper, ...] = ("hann", "hamming", "blackman", "boxcar")
+
+
+def scipy_signal() -> ModuleType:
+    """scipy.signal, loaded by those who filter: it takes a second to import."""
+    from scipy import signal
+
+    return signal
+
 
 _BLOCK_BYTES = 4 * 2**20
 """Values of so many bytes, as float64, go through SciPy at a time; a longer row goes alone."""
@@ -42,11 +50,11 @@ def filter_rows(rows: Ragged, sections: Floats, *, phase: Phase) -> Ragged:
 
     def zero(block_RTF: Floats) -> Floats:
         reach = min(_reach(sections), block_RTF.shape[1] - 1)
-        return signal.sosfiltfilt(sections, block_RTF, axis=1, padlen=reach)
+        return scipy_signal().sosfiltfilt(sections, block_RTF, axis=1, padlen=reach)
 
     def causal(block_RTF: Floats) -> Floats:
-        steady = signal.sosfilt_zi(sections)[:, None, :, None] * block_RTF[None, :, :1]
-        return signal.sosfilt(sections, block_RTF, axis=1, zi=steady)[0]
+        steady = scipy_signal().sosfilt_zi(sections)[:, None, :, None] * block_RTF[None, :, :1]
+        return scipy_signal().sosfilt(sections, block_RTF, axis=1, zi=steady)[0]
 
     return _by_length(rows, zero if phase == "zero" else causal, rows.lengths)
 
@@ -75,7 +83,7 @@ def resample_rows(rows: Ragged, *, up: int, down: int) -> Ragged:
         first = block_RTF[:, :1]
         slope = (block_RTF[:, -1:] - first) / max(steps - 1, 1)
         flat = block_RTF - (first + slope * np.arange(steps)[:, None])
-        changed = signal.resample_poly(flat, up, down, axis=1, window=taps)
+        changed = scipy_signal().resample_poly(flat, up, down, axis=1, window=taps)
         return changed + first + slope * (np.arange(changed.shape[1]) * down / up)[:, None]
 
     return _by_length(rows, change, resampled(rows.lengths, up=up, down=down))
@@ -93,7 +101,7 @@ def resampled(lengths: Ints, *, up: int, down: int) -> Ints:
 @lru_cache(maxsize=8)
 def _low_pass(factor: int) -> Floats:
     """SciPy's own filter for resampling, designed once."""
-    return signal.firwin(20 * factor + 1, 1 / factor, window=("kaiser", 5.0))
+    return scipy_signal().firwin(20 * factor + 1, 1 / factor, window=("kaiser", 5.0))
 
 
 def _by_length(rows: Ragged, function: Callable[[Floats], Floats], lengths: Ints) -> Ragged:
@@ -160,7 +168,7 @@ class Frames:
             yield first, self._density(np.where(inside, frames_BTF, 0))
 
     def _density(self, frames_BTF: Floats) -> Floats:
-        _, power_BQF = signal.periodogram(
+        _, power_BQF = scipy_signal().periodogram(
             frames_BTF,
             fs=self.rate_hz,
             window=self.taper,

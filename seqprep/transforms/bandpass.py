@@ -13,13 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from scipy import signal
-
 from seqprep.errors import ConfigError
 from seqprep.preparation.chunk import Chunk, Kind
 from seqprep.preparation.form import Form, Unit
 from seqprep.preparation.transform import Context
-from seqprep.spectra import Floats, Phase, filter_rows
+from seqprep.spectra import Floats, Phase, filter_rows, scipy_signal
 from seqprep.transforms.options import FixedStep, check_at_least, check_choice
 from seqprep.transforms.signals import check_below_half, check_number, known_rate
 
@@ -85,10 +83,10 @@ class Bandpass(FixedStep):
             check_below_half(self.name, key, value, rate_hz)
         kind = {"low_hz": "highpass", "high_hz": "lowpass"}[next(iter(given))]
         if len(given) == 2:
-            return signal.butter(
+            return scipy_signal().butter(
                 self.order, list(given.values()), "bandpass", fs=rate_hz, output="sos"
             )
-        return signal.butter(self.order, *given.values(), kind, fs=rate_hz, output="sos")
+        return scipy_signal().butter(self.order, *given.values(), kind, fs=rate_hz, output="sos")
 
     def apply(self, chunk: Chunk, context: Context) -> Chunk:
         """Filter every row."""

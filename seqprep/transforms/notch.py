@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from scipy import signal
 
 from seqprep.errors import ConfigError
 from seqprep.preparation.chunk import Chunk, Kind
 from seqprep.preparation.form import Form, Unit
 from seqprep.preparation.transform import Context
-from seqprep.spectra import Floats, Phase, filter_rows
+from seqprep.spectra import Floats, Phase, filter_rows, scipy_signal
 from seqprep.transforms.options import FixedStep, check_at_least, check_choice
 from seqprep.transforms.signals import check_below_half, check_number, known_rate
 
@@ -72,8 +71,10 @@ class Notch(FixedStep):
                 f"{rate_hz / 2:g} Hz, half of the rate of {rate_hz:g} Hz; write {most} or fewer"
             )
         numbers = range(1, self.harmonics + 1)
-        filters = (signal.iirnotch(k * self.at_hz, k * self.quality, fs=rate_hz) for k in numbers)
-        return np.vstack([signal.tf2sos(b, a) for b, a in filters])
+        filters = (
+            scipy_signal().iirnotch(k * self.at_hz, k * self.quality, fs=rate_hz) for k in numbers
+        )
+        return np.vstack([scipy_signal().tf2sos(b, a) for b, a in filters])
 
     def apply(self, chunk: Chunk, context: Context) -> Chunk:
         """Filter every row."""

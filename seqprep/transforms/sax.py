@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
+from statistics import NormalDist
 from string import ascii_lowercase
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
-from scipy.stats import norm
 
 from seqprep.blocks import Floats, Spans, block_spans, span_means, span_sums
 from seqprep.errors import ConfigError
@@ -99,7 +99,8 @@ class Sax(MergingStep):
         """Tokens of every row, as places among `symbols`."""
         spans = block_spans(chunk.steps.offsets, block=self.block)
         means = _normalised(chunk.steps, spans)
-        cuts = norm.ppf(np.arange(1, self.alphabet) / self.alphabet)
+        shares = (place / self.alphabet for place in range(1, self.alphabet))
+        cuts = np.array([NormalDist().inv_cdf(share) for share in shares])
         letters = np.searchsorted(cuts, means, side="right")
         places = self.alphabet ** np.arange(means.shape[1] - 1, -1, -1)
         return self.merge(chunk, (letters * places).sum(axis=1).astype(np.int32), spans)
