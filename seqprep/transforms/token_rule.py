@@ -17,7 +17,7 @@ import numpy.typing as npt
 from seqprep import ragged
 from seqprep.frequency import Frequency
 from seqprep.preparation.chunk import Chunk
-from seqprep.preparation.form import Unit
+from seqprep.preparation.form import Form, Unit
 from seqprep.preparation.transform import Context
 from seqprep.ragged import Ragged
 from seqprep.token_table import TokenTable
@@ -77,6 +77,10 @@ class TokenRule(FixedStep):
     def table(self) -> str | None:
         """The path of a table of tokens that the rule reads."""
         return None
+
+    def outcome(self, form: Form) -> Form:
+        """Steps that are no longer equally spaced in time."""
+        return replace(form, rate_hz=None)
 
     def removed(self, evidence: Evidence) -> Bools:
         """Which tokens go, `(V + 1,)`; the last entry is for tokens that no training row holds."""
