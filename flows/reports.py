@@ -187,7 +187,7 @@ def data_table(prepared: Json) -> str:
         for split in ("train", "validation", "test")
     ]
     facts = [
-        ["steps kept", f"{prepared['kept_share']:.1%}"],
+        ["steps after all techniques, of those before", f"{prepared['kept_share']:.1%}"],
         ["steps removed by frequency", f"{prepared['removed_share']:.1%}"],
         ["duplicates left out", f"{prepared['duplicates']:,}"],
         ["conflicting labels left out", f"{prepared['conflicting']:,}"],
