@@ -44,7 +44,7 @@ SHINGLES = {"dna": 16, "text": 5}
 FOUND = 0.995
 """Share of the pairs exactly at the threshold that some band brings together."""
 NEIGHBOURS = 32
-"""In a bucket each record is compared with so many that follow, and with the first."""
+"""In a bucket each record is compared with so many that follow: all pairs would be quadratic."""
 _BLOCK = 2**16
 """Shingles, or pairs, at a time: what is worked on stays in the cache."""
 _STEP = np.uint64(0xD6E8FEB86659FD93)
@@ -173,7 +173,7 @@ def _band_keys(places: Signatures) -> Keys:
 
 
 def _bucket_pairs(keys: Keys) -> tuple[Ints, Ints]:
-    """Pairs of rows with equal keys: each with those that follow, and with the first of them."""
+    """Pairs of rows with equal keys: each with the next NEIGHBOURS of them."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     lefts, rights = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
@@ -183,12 +183,6 @@ def _bucket_pairs(keys: Keys) -> tuple[Ints, Ints]:
             break
         lefts.append(order[same])
         rights.append(order[same + distance])
-    if len(keys):
-        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-        sizes = np.diff(np.append(starts, len(keys)))
-        far = np.arange(len(keys)) - np.repeat(starts, sizes) > NEIGHBOURS
-        lefts.append(order[np.repeat(starts, sizes)[far]])
-        rights.append(order[far])
     return np.concatenate(lefts), np.concatenate(rights)
 
 

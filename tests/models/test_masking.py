@@ -91,6 +91,12 @@ def test_windows_of_a_record_give_one_score(tmp_path: Path) -> None:
     torch.testing.assert_close(found.scores, sums.mean(axis=1), rtol=1e-5, atol=1e-6)
     pairs = set(zip(found.token.tolist(), found.record.tolist(), strict=True))
     assert len(pairs) == len(found.token)
+    for place, token in enumerate((3, 7)):
+        changed = without_token(table, np.arange(12), np.full(12, token))
+        mine = found.scores.copy()
+        mine[found.record[found.token == place]] = found.without[found.token == place]
+        expected = example_sums(bundle, changed, device=CPU)[0].reshape(4, 3).mean(axis=1)
+        torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_removing_closes_up_and_never_leaves_a_row_empty() -> None:
