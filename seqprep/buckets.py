@@ -51,28 +51,53 @@ def best_limits(edges: Ints, rows: Ints, *, count: int) -> tuple[int, ...]:
     total = len(edges)
     if total == 0:
         return (1,)
-    before = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
-    cost = before[1:] * edges  # one bucket for the first j + 1 lengths
-    back: list[Ints] = []
+    limits, before = edges.tolist(), [0, *np.cumsum(rows).tolist()]
+    cost = [before[j + 1] * limits[j] for j in range(total)]  # one bucket for the first j + 1
+    back: list[list[int]] = []
     for _ in range(1, min(count, total)):
-        best = cost.copy()
-        choice = np.full(total, -1, dtype=np.int64)
-        for last in range(1, total):
-            # A new bucket takes lengths i + 1 .. last; those up to i keep their best cost.
-            through = cost[:last] + (before[last + 1] - before[1 : last + 1]) * edges[last]
-            place = int(through.argmin())
-            if through[place] < best[last]:
-                best[last], choice[last] = through[place], place
+        cost, choice = _one_more(cost, before, limits)
         back.append(choice)
-        cost = best
     return _trace(edges, back)
 
 
-def _trace(edges: Ints, back: list[Ints]) -> tuple[int, ...]:
+def _one_more(cost: list[int], before: list[int], limits: list[int]) -> tuple[list[int], list[int]]:
+    """The least cost with one bucket more, and the last length of the bucket before; -1: none.
+
+    A new bucket for lengths i + 1 .. j costs (N_j - N_i) x limit_j beside the cost up to i: a line
+    in limit_j for each i. Lines come with falling slope and are asked at rising places, so their
+    lower envelope is a queue that both ends leave once: O(n), in whole numbers.
+
+    Source: the convex hull trick, e.g. Aggarwal & Park 1993, doi:10.1287/opre.41.3.549
+    """
+    best, choice = list(cost), [-1] * len(cost)
+    hull: list[int] = []
+    first = 0
+
+    def at(i: int, limit: int) -> int:
+        return cost[i] - before[i + 1] * limit
+
+    def covered(a: int, b: int, c: int) -> bool:
+        """Whether line b is nowhere below both a, before it, and c, behind it."""
+        left = (cost[c] - cost[a]) * (before[b + 1] - before[a + 1])
+        return left <= (cost[b] - cost[a]) * (before[c + 1] - before[a + 1])
+
+    for j in range(1, len(cost)):
+        while len(hull) - first > 1 and covered(hull[-2], hull[-1], j - 1):
+            hull.pop()
+        hull.append(j - 1)
+        while len(hull) - first > 1 and at(hull[first + 1], limits[j]) < at(hull[first], limits[j]):
+            first += 1
+        through = at(hull[first], limits[j]) + before[j + 1] * limits[j]
+        if through < best[j]:
+            best[j], choice[j] = through, hull[first]
+    return best, choice
+
+
+def _trace(edges: Ints, back: list[list[int]]) -> tuple[int, ...]:
     place, limits = len(edges) - 1, [int(edges[-1])]
     for choice in reversed(back):
         if choice[place] >= 0:
-            place = int(choice[place])
+            place = choice[place]
             limits.append(int(edges[place]))
     return tuple(reversed(limits))
 
