@@ -32,7 +32,7 @@ from seqprep.staging import StagedFile, StagedWriter
 CHUNK_BYTES = 32 * 2**20
 CHUNK_FILES = 4096
 PARALLEL_BYTES = 256 * 2**20
-"""Jobs under this size run in this process: starting others costs more than they save."""
+"""Jobs under this size run in threads: starting processes costs more than they save."""
 GZIP_FACTOR = 4
 """About how much a compressed file expands, for cutting chunks."""
 
@@ -225,7 +225,8 @@ def run_chunks(
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
             results: Iterator[ChunkResult] = pool.map(read_chunk, chunks)
         else:
-            results = ordered(read_chunk, chunks, workers=wanted if readers == {"threads"} else 1)
+            # Under PARALLEL_BYTES threads help where processes would only start.
+            results = ordered(read_chunk, chunks, workers=wanted)
         for chunk, result in zip(chunks, results, strict=True):
             done += len(chunk.files)
             if progress is not None:
