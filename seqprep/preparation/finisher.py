@@ -79,7 +79,8 @@ class Finisher:
         values = chunk.steps.values
         if self.chain.late or on_the_fly:
             if ranks is not None:
-                values = np.take(ranks.astype(np.int32), values)
+                kind = token_type(len(self.vocabulary.ids)).to_pandas_dtype()
+                values = ragged.look_up(ranks.astype(kind), values)
             chunk = replace(chunk, steps=Ragged(values, chunk.steps.offsets))
             chunk = self._run(chunk, self.chain.late)
             if on_the_fly:
