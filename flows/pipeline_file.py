@@ -24,6 +24,7 @@ from seqprep.drift_limits import Drift
 from seqprep.errors import ConfigError
 from seqprep.fingerprint import as_json
 from seqprep.near_options import LIKENED, NearDuplicates
+from seqprep.preparation.target_text import target_steps
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.source import Field, Generator, Source, Target
 from seqprep.transforms import TRANSFORMS, build_steps, check_chain, final_unit, is_random
@@ -89,6 +90,7 @@ class Pipeline:
                 f"prepare.near_duplicates needs words or letters (domain: {' or '.join(LIKENED)}), "
                 f"got domain: {self.source.domain}; use action: off"
             )
+        target_steps(self.prepare, task=self.source.task)
         self._check_model()
 
     def _keep_split_column(self) -> None:

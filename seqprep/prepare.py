@@ -21,6 +21,7 @@ from seqprep.preparation.frozen import find_done, find_frozen, identify, refuse_
 from seqprep.preparation.job import Job
 from seqprep.preparation.prepared import Prepared
 from seqprep.preparation.published import snapshot_path, write_snapshot
+from seqprep.preparation.target_text import target_steps
 from seqprep.preparation.transform import Transform
 from seqprep.preparation.version import cannot_write, make_version
 from seqprep.preparation.work import Work
@@ -79,6 +80,7 @@ def prepare(
     check_name(dataset, key="dataset")
     steps = build_steps(recipe)
     check_chain(steps, domain=domain, task=task, tokens=recipe.tokens)
+    target_steps(recipe, task=task)
     folder = store / dataset
     sequences = Table(folder / "sequences")
     job = plan_job(

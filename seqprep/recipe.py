@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from seqprep.checks import at_least, check_name, parse_bytes
 from seqprep.drift_limits import Drift
-from seqprep.errors import ConfigError, NotBuiltError
+from seqprep.errors import ConfigError
 from seqprep.near_options import NearDuplicates
 from seqprep.split_options import Split
 from seqprep.token_options import Tokens, resolve_tokens
@@ -30,7 +30,7 @@ class Prepare:
         tokens: how content becomes steps.
         steps: the techniques, in order: each one key of TRANSFORMS with its options.
         target_tokens: how `target_text` becomes target ids, for task: translate.
-        target_steps: steps on the target text.
+        target_steps: steps on the target text: `truncate`.
         duplicates: `one` keeps one copy of equal records, `keep` keeps all inside one split.
         near_duplicates: whether nearly equal records are looked for, and told.
         scale: signals: `channel` (over the training rows), `record` (each row by itself), `none`.
@@ -69,15 +69,14 @@ class Prepare:
             )
         at_least(parse_bytes(self.memory, key="prepare.memory"), 64 * 2**20, key="prepare.memory")
         at_least(parse_bytes(self.shard_bytes, key="prepare.shard_bytes"), 1, key="shard_bytes")
-        if self.target_steps:
-            raise NotBuiltError("prepare.target_steps")
         _check_target_tokens(self.target_tokens)
-        for index, step in enumerate(self.steps):
-            if not isinstance(step, Mapping) or len(step) != 1:
-                raise ConfigError(
-                    f"prepare.steps[{index}] must be one technique with its options, "
-                    f"e.g. `truncate: {{length: 400}}`, got {step!r}"
-                )
+        for key in ("steps", "target_steps"):
+            for index, step in enumerate(getattr(self, key)):
+                if not isinstance(step, Mapping) or len(step) != 1:
+                    raise ConfigError(
+                        f"prepare.{key}[{index}] must be one technique with its options, "
+                        f"e.g. `truncate: {{length: 400}}`, got {step!r}"
+                    )
 
 
 def _check_target_tokens(tokens: Tokens) -> None:

@@ -21,12 +21,13 @@ from seqprep.preparation.first_pass import start_chunk
 from seqprep.preparation.form import source_form
 from seqprep.preparation.rows import example_table, target_table
 from seqprep.preparation.spill import list_rows
+from seqprep.preparation.target_text import encode_targets
 from seqprep.ragged import Ragged
 from seqprep.recipe import Prepare, resolve_tokens
 from seqprep.schema import CONTENT_COLUMN, Task
 from seqprep.source import Domain
 from seqprep.splits import TEST, TRAIN
-from seqprep.tokens import Encoder, encode
+from seqprep.tokens import Encoder
 from seqprep.transforms import build_steps, check_chain, is_random
 
 
@@ -125,7 +126,7 @@ def _targets(records: pa.Table, recipe: Prepare, fitted: Fitted) -> Ragged | Non
     column = "target_text"
     if column not in records.column_names or records[column].null_count:
         return None
-    encoded = encode(records[column], recipe.target_tokens)
+    encoded = encode_targets(records[column], recipe)
     known = pa.array(fitted.target_vocabulary, pa.large_string())
     found = pc.fill_null(pc.index_in(encoded.tokens, value_set=known), len(known))
     ids = target_table(len(known))[found.to_numpy(zero_copy_only=False)]

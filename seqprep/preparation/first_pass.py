@@ -34,10 +34,10 @@ from seqprep.preparation.pieces import early_pieces, late_bytes
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.scaling import Moments
 from seqprep.preparation.spill import SpillFolder, chunk_table, list_array, list_rows, take_rows
+from seqprep.preparation.target_text import encode_targets
 from seqprep.ragged import Ints, Ragged, row_keys
 from seqprep.schema import CONTENT_COLUMN, SPLITS, Task
 from seqprep.splits import TRAIN
-from seqprep.tokens import encode
 
 _NONE = np.zeros(0, dtype=np.int64)
 
@@ -273,7 +273,7 @@ def _target_text(
 ) -> tuple[Ragged, ChunkCounts] | None:
     if job.task != "translate":
         return None
-    encoded = encode(table["target_text"], job.recipe.target_tokens)
+    encoded = encode_targets(table["target_text"], job.recipe)
     counts = count_tokens(encoded.ids, training, num_tokens=len(encoded.tokens))
     rows = int(training.sum())
     return encoded.ids, ChunkCounts(tokens=encoded.tokens, counts=counts, rows=rows)

@@ -91,6 +91,8 @@ def build_step(name: str, options: Mapping[str, Any], *, key: str) -> Transform:
             raise ConfigError(f"{key}.{name}: unknown option {option!r}; {_nearest(option, known)}")
     try:
         return found(**options)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
     except TypeError as error:
         missing = str(error).partition(": ")[2] or str(error)
         raise ConfigError(f"{key}.{name}: missing option: {missing}") from error
