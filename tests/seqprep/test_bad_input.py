@@ -218,7 +218,7 @@ def test_labels_stay_strings(tmp_path: Path, label: str) -> None:
     rows = stored_rows(tmp_path / "store", "d")
     assert (rows[0]["label"], rows[0]["group"]) == (label, label)
     folders = {path.name for path in (tmp_path / "store").rglob("*") if path.is_dir()}
-    assert folders == {"d", "sequences", "_delta_log", "state"}
+    assert folders == {"d", "sequences", "_delta_log", "_seals", "state"}
 
 
 def test_labels_in_folders_need_folders(tmp_path: Path) -> None:
