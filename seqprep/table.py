@@ -216,7 +216,7 @@ class Table:
             files: staged files to add.
             info: what to say; `state` gets the manifest's name.
             base: the version this work started from; None for a new table.
-            remove: paths to take out, or "all" that are not among `files`.
+            remove: paths to take out, or "all"; those among `files` stay, or the log lost them.
             partition_by: names of the partition columns.
 
         Returns:
@@ -230,7 +230,7 @@ class Table:
             raise CorruptError(f"{self.path / lost[0].path}: the staged file is gone; run again")
         current = self._replaced(base, remove)
         added = {file.path for file in files}
-        gone = {file.path for file in current} - added if remove == "all" else set(remove)
+        gone = ({file.path for file in current} if remove == "all" else set(remove)) - added
         kept = [file for file in current if file.path not in gone | added]
         info = self._with_manifest(info, [*kept, *files])
         for name, type_ in (("split", pa.string()), ("bucket", pa.int32())):

@@ -68,6 +68,18 @@ def test_files_shared_with_the_version_before_stay(tmp_path: Path) -> None:
     assert sorted(DeltaTable(table.path).to_pyarrow_table()["id"].to_pylist()) == ["a", "c"]
 
 
+def test_a_file_written_again_as_it_was_stays_for_every_reader(tmp_path: Path) -> None:
+    """Would break if a file named as removed and written again was lost to readers of the log."""
+    table = Table(tmp_path / "t")
+    one, two = stage(table, "0", ["a"]), stage(table, "1", ["b"])
+    commit(table, [one, two], base=None)
+    commit(table, [stage(table, "0", ["a"])], base=0, remove=[one.path, two.path], print_="b")
+    assert ids_of(table) == ["a"]
+    assert DeltaTable(table.path).to_pyarrow_table()["id"].to_pylist() == ["a"]
+    commit(table, [stage(table, "0", ["a"])], base=1, remove=[one.path], print_="c")
+    assert DeltaTable(table.path).to_pyarrow_table()["id"].to_pylist() == ids_of(table) == ["a"]
+
+
 def test_appending_keeps_what_was_there(tmp_path: Path) -> None:
     """Would break if new rows replaced old ones."""
     table = Table(tmp_path / "t")
