@@ -50,9 +50,6 @@ def assign(split: Split, table: pa.Table, *, listed: pl.DataFrame | None = None)
         split: as in the pipeline file.
         table: the records.
         listed: what `read_listed` gave, for `by: table`.
-
-    Raises:
-        ConfigError: if a named column is missing.
     """
     groups = row_keys(table["group"])
     match split.by:
@@ -140,6 +137,16 @@ def _by_value(split: Split, values: pl.Series) -> Codes:
     return codes
 
 
+def has_column(split: Split, table: pa.Table) -> bool:
+    """Whether any of some records has the column that the split names; True for other splits."""
+    return split.by != "column" or _column(split, table).null_count() < len(table)
+
+
+def _column(split: Split, table: pa.Table) -> pl.Series:
+    name = str(split.column).replace("\\", "\\\\").replace("'", "\\'")
+    return _series(table, "attributes").str.json_path_match(f"$['{name}']")
+
+
 def _values(split: Split, table: pa.Table, listed: pl.DataFrame | None) -> pl.Series:
     """What stands in each record's row at the place that the split names, `(R,)` strings."""
     match split.by:
@@ -148,13 +155,7 @@ def _values(split: Split, table: pa.Table, listed: pl.DataFrame | None) -> pl.Se
         case "header":
             values = _series(table, "header")
         case "column":
-            name = str(split.column).replace("\\", "\\\\").replace("'", "\\'")
-            values = _series(table, "attributes").str.json_path_match(f"$['{name}']")
-            if len(values) and values.null_count() == len(values):
-                raise ConfigError(
-                    f"split.column: no record has a column {split.column!r}; keep it at ingest "
-                    f"(`source.keep: [{split.column}]`) or choose another"
-                )
+            values = _column(split, table)
         case "table":
             assert listed is not None, "split by table: its file was not read"
             values = _looked_up(table, listed)

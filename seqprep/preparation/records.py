@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqprep import splits
-from seqprep.errors import CorruptError
+from seqprep.errors import ConfigError, CorruptError
 from seqprep.preparation.labels import answer_keys
 from seqprep.ragged import Ints, Keys, row_keys, string_bytes, to_offsets
 from seqprep.recipe import Split
@@ -160,7 +160,7 @@ def read_records(
 
     Raises:
         CorruptError: naming a file that is read and is not what was committed.
-        ConfigError: if `split.table` does not fit.
+        ConfigError: if `split.table` does not fit, or no record has `split.column`.
     """
     target = TARGET_COLUMNS.get(task)
     extra = () if target is None else (target,)
@@ -171,6 +171,7 @@ def read_records(
     sizes: list[int] = []
     names: set[str] = set()
     known = {} if stored is None else stored.places
+    named = stored is not None
     for file in table.files(version):
         found = known.get((file.path, file.sha256))
         if found is not None and stored is not None:
@@ -183,9 +184,15 @@ def read_records(
             rows = table.read_group(file, group, wanted)
             if split.leaves_one_out:
                 names.update(rows["group"].unique().to_pylist())
+            named = named or splits.has_column(split, rows)
             chunks.append((file, group))
             sizes.append(len(rows))
             parts.append(_compact(rows, task, splits.assign(split, rows, listed=listed)))
+    if parts and not named:
+        raise ConfigError(
+            f"split.column: no record has a column {split.column!r}; keep it at ingest "
+            f"(`source.keep: [{split.column}]`) or choose another"
+        )
     columns = pa.concat_tables(parts, promote_options="default") if parts else None
     assert columns is not None or not chunks
     return (

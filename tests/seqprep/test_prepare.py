@@ -633,3 +633,20 @@ def test_labels_that_are_names_are_refused_with_the_cause(tmp_path: Path) -> Non
     write_sequences(tmp_path, records)
     with pytest.raises(ConfigError, match=r"24 of 24 records .* set source.label.pattern"):
         prepared(tmp_path)
+
+
+def test_a_column_that_some_files_lack_decides_for_the_others(tmp_path: Path) -> None:
+    """Whether a split works would depend on how records lie in chunks, or all silently train."""
+    split = Split(by="column", column="fold", validation=("b",), test=("c",))
+    records = [
+        {**record, "attributes": json.dumps({"fold": "abc"[n % 3]} if n < 30 else {"x": 1})}
+        for n, record in enumerate(documents(40))
+    ]
+    write_sequences(tmp_path, records[:30], file_rows=10)
+    assert prepared(tmp_path, split=split, recipe=Prepare()).records["test"] == 10
+    write_sequences(tmp_path, records, file_rows=10)
+    done = prepared(tmp_path, split=split, recipe=Prepare())
+    assert done.added == 10 and done.records == {"train": 20, "validation": 10, "test": 10}
+    write_sequences(tmp_path / "none", records[30:])
+    with pytest.raises(ConfigError, match=r"no record has a column 'fold'.*source.keep: \[fold\]"):
+        prepared(tmp_path / "none", split=split, recipe=Prepare())

@@ -115,10 +115,12 @@ def test_a_table_finds_records_by_name_id_or_path(tmp_path: Path) -> None:
         )
 
 
-def test_a_missing_column_says_how_to_keep_it() -> None:
-    """All records would silently train."""
-    with pytest.raises(ConfigError, match=r"source.keep: \[fold\]"):
-        assigned(Split(by="column", column="fold", test=("1",)), table(["a", "b"]))
+def test_records_without_the_column_train() -> None:
+    """A file of records that lack the column would stop what the other files decide."""
+    split = Split(by="column", column="fold", test=("1",))
+    rows = table(["a", "b"])
+    assert not splits.has_column(split, rows) and splits.has_column(Split(), rows)
+    assert set(assigned(replace(split, validation=("2",)), rows)) == {TRAIN}
 
 
 def test_folds_test_every_group_once() -> None:
