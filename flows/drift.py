@@ -10,20 +10,25 @@ from flows.plots import BLUE, DPI, GREY, LEGEND, ORANGE, save
 from flows.references import Json
 from flows.reports import markdown_table
 from seqprep.drift_limits import Drift
+from seqprep.preparation.drift import beyond_chance
 
 
 def measures(found: Json, limits: Drift) -> list[tuple[str, float, float, str]]:
     """(what, value, limit, how it is written) of each measure that the data has.
 
+    The limit of a distance is at least what chance may give, as where a refit is advised.
+
     Args:
         found: one of `Prepared.drift`.
         limits: of the recipe.
     """
+    tokens = beyond_chance(found, "token_divergence", limits.tokens)
+    lengths = beyond_chance(found, "length_distance", limits.lengths)
     rows = [
         ("tokens never seen", found.get("unseen_share"), limits.unseen, "{:.1%}"),
         ("rows over every bucket", found.get("over_limit_share"), limits.over_limit, "{:.1%}"),
-        ("mix of tokens, bits", found.get("token_divergence"), limits.tokens, "{:.3f}"),
-        ("lengths, KS distance", found.get("length_distance"), limits.lengths, "{:.3f}"),
+        ("mix of tokens, bits", found.get("token_divergence"), tokens, "{:.3f}"),
+        ("lengths, KS distance", found.get("length_distance"), lengths, "{:.3f}"),
     ]
     for name, numbers in found.get("amplitude", {}).items():
         ratio = max(numbers["ratio"], 1 / max(numbers["ratio"], 1e-12))
@@ -34,17 +39,14 @@ def measures(found: Json, limits: Drift) -> list[tuple[str, float, float, str]]:
 
 def table(done: Json, limits: Drift) -> str:
     """The measures beside their limits, and whether a refit is advised, as Markdown."""
-    since = {what: value for what, value, *_ in measures(done["drift"]["since_fit"], limits)}
-    rows = [
-        [
-            what,
-            text.format(value),
-            text.format(since[what]) if what in since else "",
-            text.format(limit),
-            "over" if max(value, since.get(what, value)) > limit else "",
-        ]
-        for what, value, limit, text in measures(done["drift"]["now"], limits)
-    ]
+    since = {row[0]: row for row in measures(done["drift"]["since_fit"], limits)}
+    rows = []
+    for what, value, limit, text in measures(done["drift"]["now"], limits):
+        _, later, wide, _ = since.get(what, (what, 0.0, limit, text))
+        told = sorted({text.format(one) for one in (limit, wide)}, reverse=True)
+        over = value > limit or later > wide
+        then = text.format(later) if what in since else ""
+        rows.append([what, text.format(value), then, ", ".join(told), "over" if over else ""])
     advised = done["refit_advised"]
     verdict = "The state still fits." if advised is None else f"**A refit is advised:** {advised}."
     counts = [f"{done['drift'][when]['records']:,}" for when in ("now", "since_fit")]

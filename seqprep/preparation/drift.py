@@ -248,6 +248,15 @@ def _amplitude(
     }
 
 
+def beyond_chance(found: Mapping[str, Any], what: str, limit: float) -> float:
+    """The limit of a distance, or what chance may give for so few records where that is more.
+
+    >>> beyond_chance({"length_distance_by_chance": 0.4}, "length_distance", 0.2)
+    0.4
+    """
+    return max(limit, float(found.get(f"{what}_by_chance", 0.0)))
+
+
 def advice(found: Mapping[str, Any], limits: Drift) -> list[str]:
     """Why a refit is advised, by the thresholds of the recipe; [] while the state still fits."""
     reasons = []
@@ -261,9 +270,9 @@ def advice(found: Mapping[str, Any], limits: Drift) -> list[str]:
         ("token_divergence", limits.tokens, "the mix of tokens moved by {:.2f} bits"),
         ("length_distance", limits.lengths, "lengths moved by {:.2f} (Kolmogorov-Smirnov)"),
     ):
-        value, chance = found.get(what, 0.0), found.get(f"{what}_by_chance", 0.0)
-        if value > max(limit, chance):
-            reasons.append(f"{text.format(value)}, limit {limit:g}")
+        value, most = found.get(what, 0.0), beyond_chance(found, what, limit)
+        if value > most:
+            reasons.append(f"{text.format(value)}, limit {most:.2g}")
     for name, numbers in found.get("amplitude", {}).items():
         factor = max(numbers["ratio"], 1 / max(numbers["ratio"], 1e-12))
         if numbers["shift"] > limits.shift or factor > limits.spread:

@@ -36,6 +36,19 @@ def test_the_table_marks_what_is_over_its_limit() -> None:
     assert "| records | 12 | 40 |" in text
 
 
+def test_what_chance_gives_is_not_over() -> None:
+    """The table and the plot would show a drift that the command does not speak of."""
+    few = {**FOUND, "length_distance": 0.25, "length_distance_by_chance": 0.4}
+    rows = {what: (value, limit) for what, value, limit, _ in drift.measures(few, Drift())}
+    assert rows["lengths, KS distance"] == (0.25, 0.4)
+    more = {**few, "length_distance_by_chance": 0.1}
+    both = {"now": few, "since_fit": few}
+    text = drift.table({**DONE, "drift": both}, Drift())
+    assert "| lengths, KS distance | 0.250 | 0.250 | 0.400 |  |" in text
+    text = drift.table({**DONE, "drift": {**both, "since_fit": more}}, Drift())
+    assert "| lengths, KS distance | 0.250 | 0.250 | 0.400, 0.200 | over |" in text
+
+
 def test_the_plot_is_written_beside_the_dataset(tmp_path: Path) -> None:
     """The numbers would have no picture; or one would be written where nothing joined."""
     path = drift.write(tmp_path, DONE, Drift())
