@@ -82,9 +82,13 @@ class Idf(TokenRule):
                 f"idf.reference: {self.reference} does not say how many records were counted; "
                 "write it with `seqprep frequencies FILE --out TABLE.parquet`"
             )
+        held = reference.column("records", frequency.tokens, missing=0)
+        if len(frequency) and not held.any():
+            raise ConfigError(
+                f"idf.reference: {self.reference} shares no token with the training rows "
+                f"(most frequent here: {frequency.tokens[0].as_py()!r}), so it tells none from "
+                "others; write it with `seqprep frequencies` and the same prepare.tokens"
+            )
         here = inverse_document_frequency(frequency.records, num_records=frequency.num_records)
-        there = inverse_document_frequency(
-            reference.column("records", frequency.tokens, missing=0),
-            num_records=reference.num_records,
-        )
+        there = inverse_document_frequency(held, num_records=reference.num_records)
         return np.append(np.abs(here - there) < self.tau, False)

@@ -113,7 +113,8 @@ def test_the_file_has_the_same_bytes_each_time(tmp_path: Path) -> None:
 
 def test_another_recipe_takes_it_as_its_reference(tmp_path: Path) -> None:
     """`idf` could not be used without a table from elsewhere."""
-    general = frequency_table(counted(tmp_path / "general"), about={})
+    counts = counted(tmp_path / "general", documents(40, seed=1), split=Split())
+    general = frequency_table(counts, about={})
     write_table(general, tmp_path / "general.parquet")
     write_sequences(tmp_path, documents(40), dataset="narrow")
     recipe = Prepare(steps=({"idf": {"reference": "general.parquet", "tau": 0.5}},))

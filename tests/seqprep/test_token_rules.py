@@ -180,10 +180,19 @@ def test_a_changed_reference_is_another_version(tmp_path: Path) -> None:
     write_table(path, {"token": ["the"], "records": [9]}, records=9)
     first = prepared(tmp_path, split=BY_PATH, recipe=recipe, base=tmp_path)
     assert prepared(tmp_path, split=BY_PATH, recipe=recipe, base=tmp_path).reused
-    write_table(path, {"token": ["film"], "records": [9]}, records=9)
+    write_table(path, {"token": ["the"], "records": [8]}, records=9)
     second = prepared(tmp_path, split=BY_PATH, recipe=recipe, base=tmp_path)
     assert not second.reused and second.frozen_from is None
     assert Snapshot.read(Path(first.snapshot)).sha256 != Snapshot.read(Path(second.snapshot)).sha256
+
+
+def test_a_reference_of_other_units_is_refused(tmp_path: Path) -> None:
+    """Every token would look informative, and nothing would be removed, without a word."""
+    write_sequences(tmp_path, by_split(DOCUMENTS))
+    write_table(tmp_path / "general.parquet", {"token": ["ACG"], "records": [9]}, records=9)
+    recipe = recipe_of({"idf": {"reference": "general.parquet", "tau": 1.0}})
+    with pytest.raises(ConfigError, match=r"general.parquet shares no token with the training"):
+        prepared(tmp_path, split=BY_PATH, recipe=recipe, base=tmp_path)
 
 
 def test_what_was_decided_stays_while_data_is_appended(tmp_path: Path) -> None:
