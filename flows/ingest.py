@@ -38,9 +38,10 @@ def ingest_files(
     )
     if done.missing_files:
         count = len(done.missing_files)
+        rows = "their rows were dropped" if prune else "the rows stay, --prune drops them"
         say(
             f"{spec.dataset}: {count:,} {'file is' if count == 1 else 'files are'} gone from the "
-            f"source, first {done.missing_files[0]}; the rows stay, --prune drops them"
+            f"source, first {done.missing_files[0]}; {rows}"
         )
     return asdict(done)
 

@@ -120,7 +120,9 @@ def test_prune_drops_rows_of_files_that_are_gone(tmp_path: Path) -> None:
     gone = seqprep(*command, cwd=tmp_path)
     assert last_json(gone)["rows"] == 3
     assert "1 file is gone from the source, first neg/b.txt; the rows stay" in gone.stderr
-    assert last_json(seqprep(*command, "--prune", cwd=tmp_path))["rows"] == 2
+    pruned = seqprep(*command, "--prune", cwd=tmp_path)
+    assert last_json(pruned)["rows"] == 2
+    assert "gone from the source, first neg/b.txt; their rows were dropped" in pruned.stderr
 
 
 @pytest.mark.parametrize("out", ["in/a.parquet", "in/sub/a.parquet", "one.parquet", "p.csv", "p"])
