@@ -155,7 +155,18 @@ def collect_stale(folder: Path, *, now_s: float | None = None) -> int:
     limit_s = (time.time() if now_s is None else now_s) - STALE_S
     count = 0
     for path in folder.rglob(".*.tmp"):
-        if path.is_file() and path.stat().st_mtime < limit_s:
+        if is_older(path, limit_s):
             path.unlink(missing_ok=True)
             count += 1
     return count
+
+
+def is_older(path: Path, limit_s: float) -> bool:
+    """Whether a file or folder is there and changed last before `limit_s`, in seconds since 1970.
+
+    One that another run publishes or deletes in this moment is not.
+    """
+    try:
+        return path.stat().st_mtime < limit_s
+    except FileNotFoundError:
+        return False

@@ -24,7 +24,7 @@ from seqprep.arrays import as_array
 from seqprep.errors import SeqprepError
 from seqprep.preparation.chunk import Chunk
 from seqprep.ragged import Ints, Ragged
-from seqprep.staging import STALE_S
+from seqprep.staging import STALE_S, is_older
 
 _LIST_NUMBERS = 2**31 - 1
 _LARGE_BYTES = 2**26
@@ -87,7 +87,7 @@ def collect_spills(parent: Path) -> int:
     """Delete the folders of runs that died; return how many."""
     count = 0
     for folder in parent.glob(f"{_NEW}*"):
-        if time.time() - folder.stat().st_mtime > STALE_S:
+        if is_older(folder, time.time() - STALE_S):
             shutil.rmtree(folder, ignore_errors=True)
             count += 1
     for folder in parent.glob(f"{_PREFIX}*"):

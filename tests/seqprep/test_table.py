@@ -10,7 +10,8 @@ import pytest
 from deltalake import DeltaTable
 
 from seqprep.errors import CorruptError
-from seqprep.staging import StagedFile, StagedWriter
+from seqprep.preparation.spill import collect_spills
+from seqprep.staging import StagedFile, StagedWriter, collect_stale
 from seqprep.state import StateDir
 from seqprep.table import CommitInfo, ConflictError, Table
 
@@ -182,3 +183,15 @@ def test_a_version_that_lacks_a_file_is_not_whole(tmp_path: Path, harm: str) -> 
         state = table.state.path / table.info().state["manifest"]
         state.write_bytes(state.read_bytes().replace(b"a", b"b"))
     assert table.is_whole(0) == (harm == "none")
+
+
+def test_a_file_that_vanishes_while_leftovers_are_sought_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two runs at once would fail because the other published its file in that moment."""
+    gone = tmp_path / ".part.tmp"
+    monkeypatch.setattr(Path, "rglob", lambda self, pattern: iter([gone]))
+    spills = {".spilling-*": [gone]}
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(spills.get(pattern, [])))
+    assert collect_stale(tmp_path) == 0
+    assert collect_spills(tmp_path) == 0
