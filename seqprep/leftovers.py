@@ -17,6 +17,7 @@ from seqprep.model_runs import REMOVED, is_live
 from seqprep.preparation.spill import collect_spills
 from seqprep.table import Table
 
+DERIVED = (".csv", ".json", ".parquet", ".png")
 SPILLS = (".spill-*", ".spilling-*")
 
 
@@ -98,6 +99,15 @@ def _known_files(folder: Path) -> Iterator[tuple[Path, str]]:
         yield path, "snapshot"
     for path in _temporaries(folder):
         yield path, "left by a run that died"
+
+
+def derived(folder: Path) -> list[Leftover]:
+    """Tables and plots of a dataset's records that commands wrote beside its tables."""
+    paths = [path for path in folder.glob("plots/*") if path.is_file()]
+    paths += [path for path in folder.glob("[!.]*") if path.is_file() and path.suffix in DERIVED]
+    return [
+        Leftover(path=path, kind="table or plot", size_bytes=_size(path)) for path in sorted(paths)
+    ]
 
 
 def _temporaries(folder: Path) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from seqprep.errors import SeqprepError
 from seqprep.gone import mark_gone
 from seqprep.in_use import InUseError, alone
-from seqprep.leftovers import Leftover, delete, find_leftovers, recipe_of, tables_of
+from seqprep.leftovers import Leftover, delete, derived, find_leftovers, recipe_of, tables_of
 from seqprep.model_runs import ModelRun, delete_removed
 from seqprep.preparation.spill import live_spills
 from seqprep.table import Table
@@ -177,7 +177,7 @@ def _going(folder: Path, found: Withdrawal, plan: Traces) -> list[Leftover]:
         if file.path not in found.newest
     }
     going = find_leftovers(folder, kept, before_s=time.time() + 1)
-    return [one for one in going if one.path not in stay]
+    return [*(one for one in going if one.path not in stay), *derived(folder)]
 
 
 def _tainted(table: Table, found: Withdrawal, plan: Traces) -> set[int]:
@@ -195,6 +195,7 @@ def _erase(folder: Path, found: Withdrawal, plan: Traces, *, models: bool) -> No
     kept = {table.path.name: set(standing(table)) for table in tables_of(folder)}
     # The dataset's lock is held: what no version needs belongs to no run, however young it is.
     delete(find_leftovers(folder, kept, before_s=time.time() + 1), folder)
+    delete(derived(folder), folder)  # words of the record may stand in them
     delete_removed(folder)
     for run, _ in plan.runs if models else ():
         run.delete()

@@ -99,6 +99,8 @@ def test_level_and_spread_of_each_channel_are_told() -> None:
     assert found["amplitude"]["b"]["ratio"] == pytest.approx(2, abs=0.1)
     assert [text[:9] for text in advice(found, Drift(lengths=1))] == ["channel b"]
     assert advice(found, Drift(lengths=1, shift=2, spread=3)) == []
+    found["amplitude"] = {"c": {"shift": 0.0, "ratio": 0.2}}  # a channel that lost its signal
+    assert [text[:9] for text in advice(found, Drift(lengths=1))] == ["channel c"]
 
 
 def test_state_is_what_was_written() -> None:

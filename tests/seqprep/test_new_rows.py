@@ -19,6 +19,7 @@ from seqprep.errors import CorruptError
 from seqprep.prepare import Prepared
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.table import Table
+from seqprep.transforms.windows import Windows
 from tests.seqprep.test_prepare import prepared, rows_of
 from tests.synthetic import documents, write_sequences
 
@@ -213,3 +214,89 @@ def test_altered_shards_that_lose_rows_are_found(tmp_path: Path) -> None:
     write_sequences(tmp_path, records[:39], file_rows=20)
     with pytest.raises(CorruptError, match=r"not those that were committed|cannot be read"):
         prepared(tmp_path, recipe=RECIPE)
+
+
+def test_a_changed_label_alone_is_made_again(tmp_path: Path) -> None:
+    """A corrected label would never reach training."""
+    records = documents(40)
+    write_sequences(tmp_path, records, file_rows=10)
+    prepared(tmp_path, recipe=RECIPE)
+    other = {"pos": "neg", "neg": "pos"}
+    records[3] = {**records[3], "label": other[records[3]["label"]]}
+    write_sequences(tmp_path, records, file_rows=10)
+    done = prepared(tmp_path, recipe=RECIPE)
+    assert (done.added, done.removed) == (1, 1)
+    check_equal(done, made_whole(tmp_path, RECIPE))
+
+
+def test_a_changed_target_alone_is_made_again(tmp_path: Path) -> None:
+    """A corrected answer would never reach training."""
+    options: dict[str, Any] = {"task": "translate", "recipe": Prepare(tokens=Tokens(unit="word"))}
+    records = [
+        {"text": f"w{n} x", "target_text": "ABAC"[n % 3 :], "source": f"f{n:03}.txt"}
+        for n in range(40)
+    ]
+    write_sequences(tmp_path, records, task="translate", file_rows=10)
+    prepared(tmp_path, **options)
+    records[7] = {**records[7], "target_text": "CCC"}
+    write_sequences(tmp_path, records, task="translate", file_rows=10)
+    done = prepared(tmp_path, **options)
+    assert (done.added, done.removed) == (1, 1)
+    row = next(row for row in rows_of(done) if row["id"] == "f007.txt#0")
+    assert len(row["target_tokens"]) == 3 and len(set(row["target_tokens"])) == 1
+
+
+def test_emptied_records_are_still_counted_after_an_append(tmp_path: Path) -> None:
+    """A report would say that nothing was emptied, because the append emptied nothing."""
+    records = [*documents(30), *({"text": f"once{n}", "label": "pos"} for n in range(3))]
+    records = [{**record, "source": f"f{n:02}.txt"} for n, record in enumerate(records)]
+    recipe = replace(RECIPE, steps=({"summarize": {"min_count": 2}},))
+    write_sequences(tmp_path, records, file_rows=11)
+    first = prepared(tmp_path, recipe=recipe)
+    write_sequences(tmp_path, [*records, *LATER], file_rows=11)
+    done = prepared(tmp_path, recipe=recipe)
+    assert first.emptied > 0 and done.emptied >= first.emptied and done.added == len(LATER)
+    whole = made_whole(tmp_path, recipe)
+    assert done.emptied == whole.emptied
+    assert done.removed_share == pytest.approx(whole.removed_share)
+
+
+def test_leaving_one_group_out_is_made_whole(tmp_path: Path) -> None:
+    """The group that is left out would stay in training when a new one shifts the fold."""
+    split = Split(by="folds", of="group", fold=1, validation=0.0)
+    records = [{**row, "group": f"s{n % 4 + 2}"} for n, row in enumerate(documents(40))]
+    write_sequences(tmp_path, records, file_rows=10)
+    assert prepared(tmp_path, recipe=RECIPE, split=split).held_out == "s3"
+    more = [{**row, "group": "s9"} for row in LATER]
+    write_sequences(tmp_path, [*records, *more], file_rows=10)
+    done = prepared(tmp_path, recipe=RECIPE, split=split)
+    assert (done.held_out, done.added) == ("s3", 60)
+    ids = {f"f{n:05d}" for n in range(40) if n % 4 == 1}
+    assert {row["id"].split(".")[0] for row in rows_of(done, "test")} <= ids
+
+
+def test_another_version_of_a_step_fits_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of two versions of a technique would lie in one table."""
+    write_sequences(tmp_path, documents(40), file_rows=20)
+    prepared(tmp_path, recipe=RECIPE)
+    monkeypatch.setattr(Windows, "version", Windows.version + 1)
+    done = prepared(tmp_path, recipe=RECIPE)
+    assert not done.reused and done.frozen_from is None
+
+
+def test_two_random_steps_of_a_chain_draw_apart(tmp_path: Path) -> None:
+    """The second of two random cuts would always take the same end as the first."""
+    write_sequences(tmp_path, documents(60), file_rows=20)
+    cut = {"truncate": {"length": 8, "keep": "random"}}
+    again = {"truncate": {"length": 4, "keep": "random"}}
+    tokens = Tokens(unit="word")
+    one = prepared(tmp_path, recipe=Prepare(recipe="a", tokens=tokens, steps=(again,)))
+    two = prepared(tmp_path, recipe=Prepare(recipe="b", tokens=tokens, steps=(cut, again)))
+    starts = []
+    for done in (one, two):
+        rows = {row["id"]: row["tokens"] for row in rows_of(done)}
+        starts.append([rows[key] for key in sorted(rows)])
+    # Drawn alike, a quarter into eight is the same share as a quarter into four.
+    assert sum(a == b for a, b in zip(*starts, strict=True)) < 30

@@ -305,3 +305,17 @@ def test_rejections_do_not_quote_a_withdrawn_record(tmp_path: Path) -> None:
     remove(folder_of(tmp_path), ids=[SECRET_ID], erase=True, apply=True)
     kept = table.state.get(table.info().state["rejections"]).decode()
     assert SECRET not in kept and "neg/joe-1.txt" in kept
+
+
+def test_tables_and_plots_that_commands_wrote_go_with_the_record(tmp_path: Path) -> None:
+    """A table of words beside the dataset would still hold a name that no other record has."""
+    ingested(tmp_path, documents_of())
+    folder = folder_of(tmp_path)
+    (folder / "plots").mkdir()
+    written = [folder / "usefulness-r-masking.parquet", folder / "plots" / "drift-r-v1.png"]
+    for path in written:
+        path.write_bytes(b"table")
+    plan = remove(folder, ids=[SECRET_ID], erase=True)
+    assert all(path.exists() for path in written) and plan is not None
+    remove(folder, ids=[SECRET_ID], erase=True, apply=True)
+    assert not any(path.exists() for path in written)
