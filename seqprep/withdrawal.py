@@ -22,7 +22,7 @@ from seqprep.errors import CorruptError, Rejection, SeqprepError
 from seqprep.gone import gone_reason
 from seqprep.ingestion.commit import counted, put_state
 from seqprep.ingestion.known import known_counts
-from seqprep.ingestion.plan import version_fingerprint
+from seqprep.ingestion.plan import TABLES, version_fingerprint
 from seqprep.ingestion.rewrite import rewrite
 from seqprep.ingestion.source_chunks import FileCounts, rejection_line
 from seqprep.ingestion.withdrawn import (
@@ -290,5 +290,8 @@ def _info(
         code_version=__version__,
         fingerprint=version_fingerprint(before.params["options"], identities, found.withdrawn),
         counts=counted(counts),
-        state=put_state(found.table, counts, rejections, found.withdrawn),
+        state={
+            **{name: before.state[name] for name in (TABLES,) if name in before.state},
+            **put_state(found.table, counts, rejections, found.withdrawn),
+        },
     )

@@ -14,7 +14,7 @@ from seqprep.errors import SeqprepError
 from seqprep.fingerprint import as_json
 from seqprep.ingestion.files import source_root
 from seqprep.ingestion.known import counts_to_bytes
-from seqprep.ingestion.plan import Plan
+from seqprep.ingestion.plan import TABLES, Plan
 from seqprep.ingestion.rewrite import rewrite, without_sources
 from seqprep.ingestion.source_chunks import (
     ChunkResult,
@@ -61,7 +61,10 @@ def commit_chunks(table: Table, plan: Plan, results: Sequence[ChunkResult], *, b
         fingerprint=plan.fingerprint,
         counts=counted(counts),
         params=_params(plan, len(results)),
-        state=put_state(table, counts, rejections, plan.withdrawn),
+        state={
+            **put_state(table, counts, rejections, plan.withdrawn),
+            **_put_tables(table, plan),
+        },
     )
     staged = [result.staged for result in results if result.staged is not None]
     return table.commit(
@@ -86,6 +89,13 @@ def put_state(
     return state
 
 
+def _put_tables(table: Table, plan: Plan) -> dict[str, str]:
+    if not plan.tables:
+        return {}
+    body = json.dumps(plan.tables, sort_keys=True, separators=(",", ":")).encode()
+    return {TABLES: table.state.put(body, "json")}
+
+
 def counted(counts: Sequence[FileCounts]) -> dict[str, Any]:
     """What a commit says of its rows, in numbers."""
     rejections = total(counts, "rejected")
@@ -105,6 +115,7 @@ def _params(plan: Plan, chunks: int) -> dict[str, Any]:
         "domain": source.domain,
         "task": source.task,
         "options": plan.options,
+        "table_base": list(plan.table_base),
         "source": {key: value for key, value in as_json(source).items() if key != "path"},
         "next_chunk": plan.next_chunk + chunks,
         "missing_files": list(plan.missing),

@@ -173,6 +173,32 @@ def field_reader(
     return FieldReader(given=given, key=key, table=_load_table(given, source, base))
 
 
+Tables = dict[str, dict[str, str]]
+"""The values by id of every table that fields read, by field."""
+
+
+def read_tables(source: Source, base: Path) -> Tables:
+    """Load the tables of `label` and `group`; {} where neither reads one."""
+    return {
+        key: _load_table(given, source, base)
+        for key, given in (("label", source.label), ("group", source.group))
+        if given is not None and given.from_ == "table"
+    }
+
+
+def has_grown(before: Tables, now: Tables) -> bool:
+    """Whether every value of before stands there still: lines were added, none changed.
+
+    >>> has_grown({"label": {"a": "x"}}, {"label": {"a": "x", "b": "y"}})
+    True
+    >>> has_grown({"label": {"a": "x"}}, {"label": {"a": "y"}})
+    False
+    """
+    return before.keys() == now.keys() and all(
+        values.items() <= now[key].items() for key, values in before.items()
+    )
+
+
 def table_digests(source: Source, base: Path) -> list[str]:
     """SHA-256 of every table that fields read: part of a fingerprint."""
     return [

@@ -13,7 +13,7 @@ from pathlib import Path
 from seqprep.domains import DOMAINS
 from seqprep.errors import CorruptError, SeqprepError
 from seqprep.fingerprint import as_json, fingerprint, plain_fingerprint
-from seqprep.ingestion.fields import table_digests
+from seqprep.ingestion.fields import Tables, has_grown, read_tables, table_digests
 from seqprep.ingestion.files import SHOWN_NAMES, SourceFile, source_root
 from seqprep.ingestion.known import known_counts
 from seqprep.ingestion.records import Context, SourceFacts
@@ -23,6 +23,11 @@ from seqprep.ingestion.source_chunks import (
 from seqprep.ingestion.withdrawn import Withdrawn, read_withdrawn
 from seqprep.source import Source
 from seqprep.table import CommitInfo, Table
+
+TABLES = "tables"
+"""Name under `CommitInfo.state` of the tables of labels and groups."""
+UNNAMED = frozenset({"no_label", "no_group"})
+"""Reasons to reject a record that a new line of a table may do away with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +42,8 @@ class Plan:
         context: for the readers. rejections: lines of the kept files.
         next_chunk: the first free number. afresh: whether nothing stored stays.
         withdrawn: records that are refused.
+        tables: of labels and groups. table_base: digests of those that the stored rows began with;
+            lines that were added since change none of these rows.
         reusable: whether the newest version is what would be made, and lies there whole.
     """
 
@@ -53,6 +60,8 @@ class Plan:
     afresh: bool
     reusable: bool
     withdrawn: Withdrawn
+    tables: Tables
+    table_base: tuple[str, ...]
 
 
 def make_plan(
@@ -70,9 +79,14 @@ def make_plan(
     Raises:
         SeqprepError: if all must be read anew and a known file is gone, unless `prune`.
     """
-    options = options_fingerprint(source, base)
     version = table.version()
     info = None if version is None else table.info(version)
+    tables = read_tables(source, base)
+    before = {} if info is None or not tables else _stored_tables(table, info)
+    table_base = tuple(table_digests(source, base))
+    if info is not None and before and _only_grown(table, info, before, tables):
+        table_base = tuple(info.params["table_base"])
+    options = options_fingerprint(source, table_base)
     withdrawn = read_withdrawn(table, info)
     afresh = (
         info is None
@@ -85,10 +99,17 @@ def make_plan(
         _refuse_losses(source, base, table, info, present)
     known = {} if info is None or afresh else _known_counts(table, info)
     missing = tuple(sorted(known.keys() - present.keys()))
+    named = {  # by lines that are new: the files are as they were, their records may not be
+        path
+        for path, count in known.items()
+        if tables != before and UNNAMED & count.rejected.keys()
+    }
     fresh = tuple(
         file
         for file in files
-        if file.path not in known or known[file.path].identity != file.identity
+        if file.path not in known
+        or known[file.path].identity != file.identity
+        or file.path in named
     )
     gone = {file.path for file in fresh} | (set(missing) if prune else set())
     kept = {path: count for path, count in known.items() if path not in gone}
@@ -98,7 +119,7 @@ def make_plan(
     facts = _known_facts(info) if info is not None and not afresh and bound else None
     context = Context.of(source, base, facts=facts)
     mark = version_fingerprint(options, identities, withdrawn)
-    reusable = info is not None and not afresh and info.fingerprint == mark
+    reusable = info is not None and not afresh and info.fingerprint == mark and not named
     if fresh and not reusable:
         found = DOMAINS[source.domain].probe(fresh, context, facts)
         context = replace(context, facts=found)
@@ -118,7 +139,36 @@ def make_plan(
         afresh=afresh,
         reusable=reusable,
         withdrawn=withdrawn,
+        tables=tables,
+        table_base=table_base,
     )
+
+
+def _stored_tables(table: Table, info: CommitInfo) -> Tables:
+    """The tables of labels and groups that a version was read with; {} where it kept none."""
+    name = info.state.get(TABLES)
+    try:
+        return {} if name is None else json.loads(table.state.get(name))
+    except CorruptError:
+        return {}
+
+
+def _only_grown(table: Table, info: CommitInfo, before: Tables, now: Tables) -> bool:
+    """Whether the tables gained lines and no stored record can have another value by them.
+
+    A record is looked up by its name first, so a new line may come before the one that a record of
+    a FASTA file was found by, if that one names its id or its file.
+    """
+    if not has_grown(before, now):
+        return False
+    if before == now or info.params.get("domain") != "dna":
+        return True
+    try:
+        paths = {count.path for count in known_counts(table, info)}
+    except CorruptError:
+        return False
+    keys = {key for values in before.values() for key in values}
+    return not any(key in paths or key.rpartition("#")[0] in paths for key in keys)
 
 
 def version_fingerprint(
@@ -130,10 +180,10 @@ def version_fingerprint(
     return plain_fingerprint(options, sorted(identities), *refused)
 
 
-def options_fingerprint(source: Source, base: Path) -> str:
+def options_fingerprint(source: Source, table_base: Sequence[str]) -> str:
     """A digest of all that decides a file's rows beside its path and bytes."""
     options = {key: value for key, value in as_json(source).items() if key != "path"}
-    return fingerprint(options, DOMAINS[source.domain].version, table_digests(source, base))
+    return fingerprint(options, DOMAINS[source.domain].version, list(table_base))
 
 
 def _refuse_losses(

@@ -162,7 +162,11 @@ def refuse_moved(job: Job, history: History, identity: Identity) -> None:
     if changed is None and identity.table != newest.params.get("split_table"):
         changed = f"the content of split.table ({job.split.table}) changed"
     if changed is None:
-        changed = _changed("source", *(_followed(job, info) for info in _sources(job, newest)))
+        then, today = _sources(job, newest)
+        changed = _changed("source", _followed(job, then), _followed(job, today))
+        kept = "table_base" in then.params  # not in versions of before
+        if changed is None and kept and _table_base(then) != _table_base(today):
+            changed = "lines of the table of source.label or source.group changed"
     if changed is not None:
         raise ConfigError(
             f"{changed}: records of the examples of recipe {job.recipe.recipe!r} would move to "
@@ -181,6 +185,10 @@ def _changed(part: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> st
 def _sources(job: Job, newest: CommitInfo) -> tuple[CommitInfo, CommitInfo]:
     made = newest.params["sequences_version"]
     return job.table.info(made), job.table.info(job.version)
+
+
+def _table_base(info: CommitInfo) -> list[str]:
+    return list(info.params.get("table_base", ()))
 
 
 def _followed(job: Job, info: CommitInfo) -> dict[str, Any]:
