@@ -10,7 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from flows import drift
 from flows.references import Json
 from flows.reports import data_table, inline_images, markdown_table
-from seqprep.drift_limits import Drift
+from seqprep.options.drift import Drift
 
 
 def _key(*parts: str) -> str:

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from flows.cli_parts import STORE, AsJson, File, Settings, Store, check_files, print_json
 from seqprep.errors import ConfigError
-from seqprep.near_options import NearDuplicates
+from seqprep.options.near_duplicates import NearDuplicates
 
 
 def frequencies(

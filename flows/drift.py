@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from flows.plots import BLUE, DPI, GREY, LEGEND, ORANGE, save
 from flows.references import Json
 from flows.reports import markdown_table
-from seqprep.drift_limits import Drift
+from seqprep.options.drift import Drift
 from seqprep.preparation.drift import beyond_chance
 
 

@@ -13,7 +13,7 @@ from flows.pipeline_file import to_json
 from flows.progress import stage
 from flows.references import Json, resolve
 from seqprep.duplicate_report import all_pairs, find_repeats, group_table, summary
-from seqprep.near_options import NearDuplicates
+from seqprep.options.near_duplicates import NearDuplicates
 from seqprep.parallel import default_workers
 from seqprep.table import Table
 from seqprep.table_files import check_table_path, write_table

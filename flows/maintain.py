@@ -11,10 +11,10 @@ from flows.references import Json
 from flows.run_files import check_run
 from flows.show import datasets
 from models.bundle import MEMBERS, check
-from seqprep.collect import collect
 from seqprep.errors import CorruptError, SeqprepError
-from seqprep.removal import remove
-from seqprep.verification import Verified, verify_dataset
+from seqprep.upkeep.collect import collect
+from seqprep.upkeep.removal import remove
+from seqprep.upkeep.verification import Verified, verify_dataset
 
 SHOWN = 8
 """Problems, files or versions that one line names."""
@@ -89,7 +89,7 @@ def remove_records(
     models: bool,
     apply: bool,
 ) -> Json:
-    """Withdraw records from a dataset; see `seqprep.removal`."""
+    """Withdraw records from a dataset; see `seqprep.upkeep.removal`."""
     return asdict(remove(path, ids=ids, groups=groups, erase=erase, models=models, apply=apply))
 
 

@@ -20,10 +20,10 @@ from models.config import Backpropagation, Optimizer, Train
 from models.fits import check_fits
 from models.model_config import Conv, Front, Model
 from seqprep.checks import check_name
-from seqprep.drift_limits import Drift
 from seqprep.errors import ConfigError
 from seqprep.fingerprint import as_json
-from seqprep.near_options import LIKENED, NearDuplicates
+from seqprep.options.drift import Drift
+from seqprep.options.near_duplicates import LIKENED, NearDuplicates
 from seqprep.preparation.target_text import target_steps
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.source import Field, Generator, Source, Target

@@ -13,8 +13,8 @@ from pathlib import Path
 from models.manifest import BundleError, check, seal
 from seqprep.digested import read_digested
 from seqprep.errors import CorruptError
-from seqprep.model_runs import MARK
 from seqprep.snapshot import file_sha256, replace_bytes
+from seqprep.upkeep.model_runs import MARK
 
 NAME = "files.json"
 LEFT_OUT = {NAME, MARK, "lock", "train.log"}

@@ -12,10 +12,10 @@ from rich.table import Table as Grid
 from flows.references import Json
 from flows.reports import best_baseline, main_score
 from seqprep.errors import CorruptError, SeqprepError
-from seqprep.gone import gone_reason
 from seqprep.ingestion.withdrawn import read_withdrawn
-from seqprep.model_runs import model_runs
 from seqprep.table import CommitInfo, Table
+from seqprep.upkeep.gone import gone_reason
+from seqprep.upkeep.model_runs import model_runs
 
 SHOWN_REJECTIONS = 5
 """Rejected records that `show` lists; the file that it names has all."""

@@ -24,8 +24,8 @@ from deltalake.transaction import (
 )
 
 from seqprep.errors import CorruptError
-from seqprep.seals import LOG, read_sealed
 from seqprep.staging import StagedFile
+from seqprep.upkeep.seals import LOG, read_sealed
 
 METADATA_KEY = "seqprep"
 

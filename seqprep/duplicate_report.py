@@ -30,7 +30,7 @@ from seqprep.near_duplicates import (
     sketch,
     word_shingles,
 )
-from seqprep.near_options import NearDuplicates
+from seqprep.options.near_duplicates import NearDuplicates
 from seqprep.parallel import Progress, ordered
 from seqprep.preparation.labels import number_values
 from seqprep.ragged import Ints, Ragged, row_keys

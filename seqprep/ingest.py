@@ -19,7 +19,6 @@ import pyarrow as pa
 from seqprep.checks import check_name
 from seqprep.domains import DOMAINS
 from seqprep.errors import REASONS, InputError, Rejection, SeqprepError
-from seqprep.in_use import using
 from seqprep.ingestion.commit import commit_chunks
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.hashes import NAME as HASHES
@@ -36,6 +35,7 @@ from seqprep.schema import sequences_schema
 from seqprep.source import Source
 from seqprep.staging import collect_stale
 from seqprep.table import Table
+from seqprep.upkeep.in_use import using
 
 MISMATCHES = frozenset({"wrong_channels", "wrong_rate"})
 """Reasons to reject a recording that is unlike the others."""

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from seqprep.checks import check_name
 from seqprep.errors import ConfigError, CorruptError, SeqprepError
-from seqprep.in_use import using
 from seqprep.parallel import Progress, default_workers
 from seqprep.preparation.applied import apply_fitted
 from seqprep.preparation.chain import Chain
@@ -33,6 +32,7 @@ from seqprep.table import Table
 from seqprep.token_table import TokenTable
 from seqprep.transforms import build_steps, check_chain
 from seqprep.transforms.token_rule import TokenRule
+from seqprep.upkeep.in_use import using
 
 __all__ = ["Prepared", "apply_fitted", "prepare", "write_snapshot"]
 

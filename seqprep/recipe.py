@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from seqprep.checks import at_least, check_name, parse_bytes
-from seqprep.drift_limits import Drift
 from seqprep.errors import ConfigError
-from seqprep.near_options import NearDuplicates
-from seqprep.split_options import Split
-from seqprep.token_options import Tokens, resolve_tokens
+from seqprep.options.drift import Drift
+from seqprep.options.near_duplicates import NearDuplicates
+from seqprep.options.split import Split
+from seqprep.options.tokens import Tokens, resolve_tokens
 
 __all__ = ["Prepare", "Split", "Tokens", "resolve_tokens"]
 

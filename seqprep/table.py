@@ -21,11 +21,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from seqprep import __version__, delta_log
 from seqprep.errors import CorruptError, SeqprepError
-from seqprep.gone import gone_reason, refuse_gone
-from seqprep.seals import seal_log
 from seqprep.snapshot import check_file
 from seqprep.staging import StagedFile
 from seqprep.state import StateDir
+from seqprep.upkeep.gone import gone_reason, refuse_gone
+from seqprep.upkeep.seals import seal_log
 
 _LISTED = tuple(item.name for item in fields(StagedFile))
 

@@ -3,7 +3,7 @@
 The list belongs to each version's state: the commit that drops the rows also names the list, and
 every later ingest carries it on, also one that reads everything anew. A record is refused by its
 id, by its content wherever it stands, and by its group: whoever withdrew also withdrew what is
-still to come. Use `seqprep.withdrawal` to add to it. Predictions do not look at it.
+still to come. Use `seqprep.upkeep.withdrawal` to add to it. Predictions do not look at it.
 """
 
 from __future__ import annotations

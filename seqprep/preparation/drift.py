@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seqprep.drift_limits import Drift
 from seqprep.length_counts import LengthCounts
+from seqprep.options.drift import Drift
 from seqprep.preparation.scaling import Moments, Scaler
 from seqprep.ragged import Ints
 

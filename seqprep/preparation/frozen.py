@@ -18,12 +18,12 @@ from typing import Any
 from seqprep.errors import ConfigError, CorruptError
 from seqprep.fingerprint import as_json, fingerprint
 from seqprep.fitted import Fitted
-from seqprep.gone import gone_reason
 from seqprep.preparation.job import Job
 from seqprep.preparation.roster import find_held_out
 from seqprep.recipe import Split
 from seqprep.table import CommitInfo, Table
 from seqprep.transforms import name_of
+from seqprep.upkeep.gone import gone_reason
 
 VERSION = 2
 """Part of every fingerprint: raised when the same options give other rows."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib.image
 
 from flows import drift
-from seqprep.drift_limits import Drift
+from seqprep.options.drift import Drift
 
 FOUND = {
     "records": 12,

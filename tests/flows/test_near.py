@@ -15,7 +15,7 @@ from flows.pipeline_file import Pipeline, build
 from flows.reports import data_table
 from seqprep.errors import ConfigError
 from seqprep.ingest import ingest
-from seqprep.near_options import NearDuplicates
+from seqprep.options.near_duplicates import NearDuplicates
 from seqprep.table import Table
 from tests.flows.stages import ingest_and_prepare
 from tests.sources import write_files

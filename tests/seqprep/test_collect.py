@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from seqprep.collect import collect
 from seqprep.errors import CorruptError, SeqprepError
-from seqprep.gone import GoneError
-from seqprep.in_use import using
 from seqprep.snapshot import Snapshot
 from seqprep.table import Table
-from seqprep.verification import verify_dataset
+from seqprep.upkeep.collect import collect
+from seqprep.upkeep.gone import GoneError
+from seqprep.upkeep.in_use import using
+from seqprep.upkeep.verification import verify_dataset
 from tests.sources import stored_rows
 from tests.stores import DAY_S, RECIPE, add_run, documents_of, ingested, prepared
 

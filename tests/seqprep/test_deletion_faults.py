@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from seqprep.collect import collect
-from seqprep.gone import gone_reason
-from seqprep.removal import remove
 from seqprep.table import Table
-from seqprep.verification import verify_dataset
+from seqprep.upkeep.collect import collect
+from seqprep.upkeep.gone import gone_reason
+from seqprep.upkeep.removal import remove
+from seqprep.upkeep.verification import verify_dataset
 from tests.conftest import ROOT
 from tests.seqprep.test_collect import LATER_S, grow
 from tests.sources import stored_rows
@@ -23,8 +23,8 @@ from tests.stores import SECRET, SECRET_ID, add_run, documents_of, ingested, pre
 HARNESS = """
 import os, pathlib, shutil, sys
 import seqprep.delta_log as log
-from seqprep.collect import collect
-from seqprep.removal import remove
+from seqprep.upkeep.collect import collect
+from seqprep.upkeep.removal import remove
 from tests.stores import SECRET_ID
 root, what, later = pathlib.Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 seen, stop = 0, -1

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from seqprep.drift_limits import Drift
 from seqprep.errors import ConfigError
 from seqprep.length_counts import LengthCounts
+from seqprep.options.drift import Drift
 from seqprep.preparation.drift import Since, advice, divergence, length_distance, measure
 from seqprep.preparation.scaling import Moments, Scaler
 

@@ -10,7 +10,7 @@ import pytest
 from seqprep.duplicate_report import Repeats, all_pairs, find_repeats, summary
 from seqprep.errors import ConfigError
 from seqprep.ingest import ingest
-from seqprep.near_options import NearDuplicates
+from seqprep.options.near_duplicates import NearDuplicates
 from seqprep.recipe import Split
 from seqprep.source import Field, Source
 from seqprep.splits import LEFT_OUT, TEST, TRAIN, VALIDATION

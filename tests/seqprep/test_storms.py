@@ -61,9 +61,9 @@ print("done", flush=True)
 KILLS = """
 import os, random, signal, sys, time
 from pathlib import Path
-from seqprep.collect import collect
-from seqprep.removal import remove
-from seqprep.verification import verify_dataset
+from seqprep.upkeep.collect import collect
+from seqprep.upkeep.removal import remove
+from seqprep.upkeep.verification import verify_dataset
 from tests.sources import stored_rows
 from tests.stores import documents_of, ingested, prepared
 root, kills = Path(sys.argv[1]), int(sys.argv[2])

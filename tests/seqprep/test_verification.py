@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqprep.collect import collect
 from seqprep.ingestion import hashes
-from seqprep.removal import remove
-from seqprep.verification import Verified, verify_dataset
+from seqprep.upkeep.collect import collect
+from seqprep.upkeep.removal import remove
+from seqprep.upkeep.verification import Verified, verify_dataset
 from tests.seqprep.test_collect import LATER_S
 from tests.stores import SECRET_ID, documents_of, ingested, prepared
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from seqprep.errors import CorruptError, SeqprepError
-from seqprep.gone import GoneError, gone_reason
-from seqprep.in_use import InUseError, using
 from seqprep.ingest import ingest
 from seqprep.ingestion.withdrawn import STATE
 from seqprep.recipe import Tokens
-from seqprep.removal import remove
 from seqprep.snapshot import Snapshot, read_shard
 from seqprep.source import Source
 from seqprep.table import Table
+from seqprep.upkeep.gone import GoneError, gone_reason
+from seqprep.upkeep.in_use import InUseError, using
+from seqprep.upkeep.removal import remove
 from tests.sources import stored_rows, write_files
 from tests.stores import (
     RECIPE,

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqprep.errors import CorruptError
-from seqprep.gone import gone_reason
-from seqprep.leftovers import recipe_of, tables_of
-from seqprep.model_runs import ModelRun, model_runs
 from seqprep.staging import StagedFile
 from seqprep.table import Table
-from seqprep.withdrawal import Withdrawal
+from seqprep.upkeep.gone import gone_reason
+from seqprep.upkeep.leftovers import recipe_of, tables_of
+from seqprep.upkeep.model_runs import ModelRun, model_runs
+from seqprep.upkeep.withdrawal import Withdrawal
 
 Holds = Mapping[str, Mapping[int, Mapping[str, set[str]]]]
 """By recipe and version of its examples: ids of withdrawn records by split."""

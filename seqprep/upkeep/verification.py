@@ -17,13 +17,13 @@ from pathlib import Path
 from seqprep import delta_log
 from seqprep.digested import read_digested
 from seqprep.errors import CorruptError, SeqprepError
-from seqprep.gone import gone_reason
 from seqprep.ingestion.hashes import NAME as HASHES
-from seqprep.leftovers import recipe_of, snapshots, tables_of
-from seqprep.seals import check_seals
 from seqprep.snapshot import Snapshot, file_sha256
 from seqprep.staging import StagedFile
 from seqprep.table import Table
+from seqprep.upkeep.gone import gone_reason
+from seqprep.upkeep.leftovers import recipe_of, snapshots, tables_of
+from seqprep.upkeep.seals import check_seals
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 DIGITS = 16

@@ -1,6 +1,6 @@
 """Withdraw records from a dataset: what that means, and the version without them (CONTRACT 11).
 
-Use `find_withdrawal` to see what would happen and `seqprep.removal.remove` to do it. A record is
+Use `find_withdrawal` to see what would happen and `upkeep.removal.remove` to do it. A record is
 named by its id, or all records of a group by its name; other records with the same content go, too.
 The commit that drops the rows also names the list that later ingests obey, so there is no moment at
 which one holds without the other. Not for records that a cleaning rule should leave out.
@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 
 from seqprep import __version__
 from seqprep.errors import CorruptError, Rejection, SeqprepError
-from seqprep.gone import gone_reason
 from seqprep.ingestion.commit import counted, put_state
 from seqprep.ingestion.known import known_counts
 from seqprep.ingestion.plan import TABLES, version_fingerprint
@@ -36,6 +35,7 @@ from seqprep.ingestion.withdrawn import (
 from seqprep.schema import sequences_schema
 from seqprep.staging import StagedFile
 from seqprep.table import CommitInfo, Table
+from seqprep.upkeep.gone import gone_reason
 
 FACTS = (*COLUMNS, "source", "record", "label")
 SHOWN = 6

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqprep.errors import SeqprepError
-from seqprep.gone import gone_reason, mark_gone
-from seqprep.in_use import InUseError, alone
-from seqprep.leftovers import Leftover, delete, find_leftovers, tables_of
-from seqprep.model_runs import model_runs
 from seqprep.preparation.spill import live_spills
 from seqprep.staging import STALE_S
 from seqprep.table import Table
+from seqprep.upkeep.gone import gone_reason, mark_gone
+from seqprep.upkeep.in_use import InUseError, alone
+from seqprep.upkeep.leftovers import Leftover, delete, find_leftovers, tables_of
+from seqprep.upkeep.model_runs import model_runs
 
 KEEP = 2
 """Versions of each table that stay by default: the newest, and the one before it to compare."""

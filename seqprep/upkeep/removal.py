@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqprep.errors import SeqprepError
-from seqprep.gone import mark_gone
-from seqprep.in_use import InUseError, alone
-from seqprep.leftovers import Leftover, delete, derived, find_leftovers, recipe_of, tables_of
-from seqprep.model_runs import ModelRun, delete_removed
 from seqprep.preparation.spill import live_spills
 from seqprep.table import Table
-from seqprep.traces import Traces, find_traces, standing
-from seqprep.withdrawal import Withdrawal, commit_withdrawal, find_withdrawal
+from seqprep.upkeep.gone import mark_gone
+from seqprep.upkeep.in_use import InUseError, alone
+from seqprep.upkeep.leftovers import Leftover, delete, derived, find_leftovers, recipe_of, tables_of
+from seqprep.upkeep.model_runs import ModelRun, delete_removed
+from seqprep.upkeep.traces import Traces, find_traces, standing
+from seqprep.upkeep.withdrawal import Withdrawal, commit_withdrawal, find_withdrawal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

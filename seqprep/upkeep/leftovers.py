@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqprep.model_runs import FOLDER as MODELS
-from seqprep.model_runs import REMOVED, is_live
 from seqprep.preparation.spill import collect_spills
 from seqprep.table import Table
+from seqprep.upkeep.model_runs import FOLDER as MODELS
+from seqprep.upkeep.model_runs import REMOVED, is_live
 
 DERIVED = (".csv", ".json", ".parquet", ".png")
 SPILLS = (".spill-*", ".spilling-*")

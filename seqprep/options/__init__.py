@@ -1,0 +1,1 @@
+"""What a person writes in the parts of a recipe; standard library only."""
