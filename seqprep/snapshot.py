@@ -159,7 +159,7 @@ def _compact(body: Any) -> bytes:
     return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 
-def replace_bytes(path: Path, data: bytes) -> None:
+def replace_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write `data` under a temporary name, flush it to the disk, then rename it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Process ids repeat across containers, and threads share one.

@@ -16,7 +16,7 @@ class StateDir:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def put(self, data: bytes, suffix: str) -> str:
+    def put(self, data: bytes | memoryview, suffix: str) -> str:
         """Store `data` once; return its name, `<sha256>.<suffix>`."""
         name = f"{hashlib.sha256(data).hexdigest()}.{suffix}"
         target = self.path / name

@@ -181,7 +181,7 @@ def _count(job: Job, tables: dict[int, pa.Table]) -> Totals:
     return merge_totals(counted)
 
 
-def kept_columns(roster: Roster, steps: npt.NDArray[np.int32], emptied: Bools) -> bytes:
+def kept_columns(roster: Roster, steps: npt.NDArray[np.int32], emptied: Bools) -> memoryview:
     """What the next run needs to know of every record, see `Previous.stored`."""
     return roster.records.to_bytes(
         identity=roster.identities(), final=roster.splits, steps=steps, emptied=emptied

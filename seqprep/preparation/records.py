@@ -82,7 +82,7 @@ class Records:
         """`(R,)` hash of each group."""
         return self.columns["group"].to_numpy()
 
-    def to_bytes(self, **more: npt.NDArray[Any]) -> bytes:
+    def to_bytes(self, **more: npt.NDArray[Any]) -> memoryview:
         """As Parquet, with further columns `(R,)`."""
         table = self.columns
         for name, column in more.items():
@@ -100,8 +100,7 @@ class Records:
             use_dictionary=["label", "source"],
             write_statistics=False,
         )
-        found: bytes = sink.getvalue().to_pybytes()
-        return found
+        return memoryview(sink.getvalue())  # no second copy of what may be large
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
