@@ -7,14 +7,12 @@ Beside them stand two floors that no program gets under: the bytes read, and the
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ZSTD_LEVEL, Benchmark, Facts, Settings, folder_mb, main
-from benchmarks.floors import parquet_options
+from benchmarks.floors import floor_cases
 from benchmarks.inputs import write_eeg
 
 
@@ -148,49 +146,6 @@ def polars_expert(settings: Settings) -> Any:
     return job
 
 
-def floor_read(settings: Settings) -> Any:
-    """A floor: every byte of the input read once, and nothing done with it."""
-
-    def job() -> Facts:
-        paths = sorted(settings.inputs.rglob("*.csv"))
-        for path in paths:
-            path.read_bytes()
-        return {"rows": len(paths)}
-
-    return job
-
-
-def floor_write(settings: Settings) -> Any:
-    """A floor: what ours wrote, both tables, written again by pyarrow alone from memory."""
-    import pyarrow.parquet as pq
-
-    made = replace(settings, out=settings.out / "made")
-    ours(made)()
-    tables = {
-        path: [pq.ParquetFile(path).read_row_group(group) for group in range(groups)]
-        for path in sorted(made.out.rglob("*.parquet"))
-        if (groups := pq.ParquetFile(path).num_row_groups)
-    }
-    shutil.rmtree(made.out)
-
-    def job() -> Facts:
-        for number, groups in enumerate(tables.values()):
-            schema = groups[0].schema
-            path = settings.out / f"{number}.parquet"
-            with pq.ParquetWriter(path, schema, **parquet_options(schema)) as writer:
-                for group in groups:
-                    writer.write_table(group, row_group_size=len(group))
-        return {"parquet_mb": folder_mb(settings.out)}
-
-    return job
-
-
-def floors(settings: Settings) -> Any:
-    """Both floors, one after the other."""
-    read, write = floor_read(settings), floor_write(settings)
-    return lambda: {**read(), **write()}
-
-
 def options() -> dict[str, Any]:
     """Compression like ours."""
     return {"compression": "zstd", "compression_level": ZSTD_LEVEL, "write_page_checksum": True}
@@ -205,9 +160,7 @@ BENCHMARK = Benchmark(
         "pandas_documented": pandas_documented,
         "pandas_expert": pandas_expert,
         "polars_expert": polars_expert,
-        "floor_read": floor_read,
-        "floor_write": floor_write,
-        "floors": floors,
+        **floor_cases(ours),
     },
     aims={"pandas_documented": 4.0, "floors": 0.5},
     size_mb=100,

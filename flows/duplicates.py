@@ -9,12 +9,11 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from flows.ingest import ingest_files
+from flows.near import search
 from flows.pipeline_file import to_json
-from flows.progress import stage
 from flows.references import Json, resolve
-from seqprep.duplicate_report import all_pairs, find_repeats, group_table, summary
+from seqprep.duplicate_report import all_pairs, group_table, summary
 from seqprep.options.near_duplicates import NearDuplicates
-from seqprep.parallel import default_workers
 from seqprep.table import Table
 from seqprep.table_files import check_table_path, write_table
 
@@ -48,20 +47,9 @@ def duplicates(
             check_table_path(path, key=key)
     spec, base = resolve(file, None, settings)
     ingest_files.fn(to_json(spec), base=str(base), store=store)
-    table = Table(Path(store) / spec.dataset / "sequences")
-    version = table.version()
+    version = Table(Path(store) / spec.dataset / "sequences").version()
     assert version is not None
-    with stage(f"{spec.dataset}: duplicates") as progress:
-        found = find_repeats(
-            table,
-            version,
-            domain=spec.source.domain,
-            split=spec.split,
-            base=base,
-            options=options,
-            workers=default_workers(),
-            progress=progress,
-        )
+    found = search(spec, version, store=Path(store), base=base, options=options, what="duplicates")
     done = {"dataset": spec.dataset, "threshold": options.threshold}
     done |= summary(found, examples=examples)
     if out is not None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from flows.pipeline_file import Pipeline
 from flows.progress import say, stage
 from flows.references import Json
-from seqprep.duplicate_report import all_pairs, find_repeats, summary
+from seqprep.duplicate_report import Repeats, all_pairs, find_repeats, summary
 from seqprep.fingerprint import fingerprint
+from seqprep.options.near_duplicates import NearDuplicates
 from seqprep.parallel import default_workers
 from seqprep.snapshot import file_sha256, replace_bytes
 from seqprep.table import Table
@@ -41,17 +42,9 @@ def near_report(spec: Pipeline, version: int, *, store: Path, base: Path) -> Jso
     path = folder / f"near-duplicates-{spec.prepare.recipe}.json"
     body = _known(path, key)
     if body is None:
-        with stage(f"{spec.dataset}: near-duplicates") as progress:
-            found = find_repeats(
-                table,
-                version,
-                domain=spec.source.domain,
-                split=spec.split,
-                base=base,
-                options=options,
-                workers=default_workers(),
-                progress=progress,
-            )
+        found = search(
+            spec, version, store=store, base=base, options=options, what="near-duplicates"
+        )
         write_table(all_pairs(found), path.with_suffix(".parquet"))
         body = {"key": key, **summary(found, examples=EXAMPLES)}
         replace_bytes(path, json.dumps(body, indent=1).encode())
@@ -61,6 +54,38 @@ def near_report(spec: Pipeline, version: int, *, store: Path, base: Path) -> Jso
         f"on two sides of the split: {path.with_suffix('.parquet')}"
     )
     return {**near, "list": str(path.with_suffix(".parquet"))}
+
+
+def search(
+    spec: Pipeline,
+    version: int,
+    *,
+    store: Path,
+    base: Path,
+    options: NearDuplicates,
+    what: str,
+) -> Repeats:
+    """Records of a version of the sequences that stand there twice, exactly or nearly.
+
+    Args:
+        spec: the pipeline.
+        version: of the sequences.
+        store: folder of the datasets.
+        base: folder that `split.table` is relative to.
+        options: what counts as nearly equal.
+        what: is looked for, as progress shows it.
+    """
+    with stage(f"{spec.dataset}: {what}") as progress:
+        return find_repeats(
+            Table(store / spec.dataset / "sequences"),
+            version,
+            domain=spec.source.domain,
+            split=spec.split,
+            base=base,
+            options=options,
+            workers=default_workers(),
+            progress=progress,
+        )
 
 
 def _known(path: Path, key: str) -> Json | None:

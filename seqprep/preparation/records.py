@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -243,13 +242,3 @@ def verify_chunks(table: Table, chunks: Sequence[tuple[StagedFile, int]]) -> Non
     """
     for file in {file.path: file for file, _ in chunks}.values():
         table.check(file)
-
-
-def marked_rows(starts: Ints, chunks: Ints) -> Ints:
-    """The records of some chunks, `(rows,)`.
-
-    >>> marked_rows(np.array([0, 2, 5]), np.array([1])).tolist()
-    [2, 3, 4]
-    """
-    spans = (range(int(starts[chunk]), int(starts[chunk + 1])) for chunk in chunks.tolist())
-    return np.fromiter(chain.from_iterable(spans), dtype=np.int64)

@@ -36,8 +36,8 @@ def check_choice(name: str, key: str, value: object, choices: tuple[str, ...]) -
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FixedStep:
-    """What techniques share that draw nothing: every row of every split is changed once.
+class Step:
+    """What all techniques share: selecting steps of any unit, for every domain and task.
 
     A technique names what differs: its `kind`, `units`, and what it makes of them.
     """
@@ -47,9 +47,6 @@ class FixedStep:
     kind: ClassVar[Kind] = "selects"
     units: ClassVar[tuple[Unit, ...]] = ALL_UNITS
     needs_ranks: ClassVar[bool] = False
-    views: ClassVar[int] = 0
-    original: ClassVar[Literal["keep"]] = "keep"
-    when: ClassVar[Literal["store"]] = "store"
 
     def options(self) -> dict[str, Any]:
         """What a person wrote, defaults filled in."""
@@ -68,7 +65,16 @@ class FixedStep:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ViewOptions:
+class FixedStep(Step):
+    """A technique that draws nothing: every row of every split is changed once."""
+
+    views: ClassVar[int] = 0
+    original: ClassVar[Literal["keep"]] = "keep"
+    when: ClassVar[Literal["store"]] = "store"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ViewOptions(Step):
     """What a technique that draws at random takes beside its own options (CONTRACT 14).
 
     Args:
@@ -77,12 +83,6 @@ class ViewOptions:
         original: `drop` leaves view 0 out of the training rows.
         when: `train`: augmentation drawn afresh in each epoch, when batches are made.
     """
-
-    name: ClassVar[str] = ""
-    version: ClassVar[int] = 1
-    kind: ClassVar[Kind] = "selects"
-    units: ClassVar[tuple[Unit, ...]] = ALL_UNITS
-    needs_ranks: ClassVar[bool] = False
 
     views: int = 0
     original: Literal["keep", "drop"] = "keep"
@@ -99,21 +99,6 @@ class ViewOptions:
             )
         if self.original == "drop" and not self.views:
             raise ConfigError(f"{self.name}: `original: drop` has a meaning only with `views`")
-
-    def options(self) -> dict[str, Any]:
-        """What a person wrote, defaults filled in."""
-        return asdict(self)
-
-    def check(self, *, domain: str, task: Task) -> None:
-        """Selecting steps serves every domain and task."""
-
-    def gives(self, unit: Unit) -> Unit:
-        """Steps of the same unit."""
-        return unit
-
-    def outcome(self, form: Form) -> Form:
-        """Rows of the same form."""
-        return form
 
     def apply(self, chunk: Chunk, context: Context) -> Chunk:
         """Select steps, and per-step targets by the same numbers."""
