@@ -26,6 +26,10 @@ class FieldError(Exception):
     """The value of one record cannot be found; the message says why and what to do."""
 
 
+Tables = dict[str, dict[str, str]]
+"""The values by id of every table that fields read, by field."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FieldReader:
     """Finds one value of each record.
@@ -163,18 +167,23 @@ def table_file(source: Source, base: Path, table: str) -> SourceFile:
 
 
 def field_reader(
-    given: Field | None, source: Source, base: Path, *, key: str
+    given: Field | None, source: Source, base: Path, *, key: str, tables: Tables | None = None
 ) -> FieldReader | None:
-    """The reader of a field, with its table loaded; None where nothing is asked for."""
+    """The reader of a field, with its table loaded; None where nothing is asked for.
+
+    Args:
+        given: what the person wrote.
+        source: of the field.
+        base: the folder that `source.path` is relative to.
+        key: `label` or `group`.
+        tables: what `read_tables` gave, if it was asked.
+    """
     if given is None or given.from_ == "none":
         return None
     if given.from_ != "table":
         return FieldReader(given=given, key=key)
-    return FieldReader(given=given, key=key, table=_load_table(given, source, base))
-
-
-Tables = dict[str, dict[str, str]]
-"""The values by id of every table that fields read, by field."""
+    table = _load_table(given, source, base) if tables is None else tables[key]
+    return FieldReader(given=given, key=key, table=table)
 
 
 def read_tables(source: Source, base: Path) -> Tables:

@@ -117,7 +117,7 @@ def make_plan(
     # What no stored row shares any longer binds no new one.
     bound = any(count.rows for count in kept.values())
     facts = _known_facts(info) if info is not None and not afresh and bound else None
-    context = Context.of(source, base, facts=facts)
+    context = Context.of(source, base, facts=facts, tables=tables)
     mark = version_fingerprint(options, identities, withdrawn)
     reusable = info is not None and not afresh and info.fingerprint == mark and not named
     if fresh and not reusable:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import pyarrow as pa
 
 from seqprep.errors import Rejection
-from seqprep.ingestion.fields import FieldReader, field_reader
+from seqprep.ingestion.fields import FieldReader, Tables, field_reader
 from seqprep.ingestion.files import SourceFile
 from seqprep.source import Source
 
@@ -75,14 +75,17 @@ class Context:
         *,
         facts: SourceFacts | None = None,
         predicting: bool = False,
+        tables: Tables | None = None,
     ) -> Context:
-        """Load what the fields need."""
+        """Load what the fields need, unless `tables` holds it already."""
         wanted = None if predicting else source.label
         return cls(
             source=source,
             facts=facts or SourceFacts(),
-            label=field_reader(wanted, source, base, key="label"),
-            group=None if predicting else field_reader(source.group, source, base, key="group"),
+            label=field_reader(wanted, source, base, key="label", tables=tables),
+            group=None
+            if predicting
+            else field_reader(source.group, source, base, key="group", tables=tables),
             predicting=predicting,
         )
 
