@@ -20,6 +20,7 @@ from seqprep.preparation.frozen import find_done, find_frozen, identify, refuse_
 from seqprep.preparation.job import Job
 from seqprep.preparation.prepared import Prepared
 from seqprep.preparation.published import snapshot_path, write_snapshot
+from seqprep.preparation.split_table import compare_tables
 from seqprep.preparation.target_text import target_steps
 from seqprep.preparation.transform import Transform
 from seqprep.preparation.version import cannot_write, make_version
@@ -94,8 +95,8 @@ def prepare(
         tables=read_tables(steps, base=base),
     )
     examples = Table(folder / f"examples-{recipe.recipe}")
-    identity = identify(job, base=base)
     history = examples.history()
+    identity = identify(job, compare_tables(job, examples, history, base=base))
     done = find_done(examples, history, identity, refit=refit)
     if done is not None:
         return read_prepared(examples, done, recipe=recipe.recipe, began=began)

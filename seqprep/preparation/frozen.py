@@ -9,10 +9,8 @@ without `refit`: what was trained on before could be tested on now.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from seqprep.errors import ConfigError, CorruptError
@@ -20,7 +18,7 @@ from seqprep.fingerprint import as_json, fingerprint
 from seqprep.fitted import Fitted
 from seqprep.preparation.job import Job
 from seqprep.preparation.roster import find_held_out
-from seqprep.recipe import Split
+from seqprep.preparation.split_table import SplitTable, table_base
 from seqprep.table import CommitInfo, Table
 from seqprep.transforms import name_of
 from seqprep.upkeep.gone import gone_reason
@@ -44,18 +42,17 @@ class Identity:
     Args:
         options: of everything that fitted state depends on beside the data.
         rows: of `options`, the rest of the recipe, and the data.
-        table: SHA-256 of the file that `split.table` names; None without.
+        table: the file that `split.table` names.
     """
 
     options: str
     rows: str
-    table: str | None
+    table: SplitTable
 
 
-def identify(job: Job, *, base: Path) -> Identity:
+def identify(job: Job, table: SplitTable) -> Identity:
     """Fingerprints of a preparation before it runs."""
     info = job.table.info(job.version)
-    table = _table_digest(job.split, base)
     recipe = as_json(job.recipe)
     popped = {key: recipe.pop(key) for key in NOT_FITTED}
     rest = {key: value for key, value in popped.items() if key not in NOT_STORED}
@@ -64,7 +61,7 @@ def identify(job: Job, *, base: Path) -> Identity:
         job.domain,
         job.task,
         job.split,
-        table,
+        table.base,
         recipe,
         [(name_of(step), step.version) for step in job.chain.steps],
         sorted((path, found.sha256) for path, found in job.tables.items()),
@@ -73,13 +70,9 @@ def identify(job: Job, *, base: Path) -> Identity:
         job.target_names,
     )
     content = [info.fingerprint, info.state.get("manifest")]
+    if table.sha256 != table.base:
+        content.append(table.sha256)
     return Identity(options=options, rows=fingerprint(options, rest, content), table=table)
-
-
-def _table_digest(split: Split, base: Path) -> str | None:
-    if split.table is None or not (base / split.table).is_file():
-        return None
-    return hashlib.sha256((base / split.table).read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,8 +152,9 @@ def refuse_moved(job: Job, history: History, identity: Identity) -> None:
     if job.split.by == "folds":
         now.pop("fold")
     changed = _changed("split", before, now)
-    if changed is None and identity.table != newest.params.get("split_table"):
+    if changed is None and identity.table.base != table_base(newest):
         changed = f"the content of split.table ({job.split.table}) changed"
+        changed += f" ({identity.table.moved})" if identity.table.moved else ""
     if changed is None:
         then, today = _sources(job, newest)
         changed = _changed("source", _followed(job, then), _followed(job, today))

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -109,10 +110,12 @@ class Stored:
     Args:
         columns: as in Records, and what `to_bytes` was given beside it.
         places: (path, SHA-256) of a file -> (first record, records of each of its chunks).
+        placed: whether the records still stand where `placed` says; else the split is asked again.
     """
 
     columns: pa.Table
     places: dict[tuple[str, str], tuple[int, tuple[int, ...]]]
+    placed: bool = True
 
     @classmethod
     def of(cls, data: bytes) -> Stored:
@@ -176,7 +179,10 @@ def read_records(
             first, counts = found
             chunks += [(file, group) for group in range(len(counts))]
             sizes += counts
-            parts.append(stored.columns.slice(first, sum(counts)).select(_columns(task)))
+            part = stored.columns.slice(first, sum(counts)).select(_columns(task))
+            if not stored.placed:
+                part = _placed_anew(part, table, file, split=split, listed=listed)
+            parts.append(part)
             continue
         for group in range(table.group_count(file)):
             rows = table.read_group(file, group, wanted)
@@ -197,6 +203,19 @@ def read_records(
         Records(columns=columns, chunks=tuple(chunks), sizes=tuple(sizes)),
         tuple(sorted(names)),
     )
+
+
+def _placed_anew(
+    part: pa.Table, table: Table, file: StagedFile, *, split: Split, listed: pl.DataFrame | None
+) -> pa.Table:
+    """Kept columns of a file's records with the splits that its rows have now."""
+    wanted = list(dict.fromkeys(("group", *splits.columns_needed(split))))
+    codes = [
+        splits.assign(split, table.read_group(file, group, wanted), listed=listed)
+        for group in range(table.group_count(file, verify=False))
+    ]
+    place = part.column_names.index("placed")
+    return part.set_column(place, "placed", pa.array(np.concatenate(codes)))
 
 
 def _columns(task: Task) -> list[str]:

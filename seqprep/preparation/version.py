@@ -75,8 +75,10 @@ def _previous(work: Work, newest: int | None) -> Previous | None:
     found = read_previous(work.examples, newest)
     if found is None or "since" not in found.info.state:
         return None
-    same = found.info.params["recipe"].get("shard_bytes") == as_json(job.recipe)["shard_bytes"]
-    return found if same else None
+    if found.info.params["recipe"].get("shard_bytes") != as_json(job.recipe)["shard_bytes"]:
+        return None
+    placed = found.info.params.get("split_table") == work.identity.table.sha256
+    return replace(found, stored=replace(found.stored, placed=placed))
 
 
 def cannot_write(work: Work, error: OSError) -> str:

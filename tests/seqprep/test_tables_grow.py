@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from seqprep.ingest import Ingested, ingest
 from seqprep.prepare import Prepared, prepare
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.source import Field, Source
+from seqprep.table import Table
 from tests.sources import stored_rows
 
 LABELS = [("neg", "pos")[n % 2] for n in range(60)]
@@ -111,3 +113,109 @@ def test_fasta_records_are_looked_up_by_name_first(tmp_path: Path) -> None:
 
     assert labels("a.fa,x", "b.fa,y") == {"a.fa#0": "x", "b.fa#0": "y"}
     assert labels("a.fa,x", "b.fa,y", "one,z") == {"a.fa#0": "z", "b.fa#0": "y"}
+
+
+def split_lines(folder: Path, splits: dict[int, str]) -> Split:
+    """A split table that says of some documents where they stand."""
+    lines = [f"d{number:02}.txt,{name}" for number, name in splits.items()]
+    (folder / "splits.csv").write_text("\n".join(["file,set", *lines]))
+    return Split(
+        by="table",
+        table="splits.csv",
+        key="file",
+        column="set",
+        train=("train",),
+        validation=("dev",),
+        test=("test",),
+    )
+
+
+def made_by_table(
+    folder: Path, splits: dict[int, str], *, refit: bool = False, **changed: object
+) -> Prepared:
+    return prepare(
+        dataset="d",
+        store=folder / "store",
+        domain="text",
+        task="classify",
+        split=dataclasses.replace(split_lines(folder, splits), **changed),
+        recipe=Prepare(tokens=Tokens(unit="word"), buckets=2),
+        base=folder,
+        refit=refit,
+    )
+
+
+SETS = {number: ("train", "train", "train", "dev", "test")[number % 5] for number in range(60)}
+
+
+def only(count: int) -> dict[int, str]:
+    return {number: SETS[number] for number in range(count)}
+
+
+def placed(folder: Path, done: Prepared) -> dict[str, str]:
+    """The split of each example by the name of its record."""
+    examples = Table(folder / "store" / "d" / "examples-default")
+    found = {}
+    for file, group in examples.row_groups(done.version):
+        ids = examples.read_group(file, group, ["id"])["id"].to_pylist()
+        found.update(dict.fromkeys(ids, file.partition["split"]))
+    return found
+
+
+def test_a_split_table_may_gain_lines(tmp_path: Path) -> None:
+    """Every append to a hand-made split would be refused, or would fit everything anew."""
+    write(tmp_path, 40)
+    taken_in(tmp_path)
+    first = made_by_table(tmp_path, only(40))
+    write(tmp_path, 46)
+    taken_in(tmp_path)
+    done = made_by_table(tmp_path, only(46))
+    assert (done.added, done.removed, done.frozen_from) == (6, 0, first.version)
+    again = made_by_table(tmp_path, dict(reversed(only(46).items())))
+    assert (again.added, again.removed, again.frozen_from) == (0, 0, done.version)
+    write(tmp_path, 50)
+    taken_in(tmp_path)
+    done = made_by_table(tmp_path, only(50))
+    assert (done.added, done.removed) == (4, 0) and done.frozen_from is not None
+    at_once = tmp_path / "at-once"
+    at_once.mkdir()
+    write(at_once, 50)
+    taken_in(at_once)
+    assert placed(tmp_path, done) == placed(at_once, made_by_table(at_once, only(50)))
+
+
+def test_a_record_that_gets_a_line_of_the_split_table_joins(tmp_path: Path) -> None:
+    """Its file did not change, so that it would stay outside of every split for ever."""
+    write(tmp_path, 40)
+    taken_in(tmp_path)
+    first = made_by_table(tmp_path, only(37))
+    assert first.outside == 3
+    done = made_by_table(tmp_path, only(40))
+    assert (done.added, done.outside, done.frozen_from) == (3, 0, first.version)
+    assert placed(tmp_path, done)["d39.txt#0"] == "test"
+    assert made_by_table(tmp_path, only(40)).reused
+
+
+def test_lines_that_move_a_known_row_ask_for_a_refit(tmp_path: Path) -> None:
+    """What was trained on would be tested on, by a line that changed, went, or came."""
+    write(tmp_path, 40)
+    taken_in(tmp_path)
+    first = made_by_table(tmp_path, only(40))
+    changed, removed = only(40) | {0: "test"}, only(40)
+    del removed[39]
+    with pytest.raises(ConfigError, match=r"'d00.txt#0' was in train and would be in test.*--refi"):
+        made_by_table(tmp_path, changed)
+    with pytest.raises(ConfigError, match=r"'d39.txt#0' was in test and would be in no split"):
+        made_by_table(tmp_path, removed)
+    done = made_by_table(tmp_path, changed, refit=True)
+    assert (done.version, done.frozen_from) == (first.version + 1, None)
+
+
+def test_a_new_line_may_move_a_row_that_trained_without_one(tmp_path: Path) -> None:
+    """Rows that no line names train where `train` has no list; a line may send them to test."""
+    write(tmp_path, 40)
+    taken_in(tmp_path)
+    lines = {number: name for number, name in only(40).items() if number != 9}
+    made_by_table(tmp_path, lines, train=None)
+    with pytest.raises(ConfigError, match=r"'d09.txt#0' was in train and would be in test"):
+        made_by_table(tmp_path, lines | {9: "test"}, train=None)
