@@ -12,7 +12,7 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.references import Json
 from models.bundle import BundleError, check
 from seqprep import __version__
-from seqprep.errors import SeqprepError
+from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fingerprint import fingerprint
 from seqprep.prepare import Prepared, read_prepared
 from seqprep.snapshot import Snapshot, replace_bytes
@@ -52,8 +52,10 @@ def find_prepared(spec: Pipeline, *, store: Path) -> Prepared:
 def _difference(spec: Pipeline, info: CommitInfo, sequences: Table) -> str | None:
     """The first option by which a version differs from the file, for a person to read."""
     wanted = to_json(spec)
+    source = source_difference(spec, sequences.info(info.params["sequences_version"]))
+    if source is not None:
+        return source
     made = {
-        "source": sequences.info(info.params["sequences_version"]).params["source"],
         "split": info.params["split"],
         "prepare": {k: v for k, v in info.params["recipe"].items() if k not in NOT_THE_ROWS},
     }
@@ -62,6 +64,33 @@ def _difference(spec: Pipeline, info: CommitInfo, sequences: Table) -> str | Non
             if wanted[part].get(key) != value:
                 return f"{part}.{key} was {value!r}, the file says {wanted[part].get(key)!r}"
     return None
+
+
+def source_difference(spec: Pipeline, info: CommitInfo) -> str | None:
+    """The first option of the source by which a version of `sequences` differs from the file."""
+    made, wanted = info.params["source"], to_json(spec)["source"]
+    for key in wanted:
+        if key != "path" and made.get(key) != wanted[key]:
+            return f"source.{key} was {made.get(key)!r}, the file says {wanted[key]!r}"
+    return None
+
+
+def check_source(spec: Pipeline, *, store: Path) -> None:
+    """Refuse to prepare sequences that were read with other options than the file has now.
+
+    Raises:
+        ConfigError: naming the first option that differs.
+    """
+    table = Table(store / spec.dataset / "sequences")
+    version = table.version()
+    if version is None:
+        return  # said elsewhere
+    difference = source_difference(spec, table.info(version))
+    if difference is not None:
+        raise ConfigError(
+            f"{spec.dataset}: version {version} of the sequences was ingested with other options: "
+            f"{difference}; run `seqprep ingest` with this file first"
+        )
 
 
 def write_job(spec: Pipeline, prepared: Json, *, store: Path) -> tuple[Path, bool]:

@@ -10,6 +10,7 @@ from prefect import flow, task
 from flows import drift
 from flows.artifacts import prepare_artifact
 from flows.faults import RETRIED
+from flows.job import check_source
 from flows.near import near_report
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
@@ -21,6 +22,7 @@ from seqprep.prepare import prepare as prepare_examples
 def prepare_rows(pipeline: Json, *, base: str, store: str, refit: bool = False) -> Json:
     """Split, shorten, encode and bucket the newest sequences; one commit."""
     spec = build(pipeline)
+    check_source(spec, store=Path(store))
     with stage(f"{spec.dataset}: prepare {spec.prepare.recipe}") as progress:
         done = prepare_examples(
             dataset=spec.dataset,

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from flows import frequency_plots
+from flows.job import source_difference
 from flows.pipeline_file import Pipeline
 from flows.preview_print import print_preview
 from flows.progress import stage
 from flows.references import Json, resolve
 from flows.side_by_side import side_by_side
 from seqprep.errors import ConfigError
-from seqprep.fingerprint import as_json
 from seqprep.length_counts import LengthCounts, quantiles
 from seqprep.parallel import default_workers
 from seqprep.preparation.opened import opened
@@ -106,14 +106,16 @@ def _sequences(
     """The newest sequences, if they were made with the file's source; else a sample of it."""
     stored = Table(folder / "sequences")
     version = stored.version()
+    why = "nothing ingested"
     if version is not None:
         info = stored.info(version)
-        wanted = {key: value for key, value in as_json(spec.source).items() if key != "path"}
-        if info.params.get("source") == wanted:
+        difference = source_difference(spec, info)
+        if difference is None:
             read = f"sequences version {version}, {info.counts['rows']:,} records"
             return stored, {"read": read, "whole": True}
+        why = f"not yet ingested so: {difference}"
     sample = read_sample(spec.source, base=base, folder=scratch, max_bytes=SAMPLE_BYTES)
-    read = f"{sample.rows:,} records of {sample.files:,} source files, nothing ingested"
+    read = f"{sample.rows:,} records of {sample.files:,} source files, {why}"
     if not sample.whole:
         read += f" (a sample: there are {sample.all_files:,} files, and records were left unread)"
     return sample.table, {"read": read, "whole": sample.whole}

@@ -13,9 +13,10 @@ import pytest
 
 from flows.job import find_prepared, write_job
 from flows.pipeline import _mean
-from flows.pipeline_file import Pipeline, build
+from flows.pipeline_file import Pipeline, build, to_json
+from flows.prepare import prepare_rows
 from flows.train import RUNNING, follow, stop
-from seqprep.errors import SeqprepError
+from seqprep.errors import ConfigError, SeqprepError
 from tests.flows.stages import ingest_and_prepare
 
 
@@ -52,6 +53,23 @@ def test_training_refuses_examples_made_with_other_options(tmp_path: Path) -> No
     other = pipeline(tmp_path, steps=[{"truncate": {"length": 3}}])
     with pytest.raises(SeqprepError, match=r"prepare\.steps was \[\], the file says"):
         find_prepared(other, store=tmp_path)
+
+
+def test_preparing_refuses_sequences_of_other_source_options(tmp_path: Path) -> None:
+    """Would break if `prepare` alone made examples of records that the file does not describe."""
+    spec = pipeline(tmp_path)
+    ingest_and_prepare(spec, tmp_path)
+    options = {"base": str(tmp_path), "store": str(tmp_path)}
+    assert prepare_rows.fn(to_json(spec), **options)["reused"]
+    body = to_json(spec)
+    body["source"]["on_control_characters"] = "drop"
+    with pytest.raises(
+        ConfigError,
+        match=r"source.on_control_characters was 'keep', .*'drop'; run `seqprep ingest`",
+    ):
+        prepare_rows.fn(body, **options)
+    body["source"] = to_json(spec)["source"] | {"path": str(tmp_path / "moved")}
+    assert prepare_rows.fn(body, **options)["reused"]
 
 
 def test_training_before_preparing_says_what_to_run(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_stored_sequences_are_used_where_they_fit(file: Path, tmp_path: Path) ->
     assert done["read"] == "sequences version 0, 40 records"
     assert (tmp_path / "plots" / "preview-r.png").is_file()
     other = preview(str(file), settings=["source.on_control_characters=drop"], **options)
-    assert "nothing ingested" in other["read"]
+    assert "not yet ingested so: source.on_control_characters was 'keep'" in other["read"]
 
 
 def test_what_preparation_refuses_is_refused(file: Path, tmp_path: Path) -> None:
