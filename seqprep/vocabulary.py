@@ -9,7 +9,7 @@ Legend: V tokens of the frequency table; place V stands for every token that it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,15 +34,17 @@ class Vocabulary:
     """The ids of tokens.
 
     Args:
-        ids: `(V + 1,)` the id of each rank: 0 for one that is always removed, OOV, or 2 and up in
-            order of rank.
+        ids: `(V + 1,)` the id of each rank that rows may hold: 0 for one that is always removed,
+            OOV, or 2 and up in order of rank. Place V is what a rule made OOV, too.
         fates: for each step of the chain by position, what it does to each rank, where it asks.
+        removed: `(V + 1,)` tokens, by their rank before any rule, that some rule removes.
         tokens: the strings of the ids from `reserved` on.
         reserved: ids below it are not tokens.
     """
 
     ids: Ints
     fates: dict[int, Fate]
+    removed: Bools
     tokens: pa.Array
     reserved: int = NUM_RESERVED
 
@@ -50,6 +52,10 @@ class Vocabulary:
     def size(self) -> int:
         """Ids, reserved ones included."""
         return self.reserved + len(self.tokens)
+
+
+Asked = Callable[[int, TokenRule, Bools], Bools]
+"""What a rule at a position removes of the tokens that are left to it, `(V + 1,)`."""
 
 
 def decide(
@@ -62,14 +68,15 @@ def decide(
         steps: the chain.
         tables: by the path that the recipe names.
     """
-    alive = np.ones(len(frequency) + 1, dtype=bool)
     decided = {}
-    for position, step in enumerate(steps):
-        if isinstance(step, TokenRule):
-            gone = step.removed(Evidence(frequency=frequency, alive=alive, tables=tables))
-            alive &= ~gone
-            if step.stored:
-                decided[position] = gone
+
+    def ask(position: int, step: TokenRule, alive: Bools) -> Bools:
+        gone = step.removed(Evidence(frequency=frequency, alive=alive, tables=tables))
+        if step.stored:
+            decided[position] = gone
+        return gone
+
+    _walk(len(frequency), steps, ask)
     return decided
 
 
@@ -97,34 +104,56 @@ def build_vocabulary(
     >>> build_vocabulary(table, [Summarize(drop_top=1, min_count=2)]).ids.tolist()
     [0, 2, 0, 0]
     """
-    total = len(frequency)
-    alive = np.ones(total + 1, dtype=bool)
-    known = np.append(np.ones(total, dtype=bool), False)
+
+    def ask(position: int, step: TokenRule, alive: Bools) -> Bools:
+        if step.stored:
+            return (decided or {})[position]
+        return step.removed(Evidence(frequency=frequency, alive=alive))
+
+    state, fates = _walk(len(frequency), steps, ask)
+    known = _capped(state == KEPT, max_vocab)
+    ids = np.where(state == REMOVED, 0, OOV).astype(np.int64)
+    ids[known] = np.arange(reserved, reserved + int(known.sum()))
+    if (state == UNKNOWN).any():  # rows hold place V for each of them
+        ids[-1] = OOV
+    return Vocabulary(
+        ids=ids,
+        fates=fates,
+        removed=state == REMOVED,
+        tokens=frequency.tokens.filter(pa.array(known[:-1])),
+        reserved=reserved,
+    )
+
+
+def _walk(total: int, steps: Sequence[Transform], ask: Asked) -> tuple[Fate, dict[int, Fate]]:
+    """What becomes of every token along a chain.
+
+    What a rule made OOV has no rank any longer: the rules behind it treat it as unseen tokens.
+
+    Args:
+        total: V.
+        steps: the chain.
+        ask: what a rule removes.
+
+    Returns:
+        `(V + 1,)` the state of each token, by its rank before any rule, at the end; and for each
+        rule what it does to what rows hold, where place V stands for all that is OOV.
+    """
+    state = np.full(total + 1, KEPT, dtype=np.int8)
+    state[-1] = UNKNOWN
     fates = {}
     for position, step in enumerate(steps):
-        if isinstance(step, TokenRule):
-            alive &= ~_removed(step, position, frequency, alive, decided or {})
-            known = _capped(known & alive, step.limit)
-            fates[position] = np.where(alive, np.where(known, KEPT, UNKNOWN), REMOVED).astype(
-                np.int8
-            )
-    known = _capped(known & alive, max_vocab)
-    ids = np.where(alive, OOV, 0).astype(np.int64)
-    ids[known] = np.arange(reserved, reserved + int(known.sum()))
-    tokens = frequency.tokens.filter(pa.array(known[:-1]))
-    return Vocabulary(ids=ids, fates=fates, tokens=tokens, reserved=reserved)
-
-
-def _removed(
-    step: TokenRule,
-    position: int,
-    frequency: Frequency,
-    alive: Bools,
-    decided: Mapping[int, Bools],
-) -> Bools:
-    if step.stored:
-        return decided[position]
-    return step.removed(Evidence(frequency=frequency, alive=alive))
+        if not isinstance(step, TokenRule):
+            continue
+        alive = state == KEPT
+        alive[-1] = (state == UNKNOWN).any()
+        gone = ask(position, step, alive)
+        state[np.where(state == KEPT, gone, gone[-1])] = REMOVED
+        known = state == KEPT
+        state[known & ~_capped(known, step.limit)] = UNKNOWN
+        fates[position] = state.copy()
+        fates[position][-1] = REMOVED if gone[-1] else UNKNOWN
+    return state, fates
 
 
 def complement_ranks(frequency: Frequency) -> Ints:
@@ -141,5 +170,5 @@ def complement_ids(vocabulary: Vocabulary) -> Ints:
     return np.concatenate([np.arange(vocabulary.reserved), ids])
 
 
-def _capped(known: npt.NDArray[np.bool_], limit: int | None) -> npt.NDArray[np.bool_]:
+def _capped(known: Bools, limit: int | None) -> Bools:
     return known if limit is None else known & (np.cumsum(known) <= limit)

@@ -92,7 +92,7 @@ def _removed_share(made: Made, *, joined: bool) -> float:
     elif joined:
         counts = counts + made.since.tokens
     total = int(counts.sum())
-    return float(counts[vocabulary.ids == 0].sum()) / total if total else 0.0
+    return float(counts[vocabulary.removed].sum()) / total if total else 0.0
 
 
 def _drift(job: Job, roster: Roster, made: Made, frozen: Frozen | None) -> dict[str, Any]:

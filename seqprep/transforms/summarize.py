@@ -35,6 +35,7 @@ class Summarize(TokenRule):
     """
 
     name: ClassVar[str] = "summarize"
+    version: ClassVar[int] = 2
     stored: ClassVar[bool] = False
 
     drop_top: int = 0

@@ -109,6 +109,40 @@ def test_usefulness_is_of_the_tokens_that_are_left(tmp_path: Path) -> None:
     assert words_left(tmp_path, done) == {"odd"}
 
 
+FEW = [
+    {"text": text, "label": label}
+    for text, label in (("a a a b b c d", "x"), ("a b c d e", "y"), ("a b c e", "x"),
+                        ("a b d e f", "y"))
+]  # fmt: skip
+"""21 tokens: a 6, b 5, c, d and e 3 each, f 1."""
+
+
+@pytest.mark.parametrize(
+    ("steps", "first", "removed"),
+    [
+        ([{"summarize": {"max_vocab": 2}}], [2, 2, 2, 3, 3, 1, 1], 0),
+        ([{"summarize": {"min_count": 2, "max_vocab": 2}}], [2, 2, 2, 3, 3, 1, 1], 1),
+        ([{"summarize": {"min_count": 4, "max_vocab": 1}}], [2, 2, 2, 1, 1], 10),
+        ([{"summarize": {"max_vocab": 2}}, {"usefulness": {"keep": 3}}], [2, 2, 2, 3, 3], 10),
+        ([{"summarize": {"max_vocab": 2}}, {"usefulness": {"keep": 1}}], [2, 2, 2], 15),
+        ([{"summarize": {"max_vocab": 2}}, {"summarize": {"min_count": 2}}], [2, 2, 2, 3, 3], 10),
+        ([{"summarize": {"max_vocab": 2}}, {"summarize": {"drop_top": 1}}], [2, 2, 1, 1], 6),
+    ],
+)
+def test_oov_of_a_cap_is_oov_for_the_rules_behind_it(
+    tmp_path: Path, steps: list[dict[str, dict[str, Any]]], first: list[int], removed: int
+) -> None:
+    """Padding would stand in rows, `keep` be spent on OOV, or the removed share be wrong."""
+    write_sequences(tmp_path, by_split(FEW))
+    recipe = replace(recipe_of(*steps), duplicates="keep")
+    done = prepared(tmp_path, split=BY_PATH, recipe=recipe)
+    rows = {row["id"]: row["tokens"] for row in rows_of(done, "train")}
+    assert rows["f00000.txt#0"] == first
+    assert done.removed_share == pytest.approx(removed / 21)
+    assert sum(map(len, rows.values())) == 21 - removed
+    assert not any(0 in row["tokens"] for row in rows_of(done))
+
+
 def test_labels_outside_training_tell_no_rule(tmp_path: Path) -> None:
     """What is useful would be learnt from the labels of test records (mistake 8)."""
     honest = three_ways(120)

@@ -91,9 +91,11 @@ TABLE = Frequency(
         ([{"min_records": 2}], [2, 3, 4, 0, 0, 0]),
         ([{"max_share": 0.75}], [0, 2, 3, 4, 5, OOV]),
         ([{"max_vocab": 2}], [2, 3, OOV, OOV, OOV, OOV]),
-        ([{"drop_top": 1, "min_count": 2, "max_vocab": 2}], [0, 2, 3, OOV, 0, 0]),
+        ([{"drop_top": 1, "min_count": 2, "max_vocab": 2}], [0, 2, 3, OOV, 0, OOV]),
+        ([{"drop_top": 1, "min_count": 2, "max_vocab": 3}], [0, 2, 3, 4, 0, 0]),
         ([{"drop_top": 1}, {"min_count": 2}], [0, 2, 3, 4, 0, 0]),
         ([{"max_vocab": 3}, {"min_count": 5}], [2, 0, 0, 0, 0, 0]),
+        ([{"max_vocab": 3}, {"min_count": 2}], [2, 3, 4, 0, 0, 0]),
     ],
 )
 def test_rules_leave_the_right_ids(rules: list[dict[str, int]], ids: list[int]) -> None:
