@@ -245,7 +245,7 @@ def _each_file(
     for file in files:
         try:
             for batch in reader.read([file], context):
-                yield pa.Table.from_batches([batch.rows]), list(batch.rejections)
+                yield batch.rows, list(batch.rejections)
         except InputError as error:
             failures.append(error)
             if len(failures) == len(files):

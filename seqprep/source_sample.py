@@ -67,7 +67,7 @@ def read_sample(source: Source, *, base: Path, folder: Path, max_bytes: int) -> 
     table = Table(folder / "sequences")
     small = sum(file.size_bytes for file in chosen) <= max_bytes
     share, cut = max_bytes // max(len(chosen), 1), False
-    waiting: list[pa.RecordBatch] = []
+    waiting: list[pa.Table] = []
     with StagedWriter(table.path, "part-00000", schema) as writer:
         for file in chosen:
             left = share
@@ -78,10 +78,10 @@ def read_sample(source: Source, *, base: Path, folder: Path, max_bytes: int) -> 
                 waiting.append(batch.rows)
                 left -= batch.rows.nbytes
                 if sum(rows.nbytes for rows in waiting) >= GATHER_BYTES:
-                    writer.write(pa.Table.from_batches(waiting))
+                    writer.write(pa.concat_tables(waiting))
                     waiting = []
         if waiting:
-            writer.write(pa.Table.from_batches(waiting))
+            writer.write(pa.concat_tables(waiting))
         rows = writer.rows
     if not rows:
         raise SeqprepError(

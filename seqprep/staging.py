@@ -13,26 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from seqprep.parquet.writer import ZSTD_LEVEL, ListWriter
+from seqprep.parquet.writer import PageWriter
 from seqprep.snapshot import file_sha256
 
 STALE_S = 24 * 3600
 """Temporary files older than this many seconds belong to runs that died."""
-PARQUET_OPTIONS: dict[str, Any] = {
-    "compression": "zstd",
-    "compression_level": ZSTD_LEVEL,
-    "use_dictionary": ["label", "source", "group", "header"],
-    "write_page_checksum": True,
-    "data_page_size": 2**20,
-    "write_statistics": ["length"],
-}
-"""Of Arrow's writer, for tables without lists; `seqprep.parquet` writes the others likewise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,11 +89,7 @@ class StagedWriter:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._writer: ListWriter | pq.ParquetWriter
-        if any(pa.types.is_list(field.type) for field in self._schema):
-            self._writer = ListWriter(self._temporary, self._schema, statistics=("length",))
-        else:
-            self._writer = pq.ParquetWriter(self._temporary, self._schema, **PARQUET_OPTIONS)
+        self._writer = PageWriter(self._temporary, self._schema, statistics=("length",))
         return self
 
     def write(self, data: pa.RecordBatch | pa.Table) -> None:
@@ -115,7 +101,7 @@ class StagedWriter:
         self._min = min(self._min, int(lengths.min()))
         self._max = max(self._max, int(lengths.max()))
         self._rows += table.num_rows
-        self._writer.write_table(table.cast(self._schema), table.num_rows)
+        self._writer.write_table(table.cast(self._schema))
 
     def __exit__(
         self,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,18 @@ import polars as pl
 import pyarrow as pa
 from Bio.Data.CodonTable import standard_dna_table
 
+from seqprep.bases import are_bases
 from seqprep.domains.dna_letters import (
+    MANY_BYTES,
     MAX_BASES,
     Alphabet,
     clean,
-    clean_plain,
     strand_hashes,
 )
 from seqprep.domains.fasta_lines import FastaStream, record_lines
 from seqprep.domains.fasta_records import RawRecords, record_blocks
 from seqprep.errors import NotBuiltError, Rejection
+from seqprep.hashing import Ints
 from seqprep.ingestion.files import SourceFile, list_files
 from seqprep.ingestion.record_block import RecordBlock, block_rows
 from seqprep.ingestion.record_builder import RecordBuilder
@@ -37,8 +40,6 @@ from seqprep.ingestion.records import Batch, Context, Reader, no_facts
 from seqprep.kernels import to_offsets
 from seqprep.source import Source
 
-_MANY_BYTES = 2**24
-"""Letters that are cleaned all at a time; a block with more holds a long record."""
 INCLUDE = ("*.fa", "*.fasta", "*.fna", "*.ffn", "*.frn", "*.fas", "*.seq")
 
 
@@ -129,34 +130,33 @@ class _FileReader:
         count, repeated = len(headers), self.names.repeated(names)
         places: list[int] = list(range(count))
         faults: dict[int, tuple[str, str]] = {}
-        cleaned = None
-        if not repeated and not self._codons and sum(map(len, records.bodies)) <= _MANY_BYTES:
-            cleaned = clean_plain(records.bodies)
-        if cleaned is None:
-            places, cleaned, faults = self._clean_each(records.bodies, names, repeated)
+        plain = None if repeated or self._codons else _plain(records)
+        if plain is not None:
+            bases, offsets = plain
+        else:
+            places, cleaned, faults = self._clean_each(records, names, repeated)
+            offsets = to_offsets(np.fromiter(map(len, cleaned), np.int64, len(cleaned)))
+            bases = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
+            names, headers = ([values[place] for place in places] for values in (names, headers))
         rejections = [self._rejection(place, *fault) for place, fault in faults.items()]
         if places:
-            picked = [[values[place] for place in places] for values in (names, headers)]
-            rejections += self._add_block(places, cleaned, names=picked[0], headers=picked[1])
+            rejections += self._add_block(places, bases, offsets, names=names, headers=headers)
         self.count += count
         return sorted(rejections, key=lambda one: one.record or 0)
 
     def _clean_each(
-        self, bodies: list[bytes], names: list[str], repeated: set[int]
+        self, records: RawRecords, names: list[str], repeated: set[int]
     ) -> tuple[list[int], list[bytes], dict[int, tuple[str, str]]]:
         """Places and bases of the records that can be used, and why not by place for the others."""
         places: list[int] = []
         cleaned: list[bytes] = []
         faults: dict[int, tuple[str, str]] = {}
-        for place in range(len(bodies)):
-            # Forgotten one by one, so that no long record stands in memory twice.
-            body, bodies[place] = bodies[place], b""
+        for place in range(len(records.headers)):
             if place in repeated:
                 called = f"an earlier record is also called {names[place]!r}"
                 faults[place] = "repeated_name", called
                 continue
-            bases, fault = self._clean(body)
-            del body
+            bases, fault = self._clean(records.take_body(place))
             if fault is None:
                 places.append(place)
                 cleaned.append(bases)
@@ -178,20 +178,27 @@ class _FileReader:
         return found.bases, None
 
     def _add_block(
-        self, places: list[int], cleaned: list[bytes], *, names: list[str], headers: list[str]
+        self,
+        places: list[int],
+        bases: bytes,
+        offsets: Ints,
+        *,
+        names: list[str],
+        headers: list[str],
     ) -> list[Rejection]:
-        offsets = to_offsets(np.fromiter(map(len, cleaned), np.int64, len(cleaned)))
-        proteins = [codons_to_protein(bases) for bases in cleaned] if self._codons else None
-        joined = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
-        cleaned.clear()
+        proteins = None
+        if self._codons:
+            proteins = [
+                codons_to_protein(bases[start:stop]) for start, stop in pairwise(offsets.tolist())
+            ]
         rows, rejections = block_rows(
             RecordBlock(
                 records=np.asarray(places, np.int32) + np.int32(self.count),
                 content=pa.StringArray.from_buffers(
-                    len(places), pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(joined)
+                    len(places), pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(bases)
                 ),
                 lengths=np.diff(offsets),
-                content_hashes=strand_hashes(joined, offsets),
+                content_hashes=strand_hashes(bases, offsets),
                 names=names,
                 headers=headers,
                 target_text=proteins,
@@ -207,6 +214,16 @@ class _FileReader:
         return Rejection(
             source=self._file.path, record=number, line=None, reason=reason, detail=detail
         )
+
+
+def _plain(records: RawRecords) -> tuple[bytes, Ints] | None:
+    """The bases of records that all hold some and nothing else, and their offsets; else None."""
+    if records.size_bytes > MANY_BYTES:
+        return None
+    bases, offsets = records.joined()
+    if not np.diff(offsets).all() or not are_bases(np.frombuffer(bases, np.uint8)):
+        return None
+    return bases, offsets
 
 
 def _decoded(header: bytes) -> str:

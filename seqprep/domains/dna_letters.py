@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from Bio.Data.IUPACData import ambiguous_dna_complement
 
+from seqprep.bases import are_bases, other_strand
 from seqprep.domains.fasta_records import joined_lines
 from seqprep.hashing import Ints
 
@@ -27,8 +28,8 @@ _AMINO_ONLY = b"EFILPQZJO"
 _INVALID = b"!"
 _HEAD = 64
 """Bases compared first to find the smaller strand."""
-_SHORT = 1000
-"""Mean bases up to which records are turned all at a time: beyond, only those that need it."""
+MANY_BYTES = 2**24
+"""Letters that are handled all at a time; what is more holds a long record."""
 _COMPLEMENT = bytes.maketrans(
     "".join(ambiguous_dna_complement).encode(), "".join(ambiguous_dna_complement.values()).encode()
 )
@@ -98,18 +99,6 @@ def clean(body: bytes, alphabet: Alphabet) -> Cleaned:
     return _clean_odd(body, others, alphabet, gaps=gaps)
 
 
-def clean_plain(bodies: list[bytes]) -> list[bytes] | None:
-    r"""Bases of records that all hold some, and nothing but A, C, G, T and line ends; else None.
-
-    >>> clean_plain([b"AC\nGT\n", b"T"]), clean_plain([b"AC", b"N"]), clean_plain([b"AC", b""])
-    ([b'ACGT', b'T'], None, None)
-    """
-    if b"".join(bodies).translate(None, b"ACGT\n"):
-        return None
-    bases = [body.replace(b"\n", b"") for body in bodies]
-    return bases if all(bases) else None
-
-
 def _clean_odd(body: bytes, others: bytes, alphabet: Alphabet, *, gaps: bool) -> Cleaned:
     """A record that holds `others`: neither bases, nor gaps, nor white space of ASCII."""
     strange = others.upper().translate(None, AMBIGUOUS)
@@ -157,15 +146,22 @@ def _shown(letters: bytes) -> str:
 def strand_hashes(bases: bytes, offsets: Ints) -> list[bytes]:
     """The strand hash of each record, `offsets` `(R + 1,)` in `bases`."""
     places = offsets.tolist()
-    if len(bases) > _SHORT * (len(places) - 1):
+    if len(bases) > MANY_BYTES:
         return [strand_hash(bases[start:stop]) for start, stop in pairwise(places)]
     forward = _forward_are_smaller(bases, offsets)
-    turned = b"" if all(forward) else bases.translate(_COMPLEMENT)[::-1]
-    view, mirror, total, sha256 = memoryview(bases), memoryview(turned), len(bases), hashlib.sha256
+    turned = memoryview(b"") if all(forward) else _turned(bases)
+    view, total, sha256 = memoryview(bases), len(bases), hashlib.sha256
     return [
-        sha256(view[start:stop] if ahead else mirror[total - stop : total - start]).digest()
+        sha256(view[start:stop] if ahead else turned[total - stop : total - start]).digest()
         for ahead, (start, stop) in zip(forward, pairwise(places), strict=True)
     ]
+
+
+def _turned(bases: bytes) -> memoryview:
+    letters = np.frombuffer(bases, np.uint8)
+    if are_bases(letters):
+        return other_strand(letters).data
+    return memoryview(bases.translate(_COMPLEMENT)[::-1])
 
 
 def _forward_are_smaller(bases: bytes, offsets: Ints) -> list[bool]:

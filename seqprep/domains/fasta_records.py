@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqprep.domains.fasta_lines import FastaStream
+from seqprep.hashing import Ints
+from seqprep.kernels import to_offsets
 
 BLOCK_BYTES = 4 * 2**20
 """Text that is cut at a time, unless a single record is larger."""
@@ -21,17 +23,42 @@ _WHITE = rb"[ \t\v\f\x1c-\x1f\x85\xa0]"
 _LINE_ENDS = re.compile(rb"(?<!" + _WHITE + rb")" + _WHITE + rb"+(?:\n|\Z)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawRecords:
     """R records as they stand in the file, in order.
 
     Args:
         headers: `(R,)` the lines behind `>`.
-        bodies: `(R,)` the lines after each.
+        text: that holds the records.
+        spans: `(R,)` where the lines after each header start and stop.
     """
 
     headers: list[bytes]
-    bodies: list[bytes]
+    text: bytes
+    spans: list[tuple[int, int]]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the lines after the headers."""
+        return sum(stop - start for start, stop in self.spans)
+
+    def take_body(self, place: int) -> bytes:
+        """The lines after one header; with those of the last one the text is forgotten.
+
+        So no long record stands in memory twice.
+        """
+        start, stop = self.spans[place]
+        body = self.text[start:stop]
+        if place == len(self.spans) - 1:
+            self.text = b""
+        return body
+
+    def joined(self) -> tuple[bytes, Ints]:
+        r"""The bodies without `\n` one after the other, and their offsets `(R + 1,)`."""
+        view, count = memoryview(self.text), self.text.count
+        lengths = [stop - start - count(b"\n", start, stop) for start, stop in self.spans]
+        letters = b"".join([view[start:stop] for start, stop in self.spans])
+        return letters.replace(b"\n", b""), to_offsets(lengths)
 
 
 def record_blocks(stream: FastaStream) -> Iterator[RawRecords]:
@@ -63,8 +90,9 @@ def _taken(held: list[bytes]) -> RawRecords:
         for start, stop in zip(starts, stops, strict=False)
     ]
     return RawRecords(
-        [text[start + 1 : end] for start, end in zip(starts, ends, strict=True)],
-        [text[end + 1 : stop] for end, stop in zip(ends, stops, strict=False)],
+        headers=[text[start + 1 : end] for start, end in zip(starts, ends, strict=True)],
+        text=text,
+        spans=[(end + 1, max(end + 1, stop)) for end, stop in zip(ends, stops, strict=False)],
     )
 
 

@@ -223,10 +223,8 @@ class RecordBuilder:
         self._unlisted = Counter()
         return batch
 
-    def _rows(self) -> pa.RecordBatch:
-        if len(self._parts) == 1:
-            return self._parts[0]  # no second copy of a long record
-        return pa.concat_batches(self._parts) if self._parts else _no_rows(self._schema)
+    def _rows(self) -> pa.Table:
+        return pa.Table.from_batches(self._parts, schema=self._schema)
 
     def _array(self, name: str, kind: pa.DataType) -> pa.Array:
         column = self._columns[name]
@@ -235,10 +233,6 @@ class RecordBuilder:
         if name in (self._content, "content_hash"):
             return _joined(column).view(kind)  # type: ignore[arg-type]
         return pa.array(column, kind)
-
-
-def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in schema.types], schema=schema)
 
 
 def _joined(rows: Sequence[bytes]) -> pa.BinaryArray:

@@ -101,7 +101,7 @@ class Batch:
         oddities: (source file, oddity) -> count.
     """
 
-    rows: pa.RecordBatch
+    rows: pa.Table
     rejections: tuple[Rejection, ...] = ()
     unlisted: Mapping[tuple[str, str], int] = field(default_factory=dict)
     oddities: Mapping[tuple[str, str], int] = field(default_factory=dict)

@@ -177,7 +177,7 @@ def read_chunk(chunk: Chunk) -> ChunkResult:
 def count_batch(batch: Batch, counts: dict[str, FileCounts]) -> None:
     """Add a batch to the counts of its source files."""
     if batch.rows.num_rows:
-        table = pa.Table.from_batches([batch.rows.select(["source", "label"])])
+        table = batch.rows.select(["source", "label"])
         for row in table.group_by("source").aggregate([([], "count_all")]).to_pylist():
             counts[row["source"]].rows += row["count_all"]
         if pa.types.is_string(table.schema.field("label").type):

@@ -60,7 +60,7 @@ def column_of(array: pa.Array, *, nullable: bool) -> Column:
         sizes = np.where(valid, np.diff(array.offsets.to_numpy().astype(np.int64)), 0)
         most = 2 + nullable
     else:
-        values = array.drop_null()
+        values = array.drop_null() if array.null_count else array
         sizes = valid.astype(np.int64)
         most = int(nullable)
     empty = valid.astype(np.uint8) if nullable else np.zeros(len(array), np.uint8)

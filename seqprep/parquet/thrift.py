@@ -34,7 +34,8 @@ def varint(number: int) -> bytes:
     return bytes(raw)
 
 
-def _zigzag(number: int) -> bytes:
+def zigzag(number: int) -> bytes:
+    """A number of either sign as a `varint`: 0, -1, 1, -2 are 0, 1, 2, 3."""
     return varint(number << 1 if number >= 0 else (-number << 1) - 1)
 
 
@@ -45,17 +46,17 @@ def i8(number: int) -> Value:
 
 def i16(number: int) -> Value:
     """An integer of 16 bits."""
-    return Value(4, _zigzag(number))
+    return Value(4, zigzag(number))
 
 
 def i32(number: int) -> Value:
     """An integer of 32 bits; also an enumeration."""
-    return Value(5, _zigzag(number))
+    return Value(5, zigzag(number))
 
 
 def i64(number: int) -> Value:
     """An integer of 64 bits."""
-    return Value(6, _zigzag(number))
+    return Value(6, zigzag(number))
 
 
 def binary(raw: bytes) -> Value:

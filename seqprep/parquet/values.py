@@ -1,7 +1,8 @@
 """Values of one column of a row group, encoded a page at a time (Parquet's encodings).
 
 Small integers are numbers in a dictionary of those that occur, packed into 1, 2, 4, 8 or 16 bits;
-floats are split into streams of bytes, which zstd shortens best; all else stands plain.
+floats are split into streams of bytes, which zstd shortens best; strings stand one behind the other
+after their lengths; all else stands plain.
 Source: https://parquet.apache.org/docs/file-format/data-pages/encodings/
 
 Legend: N values of a column, V distinct ones.
@@ -10,17 +11,19 @@ Legend: N values of a column, V distinct ones.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from seqprep.kernels import copy_rows
-from seqprep.parquet.thrift import varint
+from seqprep.hashing import Ints
+from seqprep.parquet.thrift import varint, zigzag
 
-PLAIN, RLE, RLE_DICTIONARY, BYTE_STREAM_SPLIT = 0, 3, 8, 9
+PLAIN, RLE, DELTA_LENGTH, RLE_DICTIONARY, BYTE_STREAM_SPLIT = 0, 3, 6, 8, 9
+Letters = npt.NDArray[np.uint8]
+NO_LETTERS: Letters = np.zeros(0, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +32,29 @@ class Encoder:
 
     Args:
         encoding: of its data pages, by Parquet's number.
-        encode: the bytes of values start..stop.
+        encode: the bytes of values start..stop; of strings their lengths.
         dictionary: its page, and how many values stand in it.
+        letters: of strings, what follows the bytes. edges: `(N + 1,)` where each starts there.
     """
 
     encoding: int
     encode: Callable[[int, int], bytes]
     dictionary: tuple[bytes, int] | None = None
+    letters: Letters = field(default_factory=lambda: NO_LETTERS)
+    edges: Ints | None = None
+
+    def letters_of(self, start: int, stop: int) -> Letters:
+        """The letters of strings start..stop; none of other values."""
+        if self.edges is None:
+            return NO_LETTERS
+        return self.letters[self.edges[start] : self.edges[stop]]
 
 
 def encoder(values: pa.Array) -> Encoder:
     """The encoder of N values without nulls."""
     kind = values.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
-        return Encoder(PLAIN, lambda start, stop: _plain_bytes(values[start:stop]))
+        return _strings(values)
     numbers = values.to_numpy(zero_copy_only=False)
     if pa.types.is_float32(kind):
         return Encoder(BYTE_STREAM_SPLIT, lambda start, stop: _streams(numbers[start:stop]))
@@ -53,20 +65,48 @@ def encoder(values: pa.Array) -> Encoder:
     return Encoder(PLAIN, lambda start, stop: numbers[start:stop].tobytes())
 
 
-def _plain_bytes(strings: pa.Array) -> bytes:
-    """Each string behind its length, four bytes."""
-    strings = strings.cast(pa.binary())
-    count = len(strings)
-    edges = np.frombuffer(strings.buffers()[1], np.int32)
-    edges = edges[strings.offset : strings.offset + count + 1].astype(np.int64)
-    data = strings.buffers()[2]
-    raw = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
-    raw = raw[edges[0] : edges[-1]]
-    sizes = np.diff(edges).astype("<i4").view(np.uint8)
-    # Behind the lengths lie the strings: length, string, length, string ...
-    offsets = np.concatenate([np.arange(count) * 4, 4 * count + edges - edges[0]])
-    order = np.arange(2 * count).reshape(2, -1).T.ravel()
-    return copy_rows(np.concatenate([sizes, raw]), offsets, order).tobytes()
+def _strings(values: pa.Array) -> Encoder:
+    """Lengths and letters, which are not copied."""
+    count, (_, places, data) = len(values), values.buffers()
+    starts = np.frombuffer(places, np.int32) if places is not None else np.zeros(1, np.int32)
+    edges = starts[values.offset : values.offset + count + 1].astype(np.int64)
+    letters = NO_LETTERS
+    if data is not None and data.size:
+        letters = np.frombuffer(data, np.uint8)[edges[0] : edges[-1]]
+    edges -= edges[0]
+    sizes = np.diff(edges)
+    return Encoder(
+        DELTA_LENGTH,
+        lambda start, stop: deltas(sizes[start:stop]),
+        letters=letters,
+        edges=edges,
+    )
+
+
+def deltas(numbers: Ints) -> bytes:
+    """Integers as differences from each other: DELTA_BINARY_PACKED, with whole bytes for each.
+
+    Blocks of 128 differences, above the least one, in four parts; the last block has only the parts
+    that hold some.
+    """
+    first = int(numbers[0]) if len(numbers) else 0
+    head = varint(128) + varint(4) + varint(len(numbers)) + zigzag(first)
+    steps = np.diff(numbers)
+    if not len(steps):
+        return head
+    least = int(steps.min())
+    steps = steps - least
+    size = next(size for size in (0, 1, 2, 4, 8) if int(steps.max()) < 256**size)
+    blocks = -(-len(steps) // 128)
+    parts = -(-len(steps) // 32) - 4 * (blocks - 1)
+    packed = np.zeros((blocks, 128 * size), np.uint8)
+    if size:
+        packed.view(f"<u{size}").reshape(-1)[: len(steps)] = steps
+    before = np.frombuffer(zigzag(least) + bytes([8 * size] * 4), np.uint8)
+    raw = np.concatenate([np.broadcast_to(before, (blocks, len(before))), packed], axis=1)
+    # Parts without a number have no width, and are not there.
+    raw[-1, len(before) - 4 + parts : len(before)] = 0
+    return head + raw.tobytes()[: raw.size - (4 - parts) * 32 * size]
 
 
 def _streams(numbers: npt.NDArray[np.float32]) -> bytes:

@@ -1,9 +1,9 @@
-"""Parquet files of rows that hold long lists of numbers, written a page at a time.
+"""Parquet files of rows that hold long lists of numbers or long texts, a page at a time.
 
 Arrow's own writer holds ten bytes for each number of a row group, and a row cannot be cut: a record
 of 250 million bases took 3 GB; and it handles them one by one. This one holds a page, and takes a
-quarter of the time. Use it for tables with list columns; for others Arrow's writer does as well.
-Any reader of Parquet reads the files: data pages of version 1, with checksums, packed by zstd.
+quarter of the time. Any reader of Parquet reads the files: data pages of version 1, with checksums,
+packed by zstd (bases by a code of our own in zstd's format).
 Source: https://github.com/apache/parquet-format (parquet.thrift, version 2.11)
 
 Legend: R rows of a row group, N values of a column, E entries (see `levels`).
@@ -14,17 +14,22 @@ from __future__ import annotations
 import base64
 import zlib
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqprep.arrays import as_array
+from seqprep.parquet.letters import pack_letters
 from seqprep.parquet.levels import Column, column_of, page_levels
 from seqprep.parquet.thrift import FALSE, TRUE, Value, binary, i8, i16, i32, i64, items, struct
-from seqprep.parquet.values import PLAIN, RLE, encoder
+from seqprep.parquet.values import NO_LETTERS, PLAIN, RLE, Encoder, Letters, encoder
 
 PAGE_ENTRIES = 2**20
+PAGE_LETTERS = 2**20
+"""Of strings in a page, unless one is longer."""
 ZSTD_LEVEL = 1
 _MAGIC = b"PAR1"
 _ZSTD = 6
@@ -39,7 +44,7 @@ _PHYSICAL = {
 _CONVERTED = {pa.string(): 0, pa.int8(): 15, pa.int16(): 16}
 
 
-class ListWriter:
+class PageWriter:
     """Write one Parquet file, a row group for each table.
 
     Args:
@@ -56,9 +61,8 @@ class ListWriter:
         self._file = path.open("wb")
         self._file.write(_MAGIC)
 
-    def write_table(self, table: pa.Table, row_group_size: int | None = None) -> None:
-        """Write rows as one row group; `row_group_size` is that of Arrow's writer, and not less."""
-        assert row_group_size is None or row_group_size >= len(table), row_group_size
+    def write_table(self, table: pa.Table) -> None:
+        """Write rows as one row group."""
         start = self._file.tell()
         chunks = [self._write_column(field_, table[field_.name]) for field_ in self._schema]
         packed = self._file.tell() - start
@@ -99,59 +103,75 @@ class ListWriter:
 
     def _write_column(self, field_: pa.Field, column: pa.ChunkedArray) -> _Chunk:
         leaf, path = _leaf(field_)
-        array = as_array(column)
-        if isinstance(array, pa.ChunkedArray):  # Arrow keeps chunks that it cannot join
-            raise ValueError(f"{field_.name}: a row group of more than 2 GB; write fewer rows")
-        rows = column_of(array, nullable=field_.nullable)
-        chunk = _Chunk(rows=rows, start=self._file.tell())
+        chunk = _Chunk(start=self._file.tell())
+        extremes = None
+        for array in _arrays(field_, column):
+            self._write_values(chunk, array, nullable=field_.nullable)
+            if field_.name in self._statistics:
+                extremes = _extremes(array)
+        chunk.message = _column_message(
+            chunk,
+            {
+                1: i32(_PHYSICAL[leaf]),
+                2: items([i32(number) for number in sorted(chunk.encodings)]),
+                3: items([binary(name.encode()) for name in path]),
+                4: i32(_ZSTD),
+                5: i64(chunk.entries),
+                6: i64(chunk.size_bytes),
+                7: i64(self._file.tell() - chunk.start),
+                9: i64(chunk.first_page),
+                11: i64(chunk.start) if chunk.first_page > chunk.start else None,
+                12: extremes,
+            },
+        )
+        return chunk
+
+    def _write_values(self, chunk: _Chunk, array: pa.Array, *, nullable: bool) -> None:
+        """The pages of some rows of a column: their dictionary, then their values."""
+        rows = column_of(array, nullable=nullable)
         coder = encoder(rows.values)
         if coder.dictionary is not None:
             raw, count = coder.dictionary
             header = struct({1: i32(count), 2: i32(PLAIN), 3: FALSE})
             self._write_page(chunk, raw, kind=2, header={7: header})
             chunk.first_page = self._file.tell()
-        total = int(rows.entries[-1])
-        for start in range(0, total, PAGE_ENTRIES):
-            stop = min(start + PAGE_ENTRIES, total)
+            chunk.encodings.add(PLAIN)
+        chunk.encodings.add(coder.encoding)
+        edges = _page_edges(rows, coder)
+        for start, stop in pairwise(edges):
             levels, first, last = page_levels(rows, start, stop)
             header = struct(
                 {1: i32(stop - start), 2: i32(coder.encoding), 3: i32(RLE), 4: i32(RLE)}
             )
             raw = levels + coder.encode(first, last)
-            self._write_page(chunk, raw, kind=0, header={5: header})
-        used = {PLAIN, RLE, coder.encoding} if coder.dictionary else {RLE, coder.encoding}
-        extremes = _extremes(array) if field_.name in self._statistics else None
-        chunk.message = _column_message(
-            chunk,
-            {
-                1: i32(_PHYSICAL[leaf]),
-                2: items([i32(number) for number in sorted(used)]),
-                3: items([binary(name.encode()) for name in path]),
-                4: i32(_ZSTD),
-                5: i64(total),
-                6: i64(chunk.size_bytes),
-                7: i64(self._file.tell() - chunk.start),
-                9: i64(chunk.first_page),
-                11: i64(chunk.start) if coder.dictionary else None,
-                12: extremes,
-            },
-        )
-        return chunk
+            letters = coder.letters_of(first, last)
+            self._write_page(chunk, raw, letters, kind=0, header={5: header})
+        chunk.entries += edges[-1]
 
     def _write_page(
-        self, chunk: _Chunk, raw: bytes, *, kind: int, header: dict[int, Value | None]
+        self,
+        chunk: _Chunk,
+        raw: bytes,
+        letters: Letters = NO_LETTERS,
+        *,
+        kind: int,
+        header: dict[int, Value | None],
     ) -> None:
-        packed = self._codec.compress(raw, asbytes=True)
+        packed = pack_letters(raw, letters, self._codec)
+        if packed is None:
+            whole = b"".join([raw, letters.data]) if len(letters) else raw
+            packed = self._codec.compress(whole, asbytes=True)
+        size_bytes = len(raw) + len(letters)
         checksum = zlib.crc32(packed)
         fields = {
             1: i32(kind),
-            2: i32(len(raw)),
+            2: i32(size_bytes),
             3: i32(len(packed)),
             4: i32(checksum - 2**32 if checksum >= 2**31 else checksum),
             **header,
         }
         head = struct(fields).raw
-        chunk.size_bytes += len(head) + len(raw)
+        chunk.size_bytes += len(head) + size_bytes
         self._file.write(head + packed)
 
 
@@ -160,19 +180,42 @@ class _Chunk:
     """One column of a row group on its way to the file.
 
     Args:
-        rows: what it holds. start: where its first page stands in the file.
+        start: where its first page stands in the file.
         first_page: where its first data page stands. size_bytes: of its pages, unpacked.
+        entries: in them. encodings: that occur.
         message: what the footer says of it.
     """
 
-    rows: Column
     start: int
     first_page: int = 0
     size_bytes: int = 0
+    entries: int = 0
+    encodings: set[int] = field(default_factory=lambda: {RLE})
     message: Value = field(default_factory=lambda: struct({}))
 
     def __post_init__(self) -> None:
         self.first_page = self.start
+
+
+def _arrays(field_: pa.Field, column: pa.ChunkedArray) -> list[pa.Array]:
+    """Rows of a column that are coded together: strings chunk by chunk, all else at once."""
+    if _is_text(field_.type) and column.num_chunks:
+        return list(column.chunks)
+    array = as_array(column)
+    if isinstance(array, pa.ChunkedArray):  # Arrow keeps chunks that it cannot join
+        raise ValueError(f"{field_.name}: a row group of more than 2 GB; write fewer rows")
+    return [array]
+
+
+def _page_edges(rows: Column, coder: Encoder) -> list[int]:
+    """The entry at which each page starts, and the last one's end: some rows, and not too long."""
+    total = int(rows.entries[-1])
+    edges = np.arange(0, total, PAGE_ENTRIES)
+    if coder.edges is not None:
+        places = coder.edges[rows.stored]
+        wanted = np.arange(PAGE_LETTERS, len(coder.letters), PAGE_LETTERS)
+        edges = np.union1d(edges, np.searchsorted(places, wanted))
+    return [*edges[edges < total].tolist(), total]
 
 
 def _column_message(chunk: _Chunk, about: dict[int, Value | None]) -> Value:
@@ -184,6 +227,10 @@ def _extremes(array: pa.Array) -> Value:
     size = array.type.bit_width // 8
     low, high = (binary(number.to_bytes(size, "little", signed=True)) for number in (least, most))
     return struct({3: i64(0), 5: high, 6: low})
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
 def _leaf(field_: pa.Field) -> tuple[pa.DataType, tuple[str, ...]]:

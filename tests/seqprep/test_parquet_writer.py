@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqprep.parquet import writer
-from seqprep.parquet.writer import ListWriter
+from seqprep.parquet.writer import PageWriter
 
 SCHEMA = pa.schema(
     [
@@ -55,7 +55,7 @@ ROW = st.fixed_dictionaries(
 
 
 def write(path: Path, groups: list[pa.Table], schema: pa.Schema) -> None:
-    file = ListWriter(path, schema, statistics=("length",))
+    file = PageWriter(path, schema, statistics=("length",))
     for table in groups:
         file.write_table(table)
     file.close()
