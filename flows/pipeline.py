@@ -13,7 +13,7 @@ from flows.ingest import ingest_files
 from flows.pipeline_file import Pipeline, check_folds, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
-from flows.references import Json, resolve
+from flows.references import Json, check_tables, resolve
 from flows.train import train_model
 from models.folds import pooled_scores
 
@@ -44,6 +44,7 @@ def pipeline(
     """
     spec, base = resolve(file, pipeline, settings)
     check_folds(spec, folds)
+    check_tables(spec, base=base)
     sequences = ingest_files(to_json(spec), base=str(base), store=store, prune=prune)
     ingest_artifact(sequences)
     if folds is None:

@@ -7,6 +7,9 @@ from typing import Any
 
 from flows.pipeline_file import Pipeline, base, load
 from seqprep.errors import ConfigError
+from seqprep.prepare import read_tables
+from seqprep.splits import read_listed
+from seqprep.transforms import build_steps
 
 Json = dict[str, Any]
 
@@ -40,3 +43,17 @@ def resolve(
                 f"{key} must be absolute where no pipeline file stands beside it, got {path!r}"
             )
     return pipeline, Path("/")
+
+
+def check_tables(spec: Pipeline, *, base: Path) -> None:
+    """Refuse tables of tokens or splits that cannot be read, before anything else is.
+
+    Args:
+        spec: the pipeline.
+        base: folder that their paths are relative to.
+
+    Raises:
+        ConfigError: naming the key and the path.
+    """
+    read_tables(build_steps(spec.prepare), base=base)
+    read_listed(spec.split, base=base)

@@ -34,6 +34,12 @@ def at_least(value: float, limit: float, *, key: str) -> None:
         raise ConfigError(f"{key} must be >= {limit}, got {value}")
 
 
+def bytes_at_least(value: str | int, limit: str, *, key: str) -> None:
+    """Refuse a size under its limit, in the units that a person writes."""
+    if parse_bytes(value, key=key) < parse_bytes(limit, key=key):
+        raise ConfigError(f"{key} must be >= {limit}, got {value}")
+
+
 def parse_bytes(value: str | int, *, key: str) -> int:
     """Bytes from a number or a text such as `512MB` (MB = 2**20 bytes here, as in GiB).
 

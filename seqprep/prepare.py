@@ -196,10 +196,17 @@ def read_tables(steps: Sequence[Transform], *, base: Path) -> dict[str, TokenTab
     Raises:
         ConfigError: if one is missing, or no such table.
     """
-    named = [(step.name, step.table) for step in steps if isinstance(step, TokenRule)]
+    rules = [step for step in steps if isinstance(step, TokenRule) and step.table is not None]
     return {
-        table: TokenTable.read(base / table, key=name) for name, table in named if table is not None
+        str(rule.table): TokenTable.read(base / str(rule.table), key=_option_of(rule))
+        for rule in rules
     }
+
+
+def _option_of(rule: TokenRule) -> str:
+    """The option that names a rule's table, as it stands in the file."""
+    key = next(key for key, value in rule.options().items() if value == rule.table)
+    return f"{rule.name}.{key}"
 
 
 def read_prepared(

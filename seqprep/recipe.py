@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from seqprep.checks import at_least, check_name, parse_bytes
+from seqprep.checks import at_least, bytes_at_least, check_name
 from seqprep.errors import ConfigError
 from seqprep.options.drift import Drift
 from seqprep.options.near_duplicates import NearDuplicates
@@ -67,8 +67,8 @@ class Prepare:
             raise ConfigError(
                 f"prepare.buckets must be increasing limits >= 1 step, got {list(self.buckets)}"
             )
-        at_least(parse_bytes(self.memory, key="prepare.memory"), 64 * 2**20, key="prepare.memory")
-        at_least(parse_bytes(self.shard_bytes, key="prepare.shard_bytes"), 1, key="shard_bytes")
+        bytes_at_least(self.memory, "64MB", key="prepare.memory")
+        bytes_at_least(self.shard_bytes, "1B", key="prepare.shard_bytes")
         _check_target_tokens(self.target_tokens)
         for key in ("steps", "target_steps"):
             for index, step in enumerate(getattr(self, key)):

@@ -184,6 +184,11 @@ def read_listed(split: Split, *, base: Path) -> pl.DataFrame | None:
     if split.by != "table":
         return None
     path = base / str(split.table)
+    if not path.is_file():
+        raise ConfigError(
+            f"split.table: {path} does not exist; correct the path, which is relative to the "
+            "pipeline file"
+        )
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             separator = max(",\t;", key=file.readline().count)

@@ -49,8 +49,15 @@ class TokenTable:
             key: which key of the pipeline file names it, for messages.
 
         Raises:
-            ConfigError: if it is not such a file.
+            ConfigError: if it is missing, or not such a file.
         """
+        command = "usefulness" if key.startswith("usefulness") else "frequencies"
+        if not path.is_file():
+            raise ConfigError(
+                f"{key}: {path} does not exist; correct the path, which is relative to the "
+                f"pipeline file, or write the table with `seqprep {command} FILE --out "
+                "TABLE.parquet`"
+            )
         try:
             data = path.read_bytes()
             table = pq.read_table(pa.BufferReader(data))
@@ -58,7 +65,7 @@ class TokenTable:
         except (OSError, KeyError, pa.ArrowInvalid) as error:
             raise ConfigError(
                 f"{key}: {path} is no table of tokens ({error}); write one with "
-                "`seqprep frequencies FILE --out TABLE.parquet`"
+                f"`seqprep {command} FILE --out TABLE.parquet`"
             ) from error
         numbers = {
             name: table[name].combine_chunks().to_numpy(zero_copy_only=False)

@@ -261,10 +261,14 @@ def advice(found: Mapping[str, Any], limits: Drift) -> list[str]:
     """Why a refit is advised, by the thresholds of the recipe; [] while the state still fits."""
     reasons = []
     if found["unseen_share"] > limits.unseen:
-        reasons.append(f"{found['unseen_share']:.1%} of the new training tokens were never seen")
+        reasons.append(
+            f"{found['unseen_share']:.1%} of the new training tokens were never seen, limit "
+            f"{limits.unseen:.1%}"
+        )
     if found["over_limit_share"] > limits.over_limit:
         reasons.append(
-            f"{found['over_limit_share']:.1%} of the new training rows are longer than every bucket"
+            f"{found['over_limit_share']:.1%} of the new training rows are longer than every "
+            f"bucket, limit {limits.over_limit:.1%}"
         )
     for what, limit, text in (
         ("token_divergence", limits.tokens, "the mix of tokens moved by {:.2f} bits"),
@@ -277,7 +281,8 @@ def advice(found: Mapping[str, Any], limits: Drift) -> list[str]:
         factor = max(numbers["ratio"], 1 / max(numbers["ratio"], 1e-12))
         if numbers["shift"] > limits.shift or factor > limits.spread:
             reasons.append(
-                f"channel {name} moved by {numbers['shift']:.2f} deviations and spreads "
-                f"{numbers['ratio']:.2f} times as far"
+                f"channel {name} moved by {numbers['shift']:.2f} deviations, limit "
+                f"{limits.shift:.2f}, and spreads {numbers['ratio']:.2f} times as far, limit "
+                f"{limits.spread:.2f}"
             )
     return reasons

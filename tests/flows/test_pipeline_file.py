@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from flows.pipeline_file import Pipeline, build, json_schema, load, override, to_json
+from flows.references import check_tables
 from seqprep.errors import ConfigError
 from seqprep.transforms import TRANSFORMS
 from tests.conftest import ROOT
@@ -69,6 +70,8 @@ def test_json_of_a_pipeline_builds_the_same_pipeline() -> None:
         ({"prepare__steps": [{"truncate": {"length": -3}}]}, ["length", ">= 1", "-3"]),
         ({"prepare__steps": [{"truncate": {"lenght": 3}}]}, ["lenght", "length"]),
         ({"prepare__memory": "a lot"}, ["prepare.memory", "512MB", "'a lot'"]),
+        ({"prepare__memory": "32MB"}, ["prepare.memory must be >= 64MB, got 32MB"]),
+        ({"prepare__shard_bytes": 0}, ["prepare.shard_bytes must be >= 1B, got 0"]),
         ({"source__task": "translate"}, ["translate", "target"]),
         ({"split": {"by": "time"}}, ["time", "each step"]),
         ({"train__model__name": "encoder_decoder"}, ["encoder_decoder", "lstm"]),
@@ -234,6 +237,16 @@ def test_the_reference_file_is_valid() -> None:
     """Would break if the annotated example could not be run."""
     spec = load(ROOT / "data" / "reference.yaml")
     assert build(to_json(spec)) == spec
+
+
+def test_tables_that_are_missing_are_named_before_work_starts(tmp_path: Path) -> None:
+    """Would break if a run read gigabytes before it found a path mistyped."""
+    idf = {"idf": {"reference": "gone.parquet", "tau": 1}}
+    with pytest.raises(ConfigError, match=r"idf.reference: .*gone.parquet does not exist"):
+        check_tables(build({**MINIMAL, "prepare": {"steps": [idf]}}), base=tmp_path)
+    split = {"by": "table", "table": "gone.csv", "key": "id", "column": "set", "test": ["a"]}
+    with pytest.raises(ConfigError, match=r"split.table: .*gone.csv does not exist"):
+        check_tables(build({**MINIMAL, "split": split}), base=tmp_path)
 
 
 def test_every_pipeline_file_of_the_project_is_valid() -> None:

@@ -67,7 +67,7 @@ def test_stored_sequences_are_used_where_they_fit(file: Path, tmp_path: Path) ->
 def test_what_preparation_refuses_is_refused(file: Path, tmp_path: Path) -> None:
     """A recipe that cannot run would look fine."""
     settings = ["prepare.steps=[{idf: {reference: no.parquet, tau: 1}}]"]
-    with pytest.raises(ConfigError, match=r"no\.parquet is no table"):
+    with pytest.raises(ConfigError, match=r"no\.parquet does not exist"):
         preview(str(file), store=str(tmp_path), settings=settings, records=1, out=None)
 
 

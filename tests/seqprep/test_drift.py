@@ -70,7 +70,7 @@ def test_rows_like_those_of_the_fit_advise_nothing() -> None:
 @pytest.mark.parametrize(
     ("since", "message"),
     [
-        (joined([10] * 60, fitted=[10] * 60, tokens=[5, 5, 90]), "90.0% .* never seen"),
+        (joined([10] * 60, fitted=[10] * 60, tokens=[5, 5, 90]), "90.0% .* never seen, limit 5.0%"),
         (joined([50] * 60, fitted=[10] * 60, tokens=[50, 50, 0]), "lengths moved by 1.00"),
         (joined([10] * 60, fitted=[10] * 60, tokens=[1000, 0, 0]), "mix of tokens moved by 0.31"),
     ],

@@ -164,7 +164,7 @@ def test_cuts_are_those_of_preparation() -> None:
 def test_a_rule_whose_table_is_missing_is_said_to_be(tmp_path: Path) -> None:
     """A missing reference would be an unreadable failure deep inside."""
     recipe = Prepare(steps=({"idf": {"reference": "nowhere.parquet", "tau": 1}},))
-    with pytest.raises(ConfigError, match=r"nowhere\.parquet is no table of tokens"):
+    with pytest.raises(ConfigError, match=r"idf.reference: .*nowhere\.parquet does not exist"):
         read_tables(build_steps(recipe), base=tmp_path)
 
 

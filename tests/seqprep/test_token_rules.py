@@ -253,8 +253,8 @@ def test_what_was_decided_stays_while_data_is_appended(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "is no table of tokens"),
-        (b"nothing", "is no table of tokens"),
+        (None, r"^idf.reference: \S+/general.parquet does not exist; correct .*`seqprep freq"),
+        (b"nothing", r"^idf.reference: \S+/general.parquet is no table of tokens"),
         ({"word": ["a"]}, "is no table of tokens"),
         ({"token": ["a"], "records": [1]}, "does not say how many records"),
     ],
