@@ -14,7 +14,7 @@ import numpy.typing as npt
 Letters = npt.NDArray[np.uint8]
 
 BASES = b"ACGT"
-_BLOCK = 2**17
+_BLOCK = 2**18
 
 
 def are_bases(letters: Letters) -> bool:

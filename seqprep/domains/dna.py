@@ -140,7 +140,8 @@ class _FileReader:
             names, headers = ([values[place] for place in places] for values in (names, headers))
         rejections = [self._rejection(place, *fault) for place, fault in faults.items()]
         if places:
-            rejections += self._add_block(places, bases, offsets, names=names, headers=headers)
+            hashes = strand_hashes(bases, offsets, plain=plain is not None)
+            rejections += self._add_block(places, bases, offsets, hashes, names, headers)
         self.count += count
         return sorted(rejections, key=lambda one: one.record or 0)
 
@@ -182,7 +183,7 @@ class _FileReader:
         places: list[int],
         bases: bytes,
         offsets: Ints,
-        *,
+        hashes: list[bytes],
         names: list[str],
         headers: list[str],
     ) -> list[Rejection]:
@@ -198,7 +199,7 @@ class _FileReader:
                     len(places), pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(bases)
                 ),
                 lengths=np.diff(offsets),
-                content_hashes=strand_hashes(bases, offsets),
+                content_hashes=hashes,
                 names=names,
                 headers=headers,
                 target_text=proteins,

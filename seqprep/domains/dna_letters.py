@@ -30,6 +30,8 @@ _HEAD = 64
 """Bases compared first to find the smaller strand."""
 MANY_BYTES = 2**24
 """Letters that are handled all at a time; what is more holds a long record."""
+_LOCK_KEPT, _LOCK_FREED = 2047, 2**15
+"""Bytes up to which hashlib keeps the interpreter lock, and from which giving it up pays."""
 _COMPLEMENT = bytes.maketrans(
     "".join(ambiguous_dna_complement).encode(), "".join(ambiguous_dna_complement.values()).encode()
 )
@@ -143,23 +145,43 @@ def _shown(letters: bytes) -> str:
     return ", ".join(repr(chr(letter)) for letter in _distinct(letters)[:6])
 
 
-def strand_hashes(bases: bytes, offsets: Ints) -> list[bytes]:
-    """The strand hash of each record, `offsets` `(R + 1,)` in `bases`."""
+def strand_hashes(bases: bytes, offsets: Ints, *, plain: bool = False) -> list[bytes]:
+    """The strand hash of each record, `offsets` `(R + 1,)` in `bases`.
+
+    Args:
+        bases: of all records.
+        offsets: where each starts, and the last one's end.
+        plain: whether it is known that there are no ambiguity codes.
+    """
     places = offsets.tolist()
     if len(bases) > MANY_BYTES:
         return [strand_hash(bases[start:stop]) for start, stop in pairwise(places)]
     forward = _forward_are_smaller(bases, offsets)
-    turned = memoryview(b"") if all(forward) else _turned(bases)
-    view, total, sha256 = memoryview(bases), len(bases), hashlib.sha256
+    turned = memoryview(b"") if all(forward) else _turned(bases, plain=plain)
+    view, total = memoryview(bases), len(bases)
     return [
-        sha256(view[start:stop] if ahead else turned[total - stop : total - start]).digest()
+        _digest(view[start:stop] if ahead else turned[total - stop : total - start])
         for ahead, (start, stop) in zip(forward, pairwise(places), strict=True)
     ]
 
 
-def _turned(bases: bytes) -> memoryview:
+def _digest(letters: memoryview) -> bytes:
+    """SHA-256, in parts so small that the interpreter lock is kept.
+
+    To give it up and to wait for it takes longer than to hash a few thousand bases.
+    """
+    size = len(letters)
+    if not _LOCK_KEPT < size < _LOCK_FREED:
+        return hashlib.sha256(letters).digest()
+    digest = hashlib.sha256(letters[:_LOCK_KEPT])
+    for start in range(_LOCK_KEPT, size, _LOCK_KEPT):
+        digest.update(letters[start : start + _LOCK_KEPT])
+    return digest.digest()
+
+
+def _turned(bases: bytes, *, plain: bool) -> memoryview:
     letters = np.frombuffer(bases, np.uint8)
-    if are_bases(letters):
+    if plain or are_bases(letters):
         return other_strand(letters).data
     return memoryview(bases.translate(_COMPLEMENT)[::-1])
 

@@ -5,7 +5,9 @@ Use it for prediction. It never drops a record, fits nothing and needs no target
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +33,105 @@ from seqprep.tokens import Encoder
 from seqprep.transforms import build_steps, check_chain, is_random
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applier:
+    """Turns records into rows, some at a time; what it needs is built once. Close it after use.
+
+    Args:
+        task, domain, recipe, fitted: as `apply_fitted` takes them.
+        chain: the steps. finisher: of them. encoder: makes tokens; None where records are values.
+        split: whose views the rows are.
+    """
+
+    task: Task
+    domain: Domain
+    recipe: Prepare
+    fitted: Fitted
+    chain: Chain
+    finisher: Finisher
+    encoder: Encoder | None
+    split: int
+
+    @classmethod
+    def of(
+        cls, *, domain: Domain, task: Task, recipe: Prepare, fitted: Fitted, views: int = 0
+    ) -> Self:
+        """Check the recipe and build what every record needs, see `apply_fitted`."""
+        steps = build_steps(recipe)
+        check_chain(steps, domain=domain, task=task, tokens=recipe.tokens)
+        if views and not any(is_random(step) for step in steps):
+            raise ConfigError(
+                f"predict.views = {views}, but no step of the recipe makes views; remove it, or "
+                "train with `views` or `when: train` on a random step"
+            )
+        tokens = resolve_tokens(domain, recipe.tokens)
+        form = source_form(tokens.unit, channels=fitted.channels, rate_hz=fitted.rate_hz)
+        chain = Chain.of(steps, seed=recipe.seed, form=form)
+        if views:
+            chain = replace(chain, views=views, drop_original=True)
+        return cls(
+            task=task,
+            domain=domain,
+            recipe=recipe,
+            fitted=fitted,
+            chain=chain,
+            finisher=Finisher.of(
+                chain, fitted, task=task, scale=recipe.scale, max_vocab=tokens.max_vocab
+            ),
+            encoder=None
+            if form.width is not None
+            else Encoder.of(tokens, byte_pairs=fitted.byte_pairs),
+            # Views are made where training made them: a step before them draws once for all views.
+            split=TRAIN if views else TEST,
+        )
+
+    def apply(self, records: pa.Table) -> pa.Table:
+        """Rows of examples, in the order of the records, view and window.
+
+        Args:
+            records: rows in the schema of `sequences`; label and targets may be null or lack.
+        """
+        task, fitted, finisher = self.task, self.fitted, self.finisher
+        content = records[CONTENT_COLUMN[self.domain]]
+        strings = None
+        if self.encoder is None:
+            rows = list_rows(content, width=self.chain.forms[0].width)
+        else:
+            encoded = self.encoder.encode(content)
+            strings, rows = encoded.tokens, encoded.ids
+        chunk = _started(records, rows, split=self.split, task=task, fitted=fitted)
+        chunk, strings, early = self.chain.until_tokens(chunk, strings)
+        chunk = self.chain.run(chunk, early, strings=strings)
+        ranks = None
+        if fitted.frequency is not None:
+            ranks = fitted.frequency.ranks(strings).astype(np.int32)
+        chunk, _ = finisher.finish(chunk, ranks=ranks, on_the_fly=self.split == TRAIN)
+        chunk = chunk.take(np.lexsort((chunk.windows, chunk.views, chunk.rows)))
+        chunk = finisher.step_labels(chunk)
+        target = _targets(records, self.recipe, fitted) if task == "translate" else None
+        table = example_table(
+            chunk,
+            records,
+            finisher.schema,
+            labels=_labels(records, task, fitted),
+            target=None if target is None else ragged.take(target, chunk.rows),
+            seed=self.recipe.seed,
+        )
+        return table.select(finisher.schema.names)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.encoder is not None:
+            self.encoder.close()
+
+
 def apply_fitted(
     records: pa.Table,
     *,
@@ -54,48 +155,8 @@ def apply_fitted(
     Raises:
         ConfigError: if views are wanted and no step of the recipe draws any.
     """
-    steps = build_steps(recipe)
-    check_chain(steps, domain=domain, task=task, tokens=recipe.tokens)
-    if views and not any(is_random(step) for step in steps):
-        raise ConfigError(
-            f"predict.views = {views}, but no step of the recipe makes views; remove it, or train "
-            "with `views` or `when: train` on a random step"
-        )
-    tokens = resolve_tokens(domain, recipe.tokens)
-    form = source_form(tokens.unit, channels=fitted.channels, rate_hz=fitted.rate_hz)
-    chain = Chain.of(steps, seed=recipe.seed, form=form)
-    if views:
-        chain = replace(chain, views=views, drop_original=True)
-    finisher = Finisher.of(chain, fitted, task=task, scale=recipe.scale, max_vocab=tokens.max_vocab)
-    content = records[CONTENT_COLUMN[domain]]
-    strings = None
-    if form.width is not None:
-        rows = list_rows(content, width=form.width)
-    else:
-        with Encoder.of(tokens, byte_pairs=fitted.byte_pairs) as encoder:
-            encoded = encoder.encode(content)
-        strings, rows = encoded.tokens, encoded.ids
-    # Views are made where training made them: a step before them draws once for all views.
-    split = TRAIN if views else TEST
-    chunk = _started(records, rows, split=split, task=task, fitted=fitted)
-    chunk, strings, early = chain.until_tokens(chunk, strings)
-    chunk = chain.run(chunk, early, strings=strings)
-    ranks = None
-    if fitted.frequency is not None:
-        ranks = fitted.frequency.ranks(strings).astype(np.int32)
-    chunk, _ = finisher.finish(chunk, ranks=ranks, on_the_fly=views > 0)
-    chunk = chunk.take(np.lexsort((chunk.windows, chunk.views, chunk.rows)))
-    chunk = finisher.step_labels(chunk)
-    target = _targets(records, recipe, fitted) if task == "translate" else None
-    table = example_table(
-        chunk,
-        records,
-        finisher.schema,
-        labels=_labels(records, task, fitted),
-        target=None if target is None else ragged.take(target, chunk.rows),
-        seed=recipe.seed,
-    )
-    return table.select(finisher.schema.names)
+    with Applier.of(domain=domain, task=task, recipe=recipe, fitted=fitted, views=views) as applier:
+        return applier.apply(records)
 
 
 def _started(records: pa.Table, rows: Ragged, *, split: int, task: Task, fitted: Fitted) -> Chunk:

@@ -69,6 +69,7 @@ def test_files_hold_what_was_written(groups: list[list[dict[str, Any]]], page: i
     whole = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(writer, "PAGE_ENTRIES", page)
+        patch.setattr(writer, "PAGE_LETTERS", page)
         path = Path(folder, "a.parquet")
         write(path, tables, SCHEMA)
         read = pq.ParquetFile(path, page_checksum_verification=True)
@@ -90,6 +91,23 @@ def test_every_number_of_distinct_values_is_packed(
     table = pa.table({"tokens": lists})
     write(tmp_path / "a.parquet", [table], table.schema)
     assert pq.read_table(tmp_path / "a.parquet").equals(table)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.sampled_from([0, 1, 7, 255, 256, 300, 70_000]), max_size=3),
+    st.integers(0, 400),
+    st.integers(0, 9),
+)
+def test_strings_of_any_length_come_back(extra: list[int], count: int, most: int) -> None:
+    """Otherwise lengths of more than a block, or of other widths, would be read as others."""
+    sizes = [*(np.arange(count) * 5 % (most + 1)).tolist(), *extra]
+    table = pa.table({"text": pa.array(["é" * size for size in sizes], pa.string())})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.parquet")
+        write(path, [table], table.schema)
+        assert pq.read_table(path).equals(table)
+        assert pl.read_parquet(path)["text"].to_list() == table["text"].to_pylist()
 
 
 def test_a_slice_of_a_table_is_written_as_it_reads(tmp_path: Path) -> None:
