@@ -27,7 +27,7 @@ from seqprep.errors import ConfigError, Rejection, SeqprepError
 from seqprep.fitted import Fitted
 from seqprep.ingest import read_records
 from seqprep.ingestion.records import SourceFacts
-from seqprep.prepare import apply_fitted
+from seqprep.preparation.applied import Applier
 from seqprep.schema import Task
 from seqprep.snapshot import file_sha256
 
@@ -116,18 +116,19 @@ def _answers(
     fitted = Fitted.from_bytes(model.fitted)
     device = prepare_torch(Train(device="auto"))
     facts = SourceFacts(channels=fitted.channels, rate_hz=fitted.rate_hz)
-    for records, rejections in read_records(spec.source, paths, base=Path("/"), facts=facts):
-        for part in _slices(records):
-            examples = apply_fitted(
-                part,
-                domain=spec.source.domain,
-                task=spec.source.task,
-                recipe=spec.prepare,
-                fitted=fitted,
-                views=spec.predict.views,
-            )
-            yield _rows(part, predict_examples(model, examples, device=device), schema), 0
-        yield _errors(rejections, schema), len(rejections)
+    records_of = read_records(spec.source, paths, base=Path("/"), facts=facts)
+    with Applier.of(
+        domain=spec.source.domain,
+        task=spec.source.task,
+        recipe=spec.prepare,
+        fitted=fitted,
+        views=spec.predict.views,
+    ) as applier:
+        for records, rejections in records_of:
+            for part in _slices(records):
+                predictions = predict_examples(model, applier.apply(part), device=device)
+                yield _rows(part, predictions, schema), 0
+            yield _errors(rejections, schema), len(rejections)
 
 
 def pipeline_of(model: Bundle, *, folder: str) -> Pipeline:

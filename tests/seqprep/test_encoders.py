@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from seqprep.fitted import Fitted
+from seqprep.preparation.applied import Applier
 from seqprep.prepare import apply_fitted
 from seqprep.recipe import Prepare, Tokens
 from seqprep.table import Table
@@ -33,6 +35,21 @@ def test_predictions_read_records_as_training_did(tmp_path: Path, recipe: Prepar
     stored = {row["id"]: row["tokens"] for row in rows_of(done)}
     found = {row["id"]: row["tokens"] for row in applied.to_pylist()}
     assert found and found.items() <= stored.items()
+
+
+def test_records_in_parts_are_read_alike_with_one_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte pairs would be parsed again for every few records of a prediction."""
+    table = write_sequences(tmp_path, three_ways(60))
+    fitted = Fitted.from_bytes(fitted_of(tmp_path, prepared(tmp_path, recipe=RECIPES[0])))
+    records = table.read_group(table.files()[0], 0)
+    options: Any = {"domain": "text", "task": "classify", "recipe": RECIPES[0], "fitted": fitted}
+    whole = apply_fitted(records, **options)
+    with Applier.of(**options) as applier:
+        monkeypatch.setattr("seqprep.tokens.byte_pairs.load_library", pytest.fail)
+        parts = [applier.apply(records.slice(start, 3)) for start in range(0, len(records), 3)]
+    assert len(parts) > 1 and pa.concat_tables(parts).equals(whole)
 
 
 def test_byte_pairs_are_learnt_from_training_rows(tmp_path: Path) -> None:
