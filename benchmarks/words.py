@@ -7,13 +7,11 @@ as Parquet.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ZSTD_LEVEL, Benchmark, Facts, Settings, folder_mb, main
+from benchmarks.floors import floor_cases
 from benchmarks.inputs import write_json_lines
 
 DROP_TOP, MIN_COUNT, KEEP = 50, 2, 500
@@ -144,64 +142,6 @@ def huggingface_expert(settings: Settings) -> Any:
     return job
 
 
-def floor_read(settings: Settings) -> Any:
-    """Read the bytes of the input, and no more."""
-    return lambda: {"read_mb": read_bytes(settings.inputs)}
-
-
-def floor_write(settings: Settings) -> Any:
-    """Write what ours stores with pyarrow alone, from tables in memory."""
-    made = made_tables(settings)
-    return lambda: write_tables(made, settings.out)
-
-
-def floors(settings: Settings) -> Any:
-    """Both, one after the other: what the job costs where nothing is computed."""
-    made = made_tables(settings)
-
-    def job() -> Facts:
-        read_mb = read_bytes(settings.inputs)
-        return {**write_tables(made, settings.out), "read_mb": read_mb}
-
-    return job
-
-
-def read_bytes(folder: Path) -> float:
-    """Megabytes of all files, read in blocks of one."""
-    size = 0
-    for path in sorted(folder.iterdir()):
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                size += len(block)
-    return size / 1e6
-
-
-def made_tables(settings: Settings) -> list[Any]:
-    """The tables that ours writes, made beforehand."""
-    import pyarrow.parquet as pq
-
-    with tempfile.TemporaryDirectory(dir=settings.out) as out:
-        ours(replace(settings, out=Path(out)))()
-        return [pq.ParquetFile(path).read() for path in sorted(Path(out).rglob("*.parquet"))]
-
-
-def write_tables(tables: list[Any], out: Path) -> Facts:
-    """One file a table, compressed and checked like ours."""
-    import pyarrow.parquet as pq
-
-    for number, table in enumerate(tables):
-        pq.write_table(
-            table,
-            out / f"{number}.parquet",
-            compression="zstd",
-            compression_level=ZSTD_LEVEL,
-            use_dictionary=["label"],
-            write_page_checksum=True,
-        )
-    rows = sum(len(table) for table in tables if "tokens" in table.column_names)
-    return {"rows": rows, "parquet_mb": folder_mb(out)}
-
-
 def write(dataset: Any, settings: Settings) -> Facts:
     """Write a Hugging Face dataset as we write ours; its own `to_parquet` chooses the codec."""
     import pyarrow.parquet as pq
@@ -219,9 +159,7 @@ BENCHMARK = Benchmark(
         "ours": ours,
         "huggingface_documented": huggingface_documented,
         "huggingface_expert": huggingface_expert,
-        "floor_read": floor_read,
-        "floor_write": floor_write,
-        "floors": floors,
+        **floor_cases(ours),
     },
     aims={"huggingface_documented": 4.5, "huggingface_expert": 4.5, "floors": 0.33},
     size_mb=100,

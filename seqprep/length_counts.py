@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,23 @@ class LengthCounts:
         lengths, splits = np.asarray(lengths, np.int64), np.asarray(splits, np.int64)
         cells, counts = np.unique(lengths * len(SPLITS) + splits, return_counts=True)
         return _of_cells(cells, counts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, for state that is kept.
+
+        >>> LengthCounts.of([3], [2]).to_json()
+        {'values': [3], 'counts': [[0, 0, 1]]}
+        """
+        return {"values": self.values.tolist(), "counts": self.counts.tolist()}
+
+    @classmethod
+    def from_json(cls, body: Any) -> LengthCounts:
+        """Read what `to_json` gave, or the pair of lists that earlier versions kept."""
+        values, counts = body if isinstance(body, list) else (body["values"], body["counts"])
+        return cls(
+            values=np.asarray(values, np.int64),
+            counts=np.asarray(counts, np.int64).reshape(-1, len(SPLITS)),
+        )
 
     def plus(self, other: LengthCounts, *, sign: int = 1) -> LengthCounts:
         """Both together; `sign=-1` takes the other off."""

@@ -95,8 +95,8 @@ class Since:
         """Canonical JSON; of the tokens only those that occur."""
         some = np.flatnonzero(self.tokens)
         body = {
-            "fitted_lengths": _plain(self.fitted_lengths),
-            "lengths": _plain(self.lengths),
+            "fitted_lengths": self.fitted_lengths.to_json(),
+            "lengths": self.lengths.to_json(),
             "tokens": [len(self.tokens), some.tolist(), self.tokens[some].tolist()],
             "moments": self.moments
             and [self.moments.count, self.moments.mean.tolist(), self.moments.squares.tolist()],
@@ -116,8 +116,8 @@ class Since:
         tokens[np.asarray(places, np.int64)] = counts
         found = body["moments"]
         return cls(
-            fitted_lengths=_read(body["fitted_lengths"]),
-            lengths=_read(body["lengths"]),
+            fitted_lengths=LengthCounts.from_json(body["fitted_lengths"]),
+            lengths=LengthCounts.from_json(body["lengths"]),
             tokens=tokens,
             moments=found
             and Moments(count=found[0], mean=np.asarray(found[1]), squares=np.asarray(found[2])),
@@ -126,15 +126,6 @@ class Since:
             step_codes=tuple(body["step_codes"]),
             whole=body["whole"],
         )
-
-
-def _plain(lengths: LengthCounts) -> list[Any]:
-    return [lengths.values.tolist(), lengths.counts.tolist()]
-
-
-def _read(body: list[Any]) -> LengthCounts:
-    counts = np.asarray(body[1], np.int64).reshape(-1, 3)
-    return LengthCounts(values=np.asarray(body[0], np.int64), counts=counts)
 
 
 def measure(

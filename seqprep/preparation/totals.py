@@ -52,10 +52,8 @@ class Totals:
         """Canonical JSON."""
         body = {
             **{name: getattr(self, name).tolist() for name in _SUMS},
-            **{
-                name: {"values": found.values.tolist(), "counts": found.counts.tolist()}
-                for name, found in (("lengths", self.lengths), ("units", self.units))
-            },
+            "lengths": self.lengths.to_json(),
+            "units": self.units.to_json(),
         }
         return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
@@ -63,17 +61,10 @@ class Totals:
     def from_bytes(cls, data: bytes) -> Totals:
         """Read what `to_bytes` wrote."""
         body = json.loads(data)
-
-        def lengths(name: str) -> LengthCounts:
-            return LengthCounts(
-                values=np.asarray(body[name]["values"], np.int64),
-                counts=np.asarray(body[name]["counts"], np.int64).reshape(-1, len(SPLITS)),
-            )
-
         return cls(
             **_sums(lambda name: np.asarray(body[name], np.int64)),
-            lengths=lengths("lengths"),
-            units=lengths("units"),
+            lengths=LengthCounts.from_json(body["lengths"]),
+            units=LengthCounts.from_json(body["units"]),
         )
 
 

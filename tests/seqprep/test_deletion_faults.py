@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,65 +13,39 @@ from seqprep.upkeep.collect import collect
 from seqprep.upkeep.gone import gone_reason
 from seqprep.upkeep.removal import remove
 from seqprep.upkeep.verification import verify_dataset
-from tests.conftest import ROOT
 from tests.seqprep.test_collect import LATER_S, grow
 from tests.sources import stored_rows
 from tests.stores import SECRET, SECRET_ID, add_run, documents_of, ingested, prepared, stored_texts
+from tests.watched import DIED, die_at
 
-HARNESS = """
-import os, pathlib, shutil, sys
+WORK = """
+import pathlib, shutil
 import seqprep.delta_log as log
 from seqprep.upkeep.collect import collect
 from seqprep.upkeep.removal import remove
 from tests.stores import SECRET_ID
-root, what, later = pathlib.Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-seen, stop = 0, -1
-
-def watched(call):
-    def run(*args, **keys):
-        global seen
-        for after in (False, True):
-            result = call(*args, **keys) if after else None
-            if seen == stop:
-                os._exit(9)
-            seen += 1
-        return result
-    return run
-
+root, what, later = pathlib.Path(sys.argv[2]), sys.argv[3], float(sys.argv[4])
 os.replace, os.fsync = watched(os.replace), watched(os.fsync)
 pathlib.Path.unlink = watched(pathlib.Path.unlink)
 pathlib.Path.touch, shutil.rmtree = watched(pathlib.Path.touch), watched(shutil.rmtree)
 log.DeltaTable.create_write_transaction = watched(log.DeltaTable.create_write_transaction)
-for stop in map(int, sys.argv[4:]):
-    # A fork for each point: starting Python anew for each would take a second.
-    child = os.fork()
-    if child == 0:
-        folder = root / f"at{stop}" / "store" / "d"
-        if what == "remove":
-            remove(folder, ids=[SECRET_ID], erase=True, models=True, apply=True)
-        else:
-            collect(folder, keep=1, apply=True, now_s=later)
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+def work(point):
+    folder = root / f"at{point}" / "store" / "d"
+    if what == "remove":
+        remove(folder, ids=[SECRET_ID], erase=True, models=True, apply=True)
+    else:
+        collect(folder, keep=1, apply=True, now_s=later)
 """
 MOST = 400
 """More points than there are."""
 
 
-def die_at(root: Path, what: str, points: list[int]) -> list[int]:
+def die_on_copies(root: Path, what: str, points: list[int]) -> list[int]:
     """Do it on a copy of the store for each point, and die there; the exit statuses."""
     for point in points:
         shutil.copytree(root / "whole", root / f"at{point}")
-    done = subprocess.run(
-        [sys.executable, "-c", HARNESS, str(root), what, str(LATER_S), *map(str, points)],
-        check=True,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    codes = [int(code) for code in done.stdout.split()]
-    assert set(codes) <= {0, 9}, done.stderr
-    return codes
+    return die_at(points, WORK, root, what, LATER_S)
 
 
 def whole_versions(folder: Path) -> None:
@@ -98,7 +70,7 @@ def check_removal(root: Path, points: list[int]) -> list[int]:
     prepared(whole)
     old = stored_rows(whole / "store", "d")
     new = [row for row in old if row["id"] != SECRET_ID]
-    codes = die_at(root, "remove", points)
+    codes = die_on_copies(root, "remove", points)
     for point in points:
         store = root / f"at{point}" / "store"
         assert stored_rows(store, "d") in (old, new), point
@@ -118,7 +90,7 @@ def check_collection(root: Path, points: list[int]) -> list[int]:
     old = stored_rows(whole / "store", "d")
     shutil.copytree(whole, root / "done")
     collect(root / "done" / "store" / "d", keep=1, apply=True, now_s=LATER_S)
-    codes = die_at(root, "collect", points)
+    codes = die_on_copies(root, "collect", points)
     for point in points:
         folder = root / f"at{point}" / "store" / "d"
         whole_versions(folder)
@@ -137,7 +109,7 @@ CHECKS: dict[str, Any] = {"remove": check_removal, "collect": check_collection}
 def test_dying_at_some_points_leaves_nothing_for_a_person(tmp_path: Path, what: str) -> None:
     """A crash would leave a version that looks whole and is not, or a record half erased."""
     codes = CHECKS[what](tmp_path, [0, 3, 11, 26, 41, 55])
-    assert codes.count(9) >= 4
+    assert codes.count(DIED) >= 4
 
 
 @pytest.mark.slow
@@ -151,5 +123,5 @@ def test_dying_at_any_point_leaves_nothing_for_a_person(tmp_path: Path, what: st
         codes += CHECKS[what](folder, list(range(start, start + 20)))
         if codes[-1] == 0:
             break
-    assert codes == [9] * codes.count(9) + [0] * codes.count(0)
-    assert codes.count(9) >= 30 and codes[-1] == 0
+    assert codes == [DIED] * codes.count(DIED) + [0] * codes.count(0)
+    assert codes.count(DIED) >= 30 and codes[-1] == 0

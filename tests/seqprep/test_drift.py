@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -36,6 +37,24 @@ def joined(
         over=0,
         step_codes=(),
     )
+
+
+def test_what_joined_is_kept_and_read_again() -> None:
+    """An append would compare with other lengths than those of the fit."""
+    since = joined([3, 5, 5], fitted=[1, 2], tokens=[4, 0, 1])
+    body = json.loads(since.to_bytes())
+    old = {
+        **body,
+        **{
+            name: [body[name]["values"], body[name]["counts"]]
+            for name in ("fitted_lengths", "lengths")
+        },
+    }
+    for stored in (since.to_bytes(), json.dumps(old).encode()):  # versions before kept two lists
+        again = Since.from_bytes(stored)
+        assert again.fitted_lengths.values.tolist() == [1, 2]
+        assert again.lengths.counts.tolist() == [[1, 0, 0], [2, 0, 0]]
+        assert again.to_bytes() == since.to_bytes()
 
 
 def test_distances_equal_those_of_scipy() -> None:

@@ -25,39 +25,21 @@ from seqprep.staging import STALE_S, StagedWriter, collect_stale
 from seqprep.table import Table
 from tests.conftest import ROOT
 from tests.sources import stored_rows, write_files
+from tests.watched import DIED, die_at
 
-HARNESS = """
-import os, sys
+WORK = """
 from pathlib import Path
 import seqprep.delta_log as log
 from seqprep.ingest import ingest
 from seqprep.source import Source
-root, count = Path(sys.argv[1]), int(sys.argv[2])
-seen, stop = 0, -1
-
-def watched(call):
-    def run(*args, **keys):
-        global seen
-        for after in (False, True):
-            result = call(*args, **keys) if after else None
-            if seen == stop:
-                os._exit(9)
-            seen += 1
-        return result
-    return run
-
+root = Path(sys.argv[2])
 os.replace, os.fsync = watched(os.replace), watched(os.fsync)
 log.create_table_with_add_actions = watched(log.create_table_with_add_actions)
-write = log.DeltaTable.create_write_transaction
-log.DeltaTable.create_write_transaction = watched(write)
+log.DeltaTable.create_write_transaction = watched(log.DeltaTable.create_write_transaction)
 source = Source(domain="text", path=str(root / "in"))
-for stop in range(count):
-    # A fork for each point: starting Python anew for each would take a second.
-    child = os.fork()
-    if child == 0:
-        ingest(source, dataset="d", store=root / f"store{stop}")
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+def work(point):
+    ingest(source, dataset="d", store=root / f"store{point}")
 """
 POINTS = 30
 """More than there are: two for each fsync, rename and commit of the second ingest."""
@@ -90,16 +72,9 @@ def test_dying_anywhere_leaves_a_whole_version_and_a_rerun_mends_it(
     write_files(tmp_path / "in", NEW)
     ingest(source, dataset="d", store=tmp_path / "whole")
     new = rows(tmp_path / "whole")
-    done = subprocess.run(
-        [sys.executable, "-c", HARNESS, str(tmp_path), str(POINTS)],
-        check=True,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    codes = [int(code) for code in done.stdout.split()]
-    assert codes.count(9) >= 10
-    assert codes == [9] * codes.count(9) + [0] * codes.count(0), done.stderr
+    codes = die_at(range(POINTS), WORK, tmp_path)
+    assert codes.count(DIED) >= 10
+    assert codes == [DIED] * codes.count(DIED) + [0] * codes.count(0)
     found = []
     for point in range(POINTS):
         found.append(rows(tmp_path / f"store{point}"))

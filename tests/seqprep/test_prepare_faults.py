@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,45 +14,21 @@ from seqprep.snapshot import Snapshot
 from seqprep.table import Table
 from tests.seqprep.test_prepare import RECIPE, prepared, rows_of
 from tests.synthetic import documents, write_sequences
+from tests.watched import DIED, die_at
 
 ROOT = Path(__file__).parents[2]
-# Patches the calls that make things lasting from outside, and dies at the n-th of them.
-DIES = """
-import os, sys
-from pathlib import Path
-import seqprep.delta_log, seqprep.prepare
-left = int(sys.argv[2])
-def dying(function):
-    def call(*args, **kwargs):
-        global left
-        left -= 1
-        if left < 0:
-            os._exit(9)
-        result = function(*args, **kwargs)
-        left -= 1
-        if left < 0:
-            os._exit(9)
-        return result
-    return call
-os.replace, os.fsync = dying(os.replace), dying(os.fsync)
-log = seqprep.delta_log
-log.create_table_with_add_actions = dying(log.create_table_with_add_actions)
-log.DeltaTable.create_write_transaction = dying(log.DeltaTable.create_write_transaction)
+WORK = """
 from dataclasses import replace
+from pathlib import Path
+import seqprep.delta_log as log
 from tests.seqprep.test_prepare import RECIPE, prepared
-prepared(Path(sys.argv[1]), recipe=replace(RECIPE, buckets=2))
+os.replace, os.fsync = watched(os.replace), watched(os.fsync)
+log.create_table_with_add_actions = watched(log.create_table_with_add_actions)
+log.DeltaTable.create_write_transaction = watched(log.DeltaTable.create_write_transaction)
+
+def work(point):
+    prepared(Path(sys.argv[2]) / f"at{point}", recipe=replace(RECIPE, buckets=2))
 """
-
-
-def run_and_die(store: Path, point: int) -> int:
-    """Prepare a second version and die at one point; the exit status."""
-    return subprocess.run(
-        [sys.executable, "-c", DIES, str(store), str(point)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        timeout=120,
-    ).returncode
 
 
 def check_points(tmp_path: Path, points: range) -> list[int]:
@@ -62,11 +37,11 @@ def check_points(tmp_path: Path, points: range) -> list[int]:
     before = rows_of(first)
     wanted = rows_of(prepared(fresh(tmp_path), recipe=replace(RECIPE, buckets=2)))
     table = Table(tmp_path / "synthetic" / "examples-default")
-    codes = []
+    for point in points:
+        copy_store(tmp_path, tmp_path / f"at{point}")
+    codes = die_at(points, WORK, tmp_path)
     for point in points:
         store = tmp_path / f"at{point}"
-        copy_store(tmp_path, store)
-        codes.append(run_and_die(store, point))
         table = Table(store / "synthetic" / "examples-default")
         table.verify(first.version)
         copied = replace(first, snapshot=first.snapshot.replace(str(tmp_path), str(store)))
@@ -91,14 +66,14 @@ def copy_store(store: Path, target: Path) -> None:
 def test_dying_at_some_points_leaves_the_old_version(tmp_path: Path) -> None:
     """A crash would leave half a version visible, or a rerun give other rows."""
     codes = check_points(tmp_path, range(0, 60, 13))
-    assert 9 in codes
+    assert DIED in codes
 
 
 @pytest.mark.slow
 def test_dying_at_every_point_leaves_the_old_version(tmp_path: Path) -> None:
     """The one moment that is not safe would be met in the end."""
     codes = check_points(tmp_path, range(0, 50))
-    assert codes[0] == 9 and codes[-1] == 0
+    assert codes[0] == DIED and codes[-1] == 0
 
 
 def test_spills_of_dead_runs_are_collected_and_those_of_live_ones_kept(tmp_path: Path) -> None:
