@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from seqprep.errors import NotBuiltError, SeqprepError
@@ -70,9 +69,9 @@ def _located(pointer: Any, name: str) -> SourceFile:
     if hasattr(pointer, "zipfile"):
         return SourceFile(
             path=name,
-            full=Path(pointer.zipfile.filename),
+            full=str(pointer.zipfile.filename),
             member=pointer.entry,
             size_bytes=pointer.file_size(),
         )
-    full = Path(str(pointer))
+    full = str(pointer)
     return SourceFile(path=name, full=full, size_bytes=os.stat(full).st_size)

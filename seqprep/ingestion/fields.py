@@ -163,7 +163,7 @@ def table_file(source: Source, base: Path, table: str) -> SourceFile:
     full = folder / table
     if not full.is_file():
         raise SeqprepError(f"table: {table!r} does not exist in {folder}")
-    return SourceFile(path=table, full=full, size_bytes=full.stat().st_size)
+    return SourceFile(path=table, full=str(full), size_bytes=full.stat().st_size)
 
 
 def field_reader(

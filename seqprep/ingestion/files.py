@@ -25,9 +25,11 @@ SHOWN_NAMES = 6
 """How many file names an error lists."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class SourceFile:
-    """One source file.
+    """One source file: as it is listed, and then hashed.
+
+    There may be very many, so it is neither frozen nor does it hold a `Path` for each.
 
     Args:
         path: relative to the source's root, with forward slashes.
@@ -43,7 +45,7 @@ class SourceFile:
     """
 
     path: str
-    full: Path | None = None
+    full: str | None = None
     member: str | None = None
     size_bytes: int = 0
     sha256: str = ""
@@ -71,7 +73,7 @@ class SourceFile:
         try:
             if self.member is not None:
                 return _archive(self.full).open(self.member)  # type: ignore[return-value]
-            return self.full.open("rb")
+            return open(self.full, "rb")
         except OSError as error:
             raise InputError(
                 f"cannot be opened: {error.strerror or error}; check that it exists and that you "
@@ -81,7 +83,7 @@ class SourceFile:
 
 
 @functools.lru_cache(maxsize=4)
-def _archive(path: Path) -> zipfile.ZipFile:
+def _archive(path: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
@@ -116,23 +118,24 @@ def list_files(source: Source, base: Path, *, default: Sequence[str]) -> list[So
     root = source_root(source, base)
     include = tuple(source.include) or tuple(default)
     if not root.is_dir():
-        return [_with_target(_plain(root, root.name), source)]
+        return [_with_target(_plain(str(root), root.name), source)]
     side = {posixpath.normpath(table) for table in _side_tables(source) if table}
     found, others = [], []
+    folder = os.path.join(root, "")
     for path in _walk(root, tuple(source.exclude)):
         if path in side:
             continue
         if not matches(path, include):
             others.append(path)
             continue
-        found.append(_plain(Path(os.path.join(root, path)), path, root=root))
+        found.append(_plain(folder + path, path, root=root))
     if not found:
         raise SeqprepError(nothing_found(root, include, others))
     found.sort(key=lambda file: file.path)
     return _pair_targets(found, source)
 
 
-def _plain(full: Path, path: str, *, root: Path | None = None) -> SourceFile:
+def _plain(full: str, path: str, *, root: Path | None = None) -> SourceFile:
     """A file as it is listed; one look at it, because there may be very many.
 
     Raises:
@@ -143,7 +146,7 @@ def _plain(full: Path, path: str, *, root: Path | None = None) -> SourceFile:
         if stat.S_ISLNK(found.st_mode):
             found = os.stat(full)
             if root is not None:
-                _check_inside(full, root, name=path)
+                _check_inside(Path(full), root, name=path)
     except OSError as error:
         raise InputError(
             f"cannot be read: {error.strerror} (a broken link?); remove it or set source.exclude",
@@ -229,12 +232,13 @@ def _pair_targets(found: list[SourceFile], source: Source) -> list[SourceFile]:
     if source.target is None or source.target.from_ != "file":
         return found
     targets = {_target_path(file, source) for file in found}
-    return [_with_target(file, source) for file in found if file.full not in targets]
+    return [_with_target(file, source) for file in found if Path(file.full or "") not in targets]
 
 
 def _target_path(file: SourceFile, source: Source) -> Path:
     assert file.full is not None and source.target is not None and source.target.suffix
-    return file.full.with_name(os.path.splitext(strip_gz(file.full.name))[0] + source.target.suffix)
+    full = Path(file.full)
+    return full.with_name(os.path.splitext(strip_gz(full.name))[0] + source.target.suffix)
 
 
 def _with_target(file: SourceFile, source: Source) -> SourceFile:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 def strip_gz(path: str) -> str:
     """The path without a final `.gz`, in any case."""
-    return path[:-3] if path.lower().endswith(".gz") else path
+    return path[:-3] if path[-3:].lower() == ".gz" else path
 
 
 @functools.lru_cache(maxsize=256)
@@ -44,6 +44,8 @@ def _character_class(inside: str) -> str:
 
 def matches(path: str, globs: Sequence[str]) -> bool:
     """Whether one of the globs fits the path, or the path without `.gz`."""
+    if not globs:
+        return False
     pattern = _any_of(tuple(globs))
     if pattern.match(path):
         return True
@@ -54,8 +56,6 @@ def matches(path: str, globs: Sequence[str]) -> bool:
 @functools.lru_cache(maxsize=64)
 def _any_of(globs: tuple[str, ...]) -> re.Pattern[str]:
     """All globs as one expression, so that a path is compared once."""
-    if not globs:
-        return re.compile(r"(?!)")
     return re.compile("|".join(glob_pattern(glob).pattern for glob in globs), re.IGNORECASE)
 
 

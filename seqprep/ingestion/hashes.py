@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from seqprep.digested import read_digested, write_digested
 from seqprep.errors import InputError
@@ -30,8 +30,7 @@ MARGIN_NS = 2 * 10**9
 the clock of a file system ticks every few milliseconds, at worst every two seconds (FAT)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Hashed:
+class Hashed(NamedTuple):
     """What is remembered of one source file.
 
     Args:
@@ -56,7 +55,7 @@ def read_hashes(path: Path) -> dict[str, Hashed]:
             return {}
         columns = (content[name] for name in ("paths", "stamps", "sha256", "beside"))
         return {
-            path: Hashed(stamp=tuple(stamp), sha256=sha256, beside_sha256=beside)
+            path: Hashed(tuple(stamp), sha256, beside)
             for path, stamp, sha256, beside in zip(*columns, strict=True)
         }
     except (OSError, ValueError, KeyError, TypeError):
@@ -86,61 +85,51 @@ def is_settled(times_ns: Iterable[int], *, began_ns: int) -> bool:
 
 
 def hash_files(files: Sequence[SourceFile], known: Known | None = None) -> list[SourceFile]:
-    """The same files with their SHA-256, in the same order; several are read at once.
+    """Add their SHA-256 to files; several are read at once.
 
     Args:
         files: as listed.
         known: hashes that hold for files whose stamp is what it was.
+
+    Returns:
+        The same files, in the same order.
     """
-    found = list(files) if known is None else [_recalled(file, known) for file in files]
-    unknown = [place for place, file in enumerate(found) if not file.sha256]
+    for file in files if known else ():
+        _recall(file, known or {})
+    unknown = [file for file in files if not file.sha256]
     if unknown:
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            hashed = pool.map(_hashed, [found[place] for place in unknown])
-            for place, file in zip(unknown, hashed, strict=True):
-                found[place] = file
-    return found
+            for _ in pool.map(_hash, unknown):
+                pass
+    return list(files)
 
 
 def hashes_to_keep(files: Sequence[SourceFile]) -> dict[str, Hashed]:
     """What may be remembered of files that were hashed."""
     return {
-        file.path: Hashed(stamp=file.stamp, sha256=file.sha256, beside_sha256=file.beside_sha256)
+        file.path: Hashed(file.stamp, file.sha256, file.beside_sha256)
         for file in files
         if file.settled
     }
 
 
-def _recalled(file: SourceFile, known: Known) -> SourceFile:
+def _recall(file: SourceFile, known: Known) -> None:
     one = known.get(file.path)
     if one is None or file.sha256:
-        return file
+        return
     # As it was listed a moment ago; its target was not looked at then.
     now = file.stamp if file.beside is None and file.stamp else _stamp(file)
-    if one.stamp != now:
-        return file
-    return replace(
-        file,
-        sha256=one.sha256,
-        beside_sha256=one.beside_sha256,
-        stamp=one.stamp,
-        settled=True,
-    )
+    if one.stamp == now:
+        file.sha256, file.beside_sha256 = one.sha256, one.beside_sha256
+        file.stamp, file.settled = one.stamp, True
 
 
-def _hashed(file: SourceFile) -> SourceFile:
+def _hash(file: SourceFile) -> None:
     began_ns = time.time_ns()
-    stamp = _stamp(file)
-    sha256, beside = _digests(file)
-    found = replace(
-        file,
-        sha256=sha256,
-        beside_sha256=beside,
-        stamp=stamp,
-        settled=is_settled([*stamp[1::5], *stamp[2::5]], began_ns=began_ns),
-    )
-    check_unchanged(found)
-    return found
+    file.stamp = _stamp(file)
+    file.sha256, file.beside_sha256 = _digests(file)
+    file.settled = is_settled([*file.stamp[1::5], *file.stamp[2::5]], began_ns=began_ns)
+    check_unchanged(file)
 
 
 def _digests(file: SourceFile) -> tuple[str, str]:

@@ -32,8 +32,8 @@ def counts_from_bytes(data: bytes) -> list[FileCounts]:
     found = json.loads(data)
     if isinstance(found, list):
         return [FileCounts(**entry) for entry in found]
-    rows = zip(*(found[name] for name in _NAMES), strict=True)
-    return [FileCounts(**dict(zip(_NAMES, row, strict=True))) for row in rows]
+    columns = [found[name] for name in _NAMES]
+    return [FileCounts(*row) for row in zip(*columns, strict=True)]
 
 
 def known_counts(table: Table, info: CommitInfo) -> list[FileCounts]:

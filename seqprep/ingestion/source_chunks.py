@@ -39,7 +39,7 @@ GZIP_FACTOR = 4
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(slots=True)
 class FileCounts:
     """What came of one source file.
 

@@ -92,7 +92,7 @@ def test_odd_text_is_cut_as_biopython_cuts_it(odd: bytes, read: int, cut: int) -
         patch.setattr("seqprep.domains.fasta_records.BLOCK_BYTES", cut)
         path = Path(folder, "a.fa")
         path.write_bytes(text)
-        with FastaStream(SourceFile(path="a.fa", full=path), max_expanded_bytes=99) as stream:
+        with FastaStream(SourceFile(path="a.fa", full=str(path)), max_expanded_bytes=99) as stream:
             blocks = list(record_blocks(stream))
     headers = [header.decode("latin-1") for block in blocks for header in block.headers]
     titles = [header.rstrip().encode("latin-1") for header in headers]
@@ -186,7 +186,7 @@ def test_lines_of_records_are_found(lines: list[bytes], crlf: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.fa")
         path.write_bytes((b"\r\n" if crlf else b"\n").join(lines))
-        file = SourceFile(path="a.fa", full=path)
+        file = SourceFile(path="a.fa", full=str(path))
         found = record_lines(file, range(len(expected)), max_expanded_bytes=2**30)
     assert [found[record] for record in range(len(expected))] == expected
 

@@ -149,7 +149,7 @@ def test_label_tables_are_no_records(tmp_path: Path) -> None:
 
 def expanded(tmp_path: Path, data: bytes, *, cap: int = BIG) -> bytes:
     (tmp_path / "a.txt.gz").write_bytes(data)
-    file = SourceFile(path="a.txt.gz", full=tmp_path / "a.txt.gz", size_bytes=len(data))
+    file = SourceFile(path="a.txt.gz", full=str(tmp_path / "a.txt.gz"), size_bytes=len(data))
     return read_bytes(file, max_expanded_bytes=cap)
 
 
@@ -219,7 +219,7 @@ def test_streams_give_the_same_bytes_in_any_portions(tmp_path: Path) -> None:
     content = random.Random(2).randbytes(3 * 2**20 + 17)
     write_files(tmp_path, {"a.bin": content, "b.bin.gz": content})
     for name in ("a.bin", "b.bin.gz"):
-        file = SourceFile(path=name, full=tmp_path / name)
+        file = SourceFile(path=name, full=str(tmp_path / name))
         with SourceStream(file, max_expanded_bytes=BIG) as stream:
             assert b"".join(iter(lambda: stream.read(70_001), b"")) == content
 
