@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from seqprep.ragged import Ints
+from seqprep.ragged import Ints, ranges, to_offsets
 
 MAX_BINS = 4096
 UNLIMITED = 0
@@ -51,53 +51,55 @@ def best_limits(edges: Ints, rows: Ints, *, count: int) -> tuple[int, ...]:
     total = len(edges)
     if total == 0:
         return (1,)
-    limits, before = edges.tolist(), [0, *np.cumsum(rows).tolist()]
-    cost = [before[j + 1] * limits[j] for j in range(total)]  # one bucket for the first j + 1
-    back: list[list[int]] = []
+    limits, before = edges.astype(np.int64), to_offsets(rows)
+    cost = before[1:] * limits  # one bucket for the first j + 1 lengths
+    back: list[Ints] = []
     for _ in range(1, min(count, total)):
         cost, choice = _one_more(cost, before, limits)
         back.append(choice)
     return _trace(edges, back)
 
 
-def _one_more(cost: list[int], before: list[int], limits: list[int]) -> tuple[list[int], list[int]]:
+def _one_more(cost: Ints, before: Ints, limits: Ints) -> tuple[Ints, Ints]:
     """The least cost with one bucket more, and the last length of the bucket before; -1: none.
 
-    A new bucket for lengths i + 1 .. j costs (N_j - N_i) x limit_j beside the cost up to i: a line
-    in limit_j for each i. Lines come with falling slope and are asked at rising places, so their
-    lower envelope is a queue that both ends leave once: O(n), in whole numbers.
+    A new bucket for lengths i + 1 .. j costs (N_j - N_i) x limit_j beside the cost up to i. The
+    best i never falls while j rises, so the best of every other j bounds those between them: log n
+    rounds of about 2 n candidates, in whole numbers.
 
-    Source: the convex hull trick, e.g. Aggarwal & Park 1993, doi:10.1287/opre.41.3.549
+    Source: divide and conquer over a totally monotone matrix, Aggarwal et al. 1987,
+    doi:10.1007/BF01840359
     """
-    best, choice = list(cost), [-1] * len(cost)
-    hull: list[int] = []
-    first = 0
-
-    def at(i: int, limit: int) -> int:
-        return cost[i] - before[i + 1] * limit
-
-    def covered(a: int, b: int, c: int) -> bool:
-        """Whether line b is nowhere below both a, before it, and c, behind it."""
-        left = (cost[c] - cost[a]) * (before[b + 1] - before[a + 1])
-        return left <= (cost[b] - cost[a]) * (before[c + 1] - before[a + 1])
-
-    for j in range(1, len(cost)):
-        while len(hull) - first > 1 and covered(hull[-2], hull[-1], j - 1):
-            hull.pop()
-        hull.append(j - 1)
-        while len(hull) - first > 1 and at(hull[first + 1], limits[j]) < at(hull[first], limits[j]):
-            first += 1
-        through = at(hull[first], limits[j]) + before[j + 1] * limits[j]
-        if through < best[j]:
-            best[j], choice[j] = through, hull[first]
+    total = len(cost)
+    best, choice = cost.copy(), np.full(total, -1, dtype=np.int64)
+    if total < 2:
+        return best, choice
+    found = np.full(total + 1, total - 1, dtype=np.int64)  # the best i of each j that was asked
+    found[0] = 0
+    step = 1 << (total - 1).bit_length()
+    while step:
+        asked = np.arange(step, total, 2 * step)
+        low = found[asked - step]
+        high = np.minimum(found[np.minimum(asked + step, total)], asked - 1)
+        sizes = high - low + 1
+        i, row = ranges(low, sizes), np.repeat(np.arange(len(asked)), sizes)
+        j = asked[row]
+        costs = cost[i] + (before[j + 1] - before[i + 1]) * limits[j]
+        starts = to_offsets(sizes)[:-1]
+        least = np.minimum.reduceat(costs, starts) if len(asked) else costs
+        first = np.flatnonzero(costs == least[row])
+        found[asked] = i[first[np.searchsorted(first, starts)]]
+        fewer = least < best[asked]
+        best[asked[fewer]], choice[asked[fewer]] = least[fewer], found[asked[fewer]]
+        step //= 2
     return best, choice
 
 
-def _trace(edges: Ints, back: list[list[int]]) -> tuple[int, ...]:
+def _trace(edges: Ints, back: list[Ints]) -> tuple[int, ...]:
     place, limits = len(edges) - 1, [int(edges[-1])]
     for choice in reversed(back):
         if choice[place] >= 0:
-            place = choice[place]
+            place = int(choice[place])
             limits.append(int(edges[place]))
     return tuple(reversed(limits))
 

@@ -65,7 +65,7 @@ def resolve_duplicates(
     >>> resolve_duplicates(one, where, no, lambda: np.arange(3), keep="one").kept.tolist()
     [False, True, False]
     """
-    if len(np.unique(content)) == len(content):
+    if count_distinct(content) == len(content):
         none = np.zeros(len(content), dtype=bool)
         return Resolved(duplicate=none, conflicting=none)
     ranking = np.lexsort((order(), splits, content))
@@ -100,12 +100,21 @@ def number_contents(high: Keys, low: Keys) -> Ints:
     >>> number_contents(three, np.array([1, 1, 1], np.uint64)).tolist()
     [0, 1, 0]
     """
-    if len(np.unique(high)) == len(high):
+    if count_distinct(high) == len(high):
         return np.arange(len(high))
     order = np.lexsort((low, high))
     result = np.empty(len(high), dtype=np.int64)
     result[order] = np.cumsum(_changes(high[order], low[order])) - 1
     return result
+
+
+def count_distinct(numbers: npt.NDArray[np.generic]) -> int:
+    """How many different numbers there are; NumPy's `unique` takes several times as long.
+
+    >>> count_distinct(np.array([4, 9, 4]))
+    2
+    """
+    return int(_changes(np.sort(numbers)).sum())
 
 
 def _changes(*columns: npt.NDArray[np.generic]) -> Bools:

@@ -8,6 +8,7 @@ Legend: V distinct tokens, N steps.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -67,37 +68,56 @@ def count_tokens(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -
     >>> count_tokens(rows, np.array([True, False]), num_tokens=3).tolist()
     [1, 2, 0]
     """
-    fewer = 2 * np.count_nonzero(rows) <= len(rows)
-    if fewer:
-        return _occurrences(take(ids, np.flatnonzero(rows)).values, num_tokens)
-    counts = _occurrences(ids.values[int(ids.offsets[0]) : int(ids.offsets[-1])], num_tokens)
-    if not rows.all():  # fewer rows are copied this way
-        counts -= _occurrences(take(ids, np.flatnonzero(~rows)).values, num_tokens)
+    counts = np.zeros(num_tokens, dtype=np.int64)
+    if 2 * np.count_nonzero(rows) <= len(rows):
+        for part in _parts(ids, np.flatnonzero(rows)):
+            counts += _occurrences(part, num_tokens)
+        return counts
+    counts += _occurrences(ids.values[int(ids.offsets[0]) : int(ids.offsets[-1])], num_tokens)
+    for part in _parts(ids, np.flatnonzero(~rows)):  # fewer rows are copied this way
+        counts -= _occurrences(part, num_tokens)
     return counts
+
+
+def _parts(ids: Ragged, rows: Ints) -> Iterator[npt.NDArray[np.integer]]:
+    """The ids of some rows, some rows at a time, so that they stay in the cache."""
+    ends = np.cumsum(ids.lengths[rows])
+    cuts = np.flatnonzero(np.diff(ends // _BLOCK)) + 1
+    for start, stop in pairwise([0, *cuts.tolist(), len(rows)]):
+        if stop - start == 1:  # a long one is not copied
+            yield ids.values[int(ids.offsets[rows[start]]) : int(ids.offsets[rows[start] + 1])]
+        elif stop > start:
+            yield take(ids, rows[start:stop]).values
 
 
 def _occurrences(values: npt.NDArray[np.integer], num_tokens: int) -> Ints:
     counts = np.zeros(num_tokens, dtype=np.int64)
-    count = _count_few if num_tokens <= _FEW else _count_many
+    known: list[int] = []
     for start in range(0, len(values), _BLOCK):
-        count(values[start : start + _BLOCK], counts)
+        block = values[start : start + _BLOCK]
+        left = len(block)
+        if 0 < len(known) <= _FEW:
+            left = _count_known(block, counts, known)
+        if left:  # in blocks that fit the cache: bincount makes 64-bit copies of what it counts
+            found = np.bincount(block, minlength=num_tokens)
+            if left < len(block):
+                found[known] = 0
+            counts += found
+        if left and len(known) <= _FEW:
+            known = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)].tolist()
     return counts
 
 
-def _count_many(block: npt.NDArray[np.integer], counts: Ints) -> None:
-    # In blocks that fit the cache: bincount makes 64-bit copies of what it counts.
-    counts += np.bincount(block, minlength=len(counts))
-
-
-def _count_few(block: npt.NDArray[np.integer], counts: Ints) -> None:
-    """Count id by id until all are found; bases come before the rare ambiguity codes."""
+def _count_known(block: npt.NDArray[np.integer], counts: Ints, known: list[int]) -> int:
+    """Count id by id until all are found, frequent ones first; how many are left."""
     left = len(block)
-    for token in range(len(counts)):
+    for token in known:
         found = int(np.count_nonzero(block == token))
         counts[token] += found
         left -= found
         if not left:
-            return
+            break
+    return left
 
 
 def count_records(ids: Ragged, rows: npt.NDArray[np.bool_], *, num_tokens: int) -> Ints:
@@ -220,7 +240,8 @@ class FrequencyCounter:
                 counts = getattr(part, name)
                 if counts is not None:
                     shape = (len(self._tokens), *counts.shape[1:])
-                    self._sums.setdefault(name, np.zeros(shape, np.int64))[places] += counts
+                    sums = self._sums.setdefault(name, np.zeros(shape, np.int64))
+                    np.add.at(sums, places, counts)  # a token may stand twice in a dictionary
         self._waiting = []
 
     def finish(self, known: pa.Array | None = None) -> tuple[Frequency, list[Ranks]]:

@@ -8,15 +8,18 @@ Legend: R rows, N steps of all rows together, F features of a step, P spans of a
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from seqprep.hashing import Ints, Keys, integers, mix
 
 _BLOCK = 2**18
+_COPIED_BYTES = 2**19
 
 
 def to_offsets(lengths: npt.ArrayLike) -> Ints:
@@ -62,7 +65,8 @@ def copy_spans(values: npt.NDArray[Any], starts: Ints, sizes: Ints) -> npt.NDArr
 def copy_rows(values: npt.NDArray[Any], offsets: Ints, rows: Ints) -> npt.NDArray[Any]:
     """The steps of the named rows, joined in that order; possibly read-only.
 
-    Arrow copies whole rows of bytes; an index of every step takes 2 to 40 times as long.
+    Arrow copies whole rows of bytes; an index of every step takes 2 to 40 times as long. It does so
+    in blocks, whose memory it uses again, since new memory takes longer than the copy.
 
     Args:
         values: `(N,)` or `(N, F)`.
@@ -70,38 +74,69 @@ def copy_rows(values: npt.NDArray[Any], offsets: Ints, rows: Ints) -> npt.NDArra
         rows: which, in any order, also repeated.
     """
     width = int(np.prod(values.shape[1:], dtype=np.int64)) * values.itemsize
-    steps = np.ascontiguousarray(values)
+    raw = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    edges = offsets if width == 1 else offsets * width
+    ends = np.cumsum(edges[rows + 1] - edges[rows])
+    size_bytes = int(ends[-1]) if len(ends) else 0
+    if size_bytes <= _COPIED_BYTES:
+        flat = _copied(raw, edges, rows, size_bytes)
+    else:
+        flat = np.empty(size_bytes, dtype=np.uint8)
+        cuts = np.flatnonzero(np.diff(ends // _COPIED_BYTES)) + 1
+        for start, stop in pairwise([0, *cuts.tolist(), len(rows)]):
+            first = int(ends[start - 1]) if start else 0
+            size = int(ends[stop - 1]) - first
+            if stop - start == 1:  # a long one is copied as it lies
+                block = raw[int(edges[rows[start]]) : int(edges[rows[start] + 1])]
+            else:
+                block = _copied(raw, edges, rows[start:stop], size)
+            flat[first : first + size] = block
+    return flat.view(values.dtype).reshape(-1, *values.shape[1:])
+
+
+def _copied(
+    raw: npt.NDArray[np.uint8], edges: Ints, rows: Ints, size_bytes: int
+) -> npt.NDArray[np.uint8]:
+    """The bytes of the named rows, `size_bytes` altogether, joined."""
+    if not size_bytes:
+        return raw[:0]
     array = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(),
-        len(offsets) - 1,
-        [None, pa.py_buffer(offsets * width), pa.py_buffer(steps)],
+        pa.large_binary(), len(edges) - 1, [None, pa.py_buffer(edges), pa.py_buffer(raw)]
     )
-    taken = array.take(pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)]))
-    total = int((offsets[rows + 1] - offsets[rows]).sum())
-    if total == 0:
-        return values[:0]
-    flat = np.frombuffer(
-        taken.buffers()[2], dtype=values.dtype, count=total * width // values.itemsize
-    )
-    return flat.reshape(total, *values.shape[1:])
+    places = pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)])
+    taken = pc.take(array, places, boundscheck=False).buffers()[2]
+    return np.frombuffer(taken, dtype=np.uint8, count=size_bytes)
 
 
-def look_up(table: npt.NDArray[Any], places: npt.NDArray[np.integer]) -> npt.NDArray[Any]:
+def look_up(
+    table: npt.NDArray[Any],
+    places: npt.NDArray[np.integer],
+    *,
+    out: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[Any]:
     """`table[places]`; several times faster where both are bytes. Places are not negative.
 
-    In blocks: NumPy makes 64-bit copies of the places.
+    In blocks: NumPy makes 64-bit copies of the places, and new memory is dear.
+
+    Args:
+        table: what stands at each place.
+        places: `(N,)` to look up.
+        out: `(N,)` where to put it, of the table's type; also `places` themselves.
 
     >>> look_up(np.array([5, 7], np.int8), np.array([1, 0, 1], np.int8)).tolist()
     [7, 5, 7]
     """
-    if table.itemsize > 1 or places.itemsize > 1:
-        found = np.empty(len(places), table.dtype)
-        for start in range(0, len(places), _BLOCK):
-            part = places[start : start + _BLOCK]
-            found[start : start + _BLOCK] = np.take(table, part)
-        return found
-    full = table.tobytes().ljust(256, b"\0")
-    return np.frombuffer(places.tobytes().translate(full), dtype=table.dtype)
+    found = np.empty(len(places), table.dtype) if out is None else out
+    small = table.itemsize == places.itemsize == 1
+    full = table.tobytes().ljust(256, b"\0") if small else b""
+    for start in range(0, len(places), _BLOCK):
+        part = places[start : start + _BLOCK]
+        if small:
+            block = np.frombuffer(part.tobytes().translate(full), table.dtype)
+        else:
+            block = np.take(table, part)
+        found[start : start + _BLOCK] = block
+    return found
 
 
 def cut_spans(lengths: Ints, *, length: int, keep: str, keys: Keys) -> tuple[Ints, Ints]:

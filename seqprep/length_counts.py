@@ -50,9 +50,9 @@ class LengthCounts:
         """Plain lists, for state that is kept.
 
         >>> LengthCounts.of([3], [2]).to_json()
-        {'values': [3], 'counts': [[0, 0, 1]]}
+        {'values': [3], 'counts': [0, 0, 1]}
         """
-        return {"values": self.values.tolist(), "counts": self.counts.tolist()}
+        return {"values": self.values.tolist(), "counts": self.counts.ravel().tolist()}
 
     @classmethod
     def from_json(cls, body: Any) -> LengthCounts:

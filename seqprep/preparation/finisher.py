@@ -64,7 +64,12 @@ class Finisher:
         )
 
     def finish(
-        self, chunk: Chunk, *, ranks: Ranks | None, on_the_fly: bool = False
+        self,
+        chunk: Chunk,
+        *,
+        ranks: Ranks | None,
+        on_the_fly: bool = False,
+        overwrite: bool = False,
     ) -> tuple[Chunk, Ints]:
         """Run the late steps and give every row its final form; the records left empty, too.
 
@@ -72,6 +77,7 @@ class Finisher:
             chunk: R rows of local ids or values, after the early steps.
             ranks: `(V,)` the rank of each local id; None for values and where ids are ranks.
             on_the_fly: run the steps that training runs when batches are made, too.
+            overwrite: whether nobody else needs the chunk, so that ids may take the place of ids.
         """
         if self.vocabulary is None:
             return self._finish_values(self.chain.run(chunk, self.chain.late), on_the_fly)
@@ -91,7 +97,9 @@ class Finisher:
         elif ranks is not None:
             table = table[ranks]  # two look-ups in one
         small = table.astype(token_type(self.vocabulary.size).to_pandas_dtype())
-        ids = Ragged(ragged.look_up(small, values), chunk.steps.offsets)
+        fits = overwrite and values.flags.writeable and values.dtype == small.dtype
+        found = ragged.look_up(small, values, out=values if fits else None)
+        ids = Ragged(found, chunk.steps.offsets)
         return fill_empty(replace(chunk, steps=ids), step=OOV)
 
     def _run(self, chunk: Chunk, steps: Sequence[tuple[int, Transform]]) -> Chunk:

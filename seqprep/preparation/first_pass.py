@@ -33,7 +33,7 @@ from seqprep.preparation.job import Job
 from seqprep.preparation.pieces import early_pieces, late_bytes
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.scaling import Moments
-from seqprep.preparation.spill import SpillFolder, chunk_table, list_array, list_rows, take_rows
+from seqprep.preparation.spill import SpillFolder, list_array, list_rows, take_rows
 from seqprep.preparation.target_text import encode_targets
 from seqprep.ragged import Ints, Ragged, row_keys
 from seqprep.schema import CONTENT_COLUMN, SPLITS, Task
@@ -123,7 +123,7 @@ def first_pass(
     counts: dict[int, int] = {}
     steps = np.zeros(len(roster.splits), dtype=np.int32)
     for part in read_parts(job, roster, workers=workers):
-        spilled = folder.write(f"chunk-{part.number}-{part.piece}", chunk_table(part.chunk))
+        spilled = folder.put(f"chunk-{part.number}-{part.piece}", part.chunk)
         size_bytes += max(spilled, part.size_bytes)
         counts[part.number] = part.piece + 1
         if part.counted is not None:

@@ -99,4 +99,6 @@ def late_bytes(chain: Chain, chunk: Chunk, strings: pa.Array | None) -> int:
 
 def _vocabulary(strings: pa.Array | None) -> int:
     """About how many tokens the vocabulary will have, as far as they can become channels."""
-    return 1 if strings is None else min(len(strings) + 1, MAX_CHANNELS)
+    if strings is None or len(strings) >= MAX_CHANNELS:
+        return 1 if strings is None else MAX_CHANNELS
+    return len(strings.unique()) + 1

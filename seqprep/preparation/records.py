@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from seqprep import splits
 from seqprep.errors import ConfigError, CorruptError
+from seqprep.parallel import ordered
 from seqprep.preparation.labels import answer_keys
 from seqprep.ragged import Ints, Keys, row_keys, string_bytes, to_offsets
 from seqprep.recipe import Split
@@ -52,20 +53,16 @@ class Records:
             `length`, `source`, `record`, `content_high` and `content_low` (16 bytes of the
             content's digest, which tell contents apart as well as all of it), and `answer` (a hash
             of the targets) where the task has targets.
-        chunks: (file, row group) of each chunk. sizes: records of each.
+        chunks: (file, row group) of each chunk.
+        starts: `(chunks + 1,)` the first record of each, and how many there are.
     """
 
     columns: pa.Table
     chunks: Chunks
-    sizes: tuple[int, ...]
+    starts: Ints
 
     def __len__(self) -> int:
         return len(self.columns)
-
-    @property
-    def starts(self) -> Ints:
-        """The first record of each chunk, and how many there are, `(chunks + 1,)`."""
-        return to_offsets(self.sizes)
 
     @property
     def placed(self) -> splits.Codes:
@@ -89,7 +86,7 @@ class Records:
             table = table.append_column(name, pa.array(column))
         files = [
             [file.path, file.sha256, size, group]
-            for (file, group), size in zip(self.chunks, self.sizes, strict=True)
+            for (file, group), size in zip(self.chunks, np.diff(self.starts).tolist(), strict=True)
         ]
         about = {_FILES: json.dumps([_FORMAT, files]).encode()}
         sink = pa.BufferOutputStream()
@@ -148,6 +145,7 @@ def read_records(
     task: Task,
     base: Path,
     stored: Stored | None,
+    workers: int,
 ) -> tuple[Records, tuple[str, ...]]:
     """The columns of every record, and the names of the groups where one of them is left out.
 
@@ -158,6 +156,7 @@ def read_records(
         task: as in the pipeline file.
         base: folder that `split.table` is relative to.
         stored: columns of another version; files in both are not read again.
+        workers: threads.
 
     Raises:
         CorruptError: naming a file that is read and is not what was committed.
@@ -167,42 +166,76 @@ def read_records(
     extra = () if target is None else (target,)
     wanted = list(dict.fromkeys((*COLUMNS, *splits.columns_needed(split), *extra)))
     listed = splits.read_listed(split, base=base)
-    chunks: list[tuple[StagedFile, int]] = []
-    parts: list[pa.Table] = []
-    sizes: list[int] = []
-    names: set[str] = set()
-    known = {} if stored is None else stored.places
-    named = stored is not None
-    for file in table.files(version):
-        found = known.get((file.path, file.sha256))
-        if found is not None and stored is not None:
-            first, counts = found
-            chunks += [(file, group) for group in range(len(counts))]
-            sizes += counts
-            part = stored.columns.slice(first, sum(counts)).select(_columns(task))
-            if not stored.placed:
-                part = _placed_anew(part, table, file, split=split, listed=listed)
-            parts.append(part)
-            continue
-        for group in range(table.group_count(file)):
-            rows = table.read_group(file, group, wanted)
-            if split.leaves_one_out:
-                names.update(rows["group"].unique().to_pylist())
-            named = named or splits.has_column(split, rows)
-            chunks.append((file, group))
-            sizes.append(len(rows))
-            parts.append(_compact(rows, task, splits.assign(split, rows, listed=listed)))
-    if parts and not named:
+
+    def one(file: StagedFile) -> _FileRecords:
+        return _read_file(table, file, stored, wanted, split=split, task=task, listed=listed)
+
+    found = list(ordered(one, table.files(version), workers=workers))
+    if found and stored is None and not any(part.named for part in found):
         raise ConfigError(
             f"split.column: no record has a column {split.column!r}; keep it at ingest "
             f"(`source.keep: [{split.column}]`) or choose another"
         )
+    parts = [part.columns for part in found]
     columns = pa.concat_tables(parts, promote_options="default") if parts else None
+    chunks = tuple((part.file, group) for part in found for group in range(len(part.sizes)))
     assert columns is not None or not chunks
     return (
-        Records(columns=columns, chunks=tuple(chunks), sizes=tuple(sizes)),
-        tuple(sorted(names)),
+        Records(
+            columns=columns,
+            chunks=chunks,
+            starts=to_offsets([size for part in found for size in part.sizes]),
+        ),
+        tuple(sorted(set().union(*(part.groups for part in found)))),
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _FileRecords:
+    """The records of one file.
+
+    Args:
+        file: which. columns: as in Records. sizes: records of each chunk.
+        groups: their names, where one group is left out. named: see `splits.has_column`.
+    """
+
+    file: StagedFile
+    columns: pa.Table
+    sizes: tuple[int, ...]
+    groups: set[str]
+    named: bool
+
+
+def _read_file(
+    table: Table,
+    file: StagedFile,
+    stored: Stored | None,
+    wanted: Sequence[str],
+    *,
+    split: Split,
+    task: Task,
+    listed: pl.DataFrame | None,
+) -> _FileRecords:
+    """The records of one file, from what a run before kept where it did."""
+    known = None if stored is None else stored.places.get((file.path, file.sha256))
+    if known is not None and stored is not None:
+        first, sizes = known
+        columns = stored.columns.slice(first, sum(sizes)).select(_columns(task))
+        if not stored.placed:
+            columns = _placed_anew(columns, table, file, split=split, listed=listed)
+        return _FileRecords(file=file, columns=columns, sizes=sizes, groups=set(), named=True)
+    parts: list[pa.Table] = []
+    groups: set[str] = set()
+    named = False
+    for number in range(table.group_count(file)):
+        rows = table.read_group(file, number, wanted)
+        if split.leaves_one_out:
+            groups.update(rows["group"].unique().to_pylist())
+        named = named or splits.has_column(split, rows)
+        parts.append(_compact(rows, task, splits.assign(split, rows, listed=listed)))
+    columns = pa.concat_tables(parts, promote_options="default")
+    sizes = tuple(len(part) for part in parts)
+    return _FileRecords(file=file, columns=columns, sizes=sizes, groups=groups, named=named)
 
 
 def _placed_anew(

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqprep import split_checks, splits
-from seqprep.duplicates import number_contents, resolve_duplicates
+from seqprep.duplicates import count_distinct, number_contents, resolve_duplicates
 from seqprep.errors import ConfigError
 from seqprep.preparation.labels import (
     class_codes,
@@ -28,7 +28,7 @@ from seqprep.preparation.labels import (
     refuse_names,
 )
 from seqprep.preparation.records import TARGET_COLUMNS, Chunks, Records, Stored, read_records
-from seqprep.ragged import Ints, Keys, mix
+from seqprep.ragged import Ints, Keys, mix, to_offsets
 from seqprep.recipe import Prepare, Split
 from seqprep.schema import SPLITS, Task
 from seqprep.table import Table
@@ -77,9 +77,8 @@ class Roster:
     @property
     def active(self) -> tuple[int, ...]:
         """The chunks with a record that gives examples."""
-        kept = np.flatnonzero(self.splits != splits.LEFT_OUT)
-        numbers = np.searchsorted(self.records.starts, kept, side="right") - 1
-        return tuple(np.unique(numbers).tolist())
+        kept, starts = to_offsets(self.splits != splits.LEFT_OUT), self.records.starts
+        return tuple(np.flatnonzero(kept[starts[1:]] > kept[starts[:-1]]).tolist())
 
     def rows(self, chunk: int) -> slice:
         """The records of a chunk."""
@@ -114,6 +113,7 @@ def read_roster(
     base: Path,
     known: tuple[str, ...] | None = None,
     stored: Stored | None = None,
+    workers: int = 1,
 ) -> Roster:
     """Read the records' columns, split them and decide which take part.
 
@@ -126,11 +126,14 @@ def read_roster(
         base: folder that `split.table` is relative to.
         known: classes of state that is kept; others are left out, in training, too.
         stored: columns that a run before kept, with the same options.
+        workers: threads.
 
     Raises:
         ConfigError: if a split is empty, a group is torn, or there is nothing to learn.
     """
-    records, names = read_records(table, version, split=split, task=task, base=base, stored=stored)
+    records, names = read_records(
+        table, version, split=split, task=task, base=base, stored=stored, workers=workers
+    )
     if not records.chunks:
         raise ConfigError(f"{table.path}: there are no sequences; ingest some first")
     placed, groups = records.placed, records.groups
@@ -224,7 +227,7 @@ def _settle(
         new_classes=new,
         outside=outside,
         by_label=label_counts(kept, labels, names),
-        groups=len(np.unique(groups)),
+        groups=count_distinct(groups),
         held_out=held_out,
     )
 

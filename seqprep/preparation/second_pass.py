@@ -20,8 +20,8 @@ from seqprep.preparation.first_pass import Encoding
 from seqprep.preparation.job import Job
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.rows import example_table, target_table, units
-from seqprep.preparation.shards import Slots
-from seqprep.preparation.spill import SpillFolder, list_rows, table_chunk
+from seqprep.preparation.slots import Slots
+from seqprep.preparation.spill import SpillFolder, list_rows
 from seqprep.preparation.totals import Totals, count_chunk, merge_totals
 from seqprep.ragged import Ints, Ragged
 
@@ -72,10 +72,13 @@ def finish_chunks(
 
     def one(place: tuple[int, int]) -> tuple[int, pa.Table, Totals, Ints]:
         number, piece = place
-        spilled = folder.read(f"chunk-{number}-{piece}")
-        chunk = table_chunk(spilled, width=job.chain.spilled.width, target_width=job.target_width)
+        chunk = folder.take(
+            f"chunk-{number}-{piece}",
+            width=job.chain.spilled.width,
+            target_width=job.target_width,
+        )
         ranks = encoding.maps.get(number)
-        chunk, emptied = finisher.finish(chunk, ranks=ranks)
+        chunk, emptied = finisher.finish(chunk, ranks=ranks, overwrite=True)
         chunk = finisher.step_labels(chunk)
         names = job.table.read_group(*roster.chunks[number], ["id", "length"])
         target = None

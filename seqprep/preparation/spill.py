@@ -1,4 +1,4 @@
-"""Chunks on disk between two passes, in a folder that never outlives its run.
+"""Chunks between two passes: in memory while they fit, then in a folder that no run outlives.
 
 The folder holds a lock for as long as its process lives; a folder without a holder was left by a
 run that died, and the next run deletes it.
@@ -37,10 +37,13 @@ class SpillFolder:
 
     Args:
         parent: the dataset's folder.
+        held_bytes: chunks of together at most so many bytes stay in memory.
     """
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Path, *, held_bytes: int = 0) -> None:
         self._parent = parent
+        self._room_bytes = held_bytes
+        self._held: dict[str, Chunk] = {}
 
     def __enter__(self) -> Self:
         self._parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +65,7 @@ class SpillFolder:
         os.close(self._lock)
 
     def write(self, name: str, table: pa.Table) -> int:
-        """Keep a table; return its bytes."""
+        """Keep a table on disk; return its bytes."""
         with (
             pa.OSFile(str(self.path / name), "wb") as sink,
             pa.ipc.new_file(sink, table.schema) as writer,
@@ -81,6 +84,27 @@ class SpillFolder:
         if not keep:
             path.unlink()
         return table
+
+    def put(self, name: str, chunk: Chunk) -> int:
+        """Keep a chunk, in memory if there is room for it; return its bytes."""
+        table = chunk_table(chunk)
+        if table.nbytes > self._room_bytes:
+            return self.write(name, table)
+        self._room_bytes -= table.nbytes
+        self._held[name] = chunk
+        return int(table.nbytes)
+
+    def take(self, name: str, *, width: int | None, target_width: int | None) -> Chunk:
+        """A chunk that was kept, and forget it.
+
+        Args:
+            name: of the chunk.
+            width: features of its values; None for tokens.
+            target_width: of its targets, likewise.
+        """
+        if name in self._held:
+            return self._held.pop(name)
+        return table_chunk(self.read(name), width=width, target_width=target_width)
 
 
 def collect_spills(parent: Path) -> int:

@@ -34,12 +34,13 @@ def make_version(work: Work) -> int:
         base=work.base,
         known=None if kept is None else kept.labels,
         stored=None if previous is None else previous.stored,
+        workers=work.threads,
     )
     byte_pairs = byte_pairs_of(job, roster, kept)
     with open_encoder(job, byte_pairs, workers=work.threads) as encoder:
         work = replace(work, job=replace(job, encoder=encoder, byte_pairs=byte_pairs))
         collect_stale(work.examples.path)
-        with SpillFolder(work.examples.path.parent) as folder:
+        with SpillFolder(work.examples.path.parent, held_bytes=work.held_bytes) as folder:
             if previous is None:
                 made = make_everything(work, folder, roster, kept)
             else:

@@ -27,7 +27,8 @@ from seqprep.preparation.records import verify_chunks
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.rows import slot_schema
 from seqprep.preparation.second_pass import second_pass
-from seqprep.preparation.shards import Slots, write_shards
+from seqprep.preparation.shards import write_shards
+from seqprep.preparation.slots import DiskSlots, HeldSlots, Slots
 from seqprep.preparation.spill import SpillFolder, release_memory
 from seqprep.preparation.totals import Totals
 from seqprep.ragged import Ints
@@ -38,6 +39,8 @@ from seqprep.table import Table
 
 MAX_SLOTS = 500
 """Files that may be open at a time. Past it slots grow beyond their eighth of the memory."""
+HELD_SHARE = 3
+"""The part of the memory, one in so many, that rows may take between the passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +61,16 @@ class Work:
     threads: int
     progress: Progress | None
     name: str
+
+    @property
+    def held_bytes(self) -> int:
+        """Rows lie in memory between the passes while they take no more, else on disk."""
+        return self.memory_bytes // HELD_SHARE
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the recipe gives."""
+        return parse_bytes(self.job.recipe.memory, key="prepare.memory")
 
 
 def make_everything(work: Work, folder: SpillFolder, roster: Roster, kept: Fitted | None) -> Made:
@@ -199,7 +212,7 @@ def _write(
 ) -> tuple[list[StagedFile], Totals, npt.NDArray[np.bool_], Fitted]:
     """The second pass and the shards; their files, the numbers, and the state with its limits."""
     job, fitted = work.job, finisher.fitted
-    with Slots(folder, _slots(job, encoding), slot_schema(finisher.schema)) as slots:
+    with _slots(work, encoding, finisher, folder) as slots:
         totals, emptied = second_pass(
             job,
             roster,
@@ -225,9 +238,12 @@ def _write(
     return files, totals, emptied, fitted
 
 
-def _slots(job: Job, encoding: Encoding) -> int:
-    """How many slots keep one of them, with its copies while it is sorted, within the memory."""
-    memory = parse_bytes(job.recipe.memory, key="prepare.memory")
-    late_views = any(step.views for _, step in job.chain.late)
-    growth = 1 + job.chain.views if late_views else 1
-    return min(MAX_SLOTS, max(1, -(-encoding.size_bytes * growth // (memory // 8))))
+def _slots(work: Work, encoding: Encoding, finisher: Finisher, folder: SpillFolder) -> Slots:
+    """Rows stay in memory where they fit, else each slot with its copies does."""
+    chain = work.job.chain
+    late_views = any(step.views for _, step in chain.late)
+    size_bytes = encoding.size_bytes * (1 + chain.views if late_views else 1)
+    if size_bytes <= work.held_bytes:
+        return HeldSlots()
+    count = min(MAX_SLOTS, -(-size_bytes // (work.memory_bytes // 8)))
+    return DiskSlots(folder, count, slot_schema(finisher.schema))

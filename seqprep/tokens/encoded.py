@@ -1,6 +1,6 @@
 """Tokens of some records: local ids and a local dictionary, which `frequency.py` merges.
 
-Legend: R rows, N tokens of all rows, V distinct tokens.
+Legend: R rows, N tokens of all rows, V tokens.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Encoded:
 
     Args:
         ids: `(N,)` indices into `tokens`.
-        tokens: `(V,)` distinct strings; some may not occur.
+        tokens: `(V,)` strings; some may not occur, or stand there twice.
     """
 
     ids: Ragged

@@ -55,6 +55,9 @@ def encode_kmers(
     ['AC', 'CG', 'AC']
     """
     raw, offsets = ragged.string_bytes(content)
+    if k == stride == 1 and not canonical and _is_upper(raw):
+        # Letters are ids as they stand: most are dropped by truncation before they are looked up.
+        return Encoded(ids=Ragged(raw.view(np.int8), offsets - offsets[0]), tokens=_letters())
     # bytes.translate is several times faster than indexing a table with an array of bytes.
     base = np.frombuffer(raw.tobytes().translate(_codes()), dtype=np.int8)
     offsets = offsets - offsets[0]
@@ -119,6 +122,17 @@ def reverse_complements(tokens: pa.Array) -> pa.Array:
     return pa.LargeStringArray.from_buffers(
         len(tokens), pa.py_buffer(edges), pa.py_buffer(np.ascontiguousarray(turned[index]))
     )
+
+
+def _is_upper(raw: npt.NDArray[np.uint8]) -> bool:
+    return not len(raw) or (int(raw.min()) >= ord("A") and int(raw.max()) <= ord("Z"))
+
+
+@functools.cache
+def _letters() -> pa.Array:
+    """The letter that each byte up to Z stands for; those that cannot occur are N, too."""
+    codes = _codes()[: ord("Z") + 1]
+    return pa.array([chr(LETTERS[code]) for code in codes], pa.large_string())
 
 
 def _codes() -> bytes:

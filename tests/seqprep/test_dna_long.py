@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from seqprep import kernels, ragged
 from seqprep.preparation import shards
 from seqprep.preparation.shards import ShardWriter
+from seqprep.preparation.slots import SortedRows
 from seqprep.preparation.spill import take_rows
 from seqprep.tokens import kmers
 from seqprep.tokens.kmers import encode_kmers
@@ -78,8 +79,9 @@ def test_a_long_record_is_a_row_group_of_its_own(
     lists = pa.array([[1], [2] * 500, [3], [4]], pa.list_(pa.int8()))
     table = pa.table({"length": pa.array([1, 500, 1, 1], pa.int32()), "tokens": lists})
     writer = ShardWriter(tmp_path, table.schema, split="train", bucket=0, shard_bytes=10**9)
+    rows = SortedRows.of([table], np.arange(4), table.column_names)
     for row in range(4):
-        writer.add(table.slice(row, 1))
+        writer.add(rows, row, row + 1)
     writer.end()
     for shard in writer.pending():
         shard.write()

@@ -18,7 +18,8 @@ import pytest
 from seqprep import ragged
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fitted import Fitted
-from seqprep.preparation.rows import units
+from seqprep.preparation import shards, slots, work
+from seqprep.preparation.rows import slot_schema, units
 from seqprep.preparation.spill import table_chunk
 from seqprep.preparation.totals import count_chunk
 from seqprep.prepare import Prepared, apply_fitted, prepare
@@ -124,16 +125,30 @@ def test_views_and_windows_of_a_record_follow_each_other(tmp_path: Path) -> None
     assert done.records["train"] < done.rows["train"]
 
 
-@pytest.mark.parametrize("limit", ["64MB", 1])
-def test_many_slots_give_the_rows_of_one(
-    tmp_path: Path, limit: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("count", [1, 7])
+def test_rows_on_disk_give_the_files_of_rows_in_memory(
+    tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The memory setting would change which rows there are or their order."""
-    write_sequences(tmp_path, documents(150))
-    whole = rows_of(prepared(tmp_path))
-    monkeypatch.setattr("seqprep.preparation.work._slots", lambda job, encoding: 7)
-    parts = rows_of(prepared(tmp_path, recipe=replace(RECIPE, memory="65MB", shard_bytes="64MB")))
-    assert [list(row.items())[:6] for row in parts] == [list(row.items())[:6] for row in whole]
+    """The memory setting would change which rows there are, their order or the bytes of files."""
+    monkeypatch.setattr(shards, "ROW_GROUP_VALUES", 300)
+    recipe = replace(RECIPE, shard_bytes=2000)
+    monkeypatch.setattr(slots, "_JOINED_BYTES", 1000)  # so that a row group has several parts
+    snapshots = []
+    for name in ("held", "disk"):
+        write_sequences(tmp_path / name, documents(150))
+        done = prepared(tmp_path / name, recipe=recipe)
+        snapshots.append(Snapshot.read(Path(done.snapshot)))
+        assert not done.reused
+        monkeypatch.setattr(work, "HELD_SHARE", 10**12)
+        monkeypatch.setattr(
+            work,
+            "_slots",
+            lambda work, encoding, finisher, folder: slots.DiskSlots(
+                folder, count, slot_schema(finisher.schema)
+            ),
+        )
+    held, disk = ([shard.sha256 for shard in snapshot.shards] for snapshot in snapshots)
+    assert held == disk and len(held) > 20
 
 
 def test_workers_clock_and_hash_seed_change_nothing(tmp_path: Path) -> None:

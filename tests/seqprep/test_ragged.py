@@ -299,3 +299,27 @@ def test_padding_marks_nothing_by_value() -> None:
     rows = from_lists([[0, 0, 3], [0]])
     assert ragged.pad_groups(rows, np.array([0, 2]))[0].tolist() == [[0, 0, 3], [0, 0, 0]]
     assert rows.lengths.tolist() == [3, 1]
+
+
+@given(ROWS, st.lists(st.integers(0, 7), max_size=20), st.integers(1, 40), st.sampled_from([1, 3]))
+def test_rows_copied_in_blocks_equal_the_rows(
+    rows: list[list[int]], named: list[int], block: int, features: int
+) -> None:
+    """Rows would be torn where one block ends, or empty ones lost."""
+    named = [number % len(rows) for number in named]
+    steps = np.repeat(from_lists(rows).values[:, None], features, axis=1).astype(np.int16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "_COPIED_BYTES", block)
+        copied = kernels.copy_rows(steps, from_lists(rows).offsets, np.array(named, np.int64))
+    assert copied.tolist() == [[step] * features for number in named for step in rows[number]]
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int32])
+def test_looking_up_in_place_equals_an_index(kind: type[np.generic]) -> None:
+    """Ids would be looked up twice, or those of another block."""
+    table = np.array([3, 1, 0, 2], dtype=kind)
+    places = np.arange(2**18 + 5).astype(kind) & 3
+    expected = table[places]
+    assert (kernels.look_up(table, places) == expected).all()
+    assert kernels.look_up(table, places, out=places) is places
+    assert (places == expected).all()

@@ -132,6 +132,12 @@ def test_kmers_equal_a_plain_loop(rows: list[str], k: int, stride: int, canonica
     assert found == [plain_kmers(r, k=k, stride=stride, canonical=canonical) for r in rows]
 
 
+def test_letters_of_either_case_are_bases_and_others_unknown() -> None:
+    """Letters stand for themselves while all are capitals: others would be tokens of their own."""
+    for row, expected in (("ACGTRX", "ACGTRN"), ("acgTrx", "ACGTRN"), ("AC-\u00e9", "ACNNN")):
+        assert decoded(encode_kmers(pa.array([row, ""]), k=1)) == [list(expected), []]
+
+
 @given(DNA, st.integers(1, 7))
 def test_canonical_kmers_are_the_same_on_both_strands(rows: list[str], k: int) -> None:
     """The two strands of one molecule would look different."""

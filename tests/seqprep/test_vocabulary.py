@@ -46,6 +46,15 @@ def counted(rows: list[list[str]], *, chunk: int, training: list[bool]) -> Frequ
     return counter.finish()[0]
 
 
+def test_a_token_that_stands_twice_in_a_dictionary_is_counted_whole() -> None:
+    """Bytes that mean one letter would be counted once for all of them."""
+    counter = FrequencyCounter()
+    counter.add(ChunkCounts(tokens=pa.array(["N", "A", "N"]), counts=np.array([2, 4, 3]), rows=1))
+    found, ranks = counter.finish()
+    assert found.tokens.to_pylist() == ["N", "A"] and found.counts.tolist() == [5, 4]
+    assert ranks[0].tolist() == [0, 1, 0]
+
+
 @given(WORDS, st.integers(1, 4), st.data())
 def test_ranks_equal_a_sorted_counter(
     rows: list[list[str]], chunk: int, data: st.DataObject

@@ -1,0 +1,294 @@
+"""Finished rows until their shard is known: in memory, or on disk in ranges of places.
+
+How many buckets and shards there are is known only when every row's length is. Rows that fit stay
+where they are; others lie on disk in slots, equal ranges of places that are small enough to be
+sorted one at a time. Their content is copied once, a row group at a time, by whoever writes it.
+
+Legend: R rows of a slot, N steps of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from seqprep.arrays import as_array
+from seqprep.buckets import bucket_of
+from seqprep.kernels import copy_rows, to_offsets
+from seqprep.preparation.spill import SpillFolder, take_rows
+from seqprep.ragged import Ints, Keys, mix
+
+_ORDER_SALT = 211
+_JOINED_BYTES = 2**22
+"""Smaller tables are joined, so that a row group is not gathered from very many of them."""
+_STRING_BYTES = 16
+"""About what a string of a row takes: `id` is the only one."""
+
+
+def places(keys: Keys, *, seed: int) -> Keys:
+    """The place of each record among all, `(R,)`; no two keys have the same."""
+    return mix(keys, _ORDER_SALT, seed)
+
+
+class Slots(Protocol):
+    """Rows on their way to the shards.
+
+    Attributes:
+        count: how many slots there are.
+    """
+
+    count: int
+
+    def add(self, table: pa.Table) -> None:
+        """Keep rows of `rows.slot_schema`."""
+
+    def read(self, number: int) -> list[pa.Table]:
+        """The rows of one slot in the order in which they came, and forget them."""
+
+    def __enter__(self) -> Self:
+        """Begin to add."""
+
+    def __exit__(self, *error: object) -> None:
+        """No more rows follow."""
+
+
+class HeldSlots:
+    """All rows in one slot in memory."""
+
+    count = 1
+
+    def __init__(self) -> None:
+        self._tables: list[pa.Table] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def add(self, table: pa.Table) -> None:
+        """Keep rows."""
+        self._tables.append(table)
+
+    def read(self, number: int) -> list[pa.Table]:
+        """All rows, and forget them."""
+        assert number == 0, number
+        tables, self._tables = self._tables, []
+        return _joined(tables)
+
+
+class DiskSlots:
+    """Rows on disk, cut into equal ranges of places.
+
+    Args:
+        folder: where they lie until they are read.
+        count: how many ranges.
+        schema: of the rows, with `place`.
+    """
+
+    def __init__(self, folder: SpillFolder, count: int, schema: pa.Schema) -> None:
+        self._folder, self.count, self._schema = folder, count, schema
+        self._stack = ExitStack()
+        self._writers: list[pa.ipc.RecordBatchStreamWriter] = []
+
+    def __enter__(self) -> Self:
+        for number in range(self.count):
+            sink = self._stack.enter_context(pa.OSFile(str(self._path(number)), "wb"))
+            writer = self._stack.enter_context(pa.ipc.new_stream(sink, self._schema))
+            self._writers.append(writer)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _path(self, number: int) -> Path:
+        return self._folder.path / f"slot-{number}"
+
+    def add(self, table: pa.Table) -> None:
+        """Route rows to their slots, keeping their order."""
+        if self.count == 1:
+            self._writers[0].write_table(table)
+            return
+        slot = slot_of(table["place"].to_numpy(), self.count)
+        order = np.argsort(slot, kind="stable")
+        edges = np.searchsorted(slot[order], np.arange(self.count + 1))
+        table = take_rows(table, order)
+        for number, writer in enumerate(self._writers):
+            part = table.slice(edges[number], edges[number + 1] - edges[number])
+            if len(part):
+                writer.write_table(part)
+
+    def read(self, number: int) -> list[pa.Table]:
+        """The rows of one slot, and forget them on disk."""
+        with pa.OSFile(str(self._path(number)), "rb") as source:
+            table = pa.ipc.open_stream(source).read_all()
+        self._path(number).unlink()
+        return [table.combine_chunks()] if len(table) else []
+
+
+def slot_of(place: Keys, count: int) -> npt.NDArray[np.int16]:
+    """The slot of each place, `(R,)`.
+
+    >>> slot_of(np.array([0, 2**63, 2**64 - 1], dtype=np.uint64), 4).tolist()
+    [0, 2, 3]
+    """
+    step = np.uint64(-(-(2**64) // count) if count > 1 else 2**64 - 1)
+    return np.minimum(place // step, count - 1).astype(np.int16)
+
+
+def _joined(tables: Sequence[pa.Table]) -> list[pa.Table]:
+    """The same rows in fewer tables, small neighbours in one."""
+    joined: list[pa.Table] = []
+    waiting: list[pa.Table] = []
+    for table in tables:
+        if table.nbytes >= _JOINED_BYTES:
+            joined += [*_as_one(waiting), table]
+            waiting = []
+            continue
+        waiting.append(table)
+        if sum(part.nbytes for part in waiting) >= _JOINED_BYTES:
+            joined += _as_one(waiting)
+            waiting = []
+    return [*joined, *_as_one(waiting)]
+
+
+def _as_one(tables: Sequence[pa.Table]) -> list[pa.Table]:
+    return [pa.concat_tables(tables).combine_chunks()] if tables else []
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SortedRows:
+    """R rows in the order in which shards hold them, their lists still where they lay.
+
+    Args:
+        rest: `(R,)` the columns that are no lists, in order.
+        lists: of each list column, its parts.
+        order: `(R,)` place of each row in the parts, joined. starts: of each part, in rows.
+        names: of all columns.
+        size_bytes: `(R,)` about what each row takes.
+    """
+
+    rest: pa.Table
+    lists: dict[str, list[pa.ListArray]]
+    order: Ints
+    starts: Ints
+    names: list[str]
+    size_bytes: Ints
+
+    @classmethod
+    def of(cls, tables: Sequence[pa.Table], order: Ints, names: Sequence[str]) -> Self:
+        """Some columns of the rows of some tables, joined, in an order.
+
+        Args:
+            tables: with R rows altogether.
+            order: `(R,)` numbers of rows.
+            names: of the columns.
+        """
+        whole = pa.concat_tables(tables)
+        lists = {
+            name: [as_array(table[name]) for table in tables]
+            for name in names
+            if pa.types.is_list(whole.schema.field(name).type) and not whole[name].null_count
+        }
+        rest = whole.select([name for name in names if name not in lists])
+        return cls(
+            rest=rest.take(pa.array(order)),
+            lists=lists,
+            order=order,
+            starts=to_offsets([len(table) for table in tables]),
+            names=list(names),
+            size_bytes=_row_bytes(rest, lists)[order],
+        )
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def table(self, start: int, stop: int) -> pa.Table:
+        """Rows start..stop, copied."""
+        rest = self.rest.slice(start, stop - start)
+        rows = self.order[start:stop]
+        return pa.table(
+            {
+                name: _gather(self.lists[name], self.starts, rows)
+                if name in self.lists
+                else rest[name]
+                for name in self.names
+            },
+        )
+
+
+def _row_bytes(rest: pa.Table, lists: dict[str, list[pa.ListArray]]) -> Ints:
+    """About what each row takes, `(R,)`: by itself alone, whichever rows stand beside it."""
+    kinds = [field.type for field in rest.schema]
+    fixed = sum(_STRING_BYTES if pa.types.is_string(kind) else 8 for kind in kinds)
+    size_bytes = np.full(len(rest), fixed, dtype=np.int64)
+    for parts in lists.values():
+        width = parts[0].type.value_type.bit_width // 8
+        lengths = [np.diff(part.offsets.to_numpy()) for part in parts]
+        size_bytes += np.concatenate(lengths) * np.int64(width)
+    return size_bytes
+
+
+def _gather(parts: Sequence[pa.ListArray], starts: Ints, rows: Ints) -> pa.ListArray:
+    """The named rows of some arrays, joined; each array is asked once."""
+    whole = np.searchsorted(starts, rows, side="right") - 1
+    by_part = np.argsort(whole, kind="stable")
+    edges = np.searchsorted(whole[by_part], np.arange(len(parts) + 1)).tolist()
+    values, lengths = [], []
+    for part, first, start, stop in zip(parts, starts.tolist(), edges, edges[1:], strict=False):
+        if start == stop:
+            continue
+        named = rows[by_part[start:stop]] - first
+        offsets = part.offsets.to_numpy().astype(np.int64)
+        values.append(copy_rows(part.values.to_numpy(), offsets, named))
+        lengths.append(offsets[named + 1] - offsets[named])
+    if len(values) == 1:
+        return _list_array(values[0], lengths[0])
+    back = np.empty_like(by_part)
+    back[by_part] = np.arange(len(by_part))
+    sizes = np.concatenate(lengths)
+    joined = copy_rows(np.concatenate(values), to_offsets(sizes), back)
+    return _list_array(joined, sizes[back])
+
+
+def _list_array(values: npt.NDArray[np.generic], lengths: Ints) -> pa.ListArray:
+    offsets = pa.array(to_offsets(lengths).astype(np.int32))
+    return pa.ListArray.from_arrays(offsets, pa.array(values))
+
+
+def shard_order(
+    tables: Sequence[pa.Table], limits: tuple[int, ...]
+) -> tuple[Ints, list[tuple[int, int, int, int]]]:
+    """The rows by (split, bucket, place, view, window), and where each split and bucket begins.
+
+    Args:
+        tables: R rows altogether, with the columns that route them.
+        limits: of the buckets, in steps.
+
+    Returns:
+        `(R,)` numbers of rows, and `(split, bucket, start, stop)` of each cell that has rows.
+    """
+    place, split, unit, view, window = (
+        np.concatenate([table[name].to_numpy() for table in tables])
+        for name in ("place", "split", "unit", "view", "window")
+    )
+    bucket = bucket_of(unit, limits)
+    order = np.argsort(place)
+    if (place[order[1:]] == place[order[:-1]]).any():
+        order = np.lexsort((window, view, place))
+    known, number = np.unique(bucket, return_inverse=True)
+    cell = (split.astype(np.int16) * len(known) + number.astype(np.int16))[order]
+    by_cell = np.argsort(cell, kind="stable")
+    order, cell = order[by_cell], cell[by_cell]
+    starts = np.flatnonzero(np.append(True, cell[1:] != cell[:-1])[: len(cell)]).tolist()
+    return order, [
+        (int(cell[start]) // len(known), int(known[cell[start] % len(known)]), start, stop)
+        for start, stop in zip(starts, [*starts[1:], len(cell)], strict=True)
+    ]
