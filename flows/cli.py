@@ -18,6 +18,7 @@ from flows.cli_parts import (
     STORE,
     AsJson,
     File,
+    InStore,
     Prune,
     Refit,
     Rehash,
@@ -25,6 +26,7 @@ from flows.cli_parts import (
     Store,
     check_files,
     print_json,
+    stored_at,
 )
 from flows.ending import ending, tell
 from seqprep import __version__
@@ -142,15 +144,18 @@ def predict(
 
 @app.command
 def show(
-    path: Annotated[Path, Parameter(help="A store, or one dataset of it.")] = STORE,
+    path: Annotated[
+        Path | None, Parameter(help="A store, or one dataset of it; else `store`.")
+    ] = None,
     /,
     *,
+    store: InStore = None,
     as_json: AsJson = False,
 ) -> None:
     """Show datasets, their versions and what made them."""
     from flows.show import describe, print_description
 
-    described = describe(path)
+    described = describe(stored_at(path, store))
     if as_json:
         print_json(described)
     else:

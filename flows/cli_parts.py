@@ -45,6 +45,20 @@ Refit = Annotated[
 ]
 File = Annotated[Path, Parameter(help="A pipeline file (YAML).")]
 STORE = Path("store")
+InStore = Annotated[
+    Path | None, Parameter(name="--store", help="Folder of the datasets that the path lies in.")
+]
+
+
+def stored_at(path: Path | None, store: Path | None) -> Path:
+    """The store or dataset that is meant: a path by itself, or inside `--store`.
+
+    >>> str(stored_at(Path("a"), Path("s"))), str(stored_at(Path("s/a"), None))
+    ('s/a', 's/a')
+    """
+    if path is None:
+        return STORE if store is None else store
+    return path if store is None else store / path
 
 
 def check_files(

@@ -8,21 +8,24 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.cli_parts import STORE, AsJson, print_json
+from flows.cli_parts import AsJson, InStore, print_json, stored_at
 
 Apply = Annotated[bool, Parameter(help="Do it; without it only say what would go.", negative="")]
 
 
 def verify(
-    path: Annotated[Path, Parameter(help="A store, a dataset or a model bundle.")] = STORE,
+    path: Annotated[
+        Path | None, Parameter(help="A store, a dataset or a model bundle; else `store`.")
+    ] = None,
     /,
     *,
+    store: InStore = None,
     as_json: AsJson = False,
 ) -> None:
     """Check every byte of a store or a bundle against its hash."""
     from flows.maintain import verify_path
 
-    done = verify_path(path)
+    done = verify_path(stored_at(path, store))
     print(f"{done['files']:,} files are what was committed")
     if done["unsealed"]:
         print(f"{done['unsealed']:,} files of a log have no digest; the next commit gives them one")
@@ -31,9 +34,12 @@ def verify(
 
 
 def gc(
-    path: Annotated[Path, Parameter(help="A store, or one dataset of it.")] = STORE,
+    path: Annotated[
+        Path | None, Parameter(help="A store, or one dataset of it; else `store`.")
+    ] = None,
     /,
     *,
+    store: InStore = None,
     keep: Annotated[int, Parameter(help="Newest versions of each table that stay.")] = 2,
     apply: Apply = False,
     as_json: AsJson = False,
@@ -41,7 +47,7 @@ def gc(
     """Give up old versions, and delete files that no version, training or model needs."""
     from flows.maintain import collect_path, print_collected
 
-    done = collect_path(path, keep=keep, apply=apply)
+    done = collect_path(stored_at(path, store), keep=keep, apply=apply)
     print_collected(done)
     if as_json:
         print_json({"datasets": done})
@@ -51,6 +57,7 @@ def remove(
     path: Annotated[Path, Parameter(help="One dataset: STORE/DATASET.")],
     /,
     *,
+    store: InStore = None,
     ids: Annotated[
         tuple[str, ...], Parameter(name="--id", help="A record's id.", negative="")
     ] = (),
@@ -69,7 +76,9 @@ def remove(
     """Withdraw records for good: the rows go, and no later ingest brings them back."""
     from flows.maintain import print_removed, remove_records
 
-    done = remove_records(path, ids=ids, groups=groups, erase=erase, models=models, apply=apply)
+    done = remove_records(
+        stored_at(path, store), ids=ids, groups=groups, erase=erase, models=models, apply=apply
+    )
     print_removed(done)
     if as_json:
         print_json(done)

@@ -12,6 +12,7 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.references import Json
 from models.bundle import BundleError, check
 from seqprep import __version__
+from seqprep.checks import as_written
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fingerprint import fingerprint
 from seqprep.prepare import Prepared, read_prepared
@@ -62,7 +63,10 @@ def _difference(spec: Pipeline, info: CommitInfo, sequences: Table) -> str | Non
     for part, values in made.items():
         for key, value in values.items():
             if wanted[part].get(key) != value:
-                return f"{part}.{key} was {value!r}, the file says {wanted[part].get(key)!r}"
+                return (
+                    f"{part}.{key} was {as_written(value)}, the file says "
+                    f"{as_written(wanted[part].get(key))}"
+                )
     return None
 
 
@@ -71,7 +75,10 @@ def source_difference(spec: Pipeline, info: CommitInfo) -> str | None:
     made, wanted = info.params["source"], to_json(spec)["source"]
     for key in wanted:
         if key != "path" and made.get(key) != wanted[key]:
-            return f"source.{key} was {made.get(key)!r}, the file says {wanted[key]!r}"
+            return (
+                f"source.{key} was {as_written(made.get(key))}, the file says "
+                f"{as_written(wanted[key])}"
+            )
     return None
 
 

@@ -102,7 +102,8 @@ def print_removed(done: Json) -> None:
 
     console.rule(f"[bold]{done['dataset']}", align="left")
     copies = f", {done['copies']:,} of them copies of one that was named" if done["copies"] else ""
-    line("removed" if done["applied"] else "would go", f"{done['records']:,} records{copies}")
+    records = f"{done['records']:,} record{'' if done['records'] == 1 else 's'}"
+    line("removed" if done["applied"] else "would go", records + copies)
     held = {"sequences": done["sequences_versions"]}
     held |= {f"examples-{name}": given for name, given in done["examples_versions"].items()}
     for table, versions in held.items():

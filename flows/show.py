@@ -17,7 +17,7 @@ from seqprep.table import CommitInfo, Table
 from seqprep.upkeep.gone import gone_reason
 from seqprep.upkeep.model_runs import model_runs
 
-SHOWN_REJECTIONS = 5
+SHOWN, SHOWN_REJECTIONS = 8, 5
 """Rejected records that `show` lists; the file that it names has all."""
 NATURAL_UNITS = {"text": "characters", "dna": "bases"}
 BARS = " ▁▂▃▄▅▆▇█"
@@ -33,7 +33,11 @@ def datasets(path: Path) -> list[Path]:
         return [path]
     found = sorted(p.parent.parent for p in path.glob("*/sequences/_delta_log"))
     if not found:
-        raise SeqprepError(f"{path}: no dataset here; `seqprep run FILE --store DIR` makes one")
+        there = sorted(p.parent.parent.name for p in path.parent.glob("*/sequences/_delta_log"))
+        hint = f"; in {path.parent} there are {', '.join(there[:SHOWN])}" if there else ""
+        raise SeqprepError(
+            f"{path}: no dataset here{hint}; `seqprep run FILE --store DIR` makes one"
+        )
     return found
 
 

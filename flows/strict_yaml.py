@@ -12,6 +12,10 @@ import yaml
 from seqprep.errors import ConfigError
 
 _HINTS = {
+    "unknown escape character": (
+        "a backslash in double quotes needs another one; write patterns in single quotes, e.g. "
+        "pattern: '_(\\w+)$'"
+    ),
     r"'\\t' that cannot start": "a tab stands there; indent with spaces only",
     "mapping values are not allowed": (
         "a colon is not expected there; look at the indentation, at a missing space after a colon "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from seqprep.errors import ConfigError
 
@@ -26,6 +27,20 @@ def check_pattern(value: str | None, *, key: str) -> None:
         re.compile(value)
     except re.error as error:
         raise ConfigError(f"{key} is not a regular expression: {value!r}: {error}") from error
+
+
+def as_written(value: object) -> str:
+    """The value of an option about as a person writes it: mappings without what is not set.
+
+    >>> as_written({"from": "file", "pattern": None}), as_written("keep"), as_written(None)
+    ("{from: 'file'}", "'keep'", 'null')
+    """
+    if isinstance(value, Mapping):
+        parts = (f"{key}: {as_written(one)}" for key, one in value.items() if one is not None)
+        return "{" + ", ".join(parts) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(as_written(one) for one in value)}]"
+    return "null" if value is None else repr(value)
 
 
 def at_least(value: float, limit: float, *, key: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seqprep.checks import as_written
 from seqprep.errors import ConfigError, CorruptError
 from seqprep.fingerprint import as_json, fingerprint
 from seqprep.fitted import Fitted
@@ -172,7 +173,7 @@ def refuse_moved(job: Job, history: History, identity: Identity) -> None:
 def _changed(part: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     for key, value in before.items():
         if key in now and now[key] != value:
-            return f"{part}.{key} was {value!r} and is {now[key]!r} now"
+            return f"{part}.{key} was {as_written(value)} and is {as_written(now[key])} now"
     return None
 
 

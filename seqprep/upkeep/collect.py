@@ -62,7 +62,7 @@ def collect(
         CorruptError: if it cannot be told what a kept version or a model needs.
     """
     if keep < 1:
-        raise SeqprepError(f"keep must be >= 1 version of each table, got {keep}")
+        raise SeqprepError(f"keep (--keep) must be >= 1 version of each table, got {keep}")
     if not tables_of(folder):
         raise SeqprepError(f"{folder}: no dataset here; `seqprep run FILE --store DIR` makes one")
     before_s = (time.time() if now_s is None else now_s) - STALE_S

@@ -164,6 +164,7 @@ def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
         ("source: {include: *.txt}\n", "a text that begins with * or & needs quotes"),
         ("source: {path: x\n", "line 2, column 1: a bracket is not closed, or a comma is missing"),
         ("source: {path: 'x}\n", "a quote is not closed"),
+        ('split: {pattern: "(\\w+)"}\n', "write patterns in single quotes"),
         ("? [a]\n: 3\n", "line 1: a key must be a word, not a list or a mapping"),
         ("\x00", "not valid YAML: unacceptable character"),
     ],

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli import app
 from flows.show import describe, print_description
+from seqprep.errors import SeqprepError
 from seqprep.ingest import ingest
 from seqprep.prepare import prepare
 from seqprep.recipe import Prepare, Split, Tokens
@@ -55,3 +57,12 @@ def test_lengths_end_at_the_longest_record(store: Path, capsys: pytest.CaptureFi
     assert "before      1 .. 20 characters" in shown
     assert "after       1 .. 20 steps" in shown
     assert "left out    duplicate" in shown or "left out    conflicting label" in shown
+
+
+@pytest.mark.parametrize("command", ["show", "verify", "gc"])
+def test_a_dataset_is_found_by_path_or_inside_a_store(store: Path, command: str) -> None:
+    """`--store`, which the other commands take, would be an unknown option."""
+    for arguments in ([str(store / "d")], ["d", "--store", str(store)], ["--store", str(store)]):
+        app([command, *arguments], exit_on_error=False, result_action="return_value")
+    with pytest.raises(SeqprepError, match=rf"no dataset here; in {store} there are d; "):
+        app([command, "e", "--store", str(store)], exit_on_error=False)

@@ -181,7 +181,7 @@ def test_a_kept_version_that_cannot_be_read_stops_the_collection(tmp_path: Path)
 def test_wrong_use_is_refused(tmp_path: Path) -> None:
     """A wrong number would empty a dataset."""
     ingested(tmp_path, documents_of())
-    with pytest.raises(SeqprepError, match="keep must be >= 1 version of each table, got 0"):
+    with pytest.raises(SeqprepError, match=r"--keep\) must be >= 1 version of each table, got 0"):
         collect(folder_of(tmp_path), keep=0)
     with pytest.raises(SeqprepError, match="no dataset here"):
         collect(tmp_path)
