@@ -43,8 +43,10 @@ class LengthCounts:
         [[1, 0, 0], [1, 0, 1]]
         """
         lengths, splits = np.asarray(lengths, np.int64), np.asarray(splits, np.int64)
-        cells, counts = np.unique(lengths * len(SPLITS) + splits, return_counts=True)
-        return _of_cells(cells, counts)
+        cells = lengths * len(SPLITS) + splits
+        cells.sort()  # `unique` takes several times as long
+        starts = np.flatnonzero(np.append(True, cells[1:] != cells[:-1])[: len(cells)])
+        return _of_cells(cells[starts], np.diff(np.append(starts, len(cells))))
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, for state that is kept.

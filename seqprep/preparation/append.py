@@ -22,7 +22,7 @@ from seqprep.preparation.roster import Roster
 from seqprep.preparation.rows import units
 from seqprep.preparation.spill import list_rows
 from seqprep.preparation.totals import Totals, count_chunk, merge_totals
-from seqprep.ragged import Keys
+from seqprep.ragged import Ints, Keys
 from seqprep.schema import SPLITS
 from seqprep.splits import LEFT_OUT
 from seqprep.staging import StagedFile, StagedWriter
@@ -74,16 +74,26 @@ def compare(roster: Roster, previous: Previous) -> Change:
     here, there = roster.splits != LEFT_OUT, previous.column("final") != LEFT_OUT
     order = np.flatnonzero(there)[np.argsort(then[there], kind="stable")]
     place = np.searchsorted(then[order], now)
-    found = np.zeros(len(now), dtype=bool)
-    inside = place < len(order)
-    found[inside] = then[order[place[inside]]] == now[inside]
-    found &= here
+    found = here & _among(now, then[order], place)
     steps = np.zeros(len(now), dtype=np.int32)
     emptied = np.zeros(len(now), dtype=bool)
     steps[found] = previous.column("steps")[order[place[found]]]
     emptied[found] = previous.column("emptied")[order[place[found]]]
-    gone = there & ~np.isin(then, now[found])
+    stays = np.zeros(len(then), dtype=bool)
+    stays[order] = _among(then[order], np.sort(now[found]))
+    gone = there & ~stays
     return Change(added=here & ~found, removed=gone, steps=steps, emptied=emptied)
+
+
+def _among(
+    numbers: npt.NDArray[np.generic], known: npt.NDArray[np.generic], place: Ints | None = None
+) -> Bools:
+    """Whether each number is among sorted ones; `place` is where `searchsorted` puts it."""
+    if place is None:
+        place = np.searchsorted(known, numbers)
+    found = place < len(known)
+    found[found] = known[place[found]] == numbers[found]
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

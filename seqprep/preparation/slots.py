@@ -19,11 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from seqprep.arrays import as_array
 from seqprep.buckets import bucket_of
-from seqprep.kernels import copy_rows, to_offsets
-from seqprep.preparation.spill import SpillFolder, take_rows
-from seqprep.ragged import Ints, Keys, mix
+from seqprep.preparation.spill import SpillFolder, list_array, list_rows, take_rows
+from seqprep.ragged import Ints, Keys, Ragged, concat, mix, take, to_offsets
 
 _ORDER_SALT = 211
 _JOINED_BYTES = 2**22
@@ -176,7 +174,7 @@ class SortedRows:
     """
 
     rest: pa.Table
-    lists: dict[str, list[pa.ListArray]]
+    lists: dict[str, list[Ragged]]
     order: Ints
     starts: Ints
     names: list[str]
@@ -193,7 +191,7 @@ class SortedRows:
         """
         whole = pa.concat_tables(tables)
         lists = {
-            name: [as_array(table[name]) for table in tables]
+            name: [list_rows(table[name]) for table in tables]
             for name in names
             if pa.types.is_list(whole.schema.field(name).type) and not whole[name].null_count
         }
@@ -224,43 +222,32 @@ class SortedRows:
         )
 
 
-def _row_bytes(rest: pa.Table, lists: dict[str, list[pa.ListArray]]) -> Ints:
+def _row_bytes(rest: pa.Table, lists: dict[str, list[Ragged]]) -> Ints:
     """About what each row takes, `(R,)`: by itself alone, whichever rows stand beside it."""
     kinds = [field.type for field in rest.schema]
     fixed = sum(_STRING_BYTES if pa.types.is_string(kind) else 8 for kind in kinds)
     size_bytes = np.full(len(rest), fixed, dtype=np.int64)
     for parts in lists.values():
-        width = parts[0].type.value_type.bit_width // 8
-        lengths = [np.diff(part.offsets.to_numpy()) for part in parts]
-        size_bytes += np.concatenate(lengths) * np.int64(width)
+        lengths = np.concatenate([part.lengths for part in parts])
+        size_bytes += lengths * parts[0].values.itemsize
     return size_bytes
 
 
-def _gather(parts: Sequence[pa.ListArray], starts: Ints, rows: Ints) -> pa.ListArray:
-    """The named rows of some arrays, joined; each array is asked once."""
+def _gather(parts: Sequence[Ragged], starts: Ints, rows: Ints) -> pa.ListArray:
+    """The named rows of some parts, joined; each part is asked once."""
+    if len(parts) == 1:
+        return list_array(take(parts[0], rows))
     whole = np.searchsorted(starts, rows, side="right") - 1
     by_part = np.argsort(whole, kind="stable")
     edges = np.searchsorted(whole[by_part], np.arange(len(parts) + 1)).tolist()
-    values, lengths = [], []
-    for part, first, start, stop in zip(parts, starts.tolist(), edges, edges[1:], strict=False):
-        if start == stop:
-            continue
-        named = rows[by_part[start:stop]] - first
-        offsets = part.offsets.to_numpy().astype(np.int64)
-        values.append(copy_rows(part.values.to_numpy(), offsets, named))
-        lengths.append(offsets[named + 1] - offsets[named])
-    if len(values) == 1:
-        return _list_array(values[0], lengths[0])
+    taken = [
+        take(part, rows[by_part[start:stop]] - first)
+        for part, first, start, stop in zip(parts, starts.tolist(), edges, edges[1:], strict=False)
+        if start < stop
+    ]
     back = np.empty_like(by_part)
     back[by_part] = np.arange(len(by_part))
-    sizes = np.concatenate(lengths)
-    joined = copy_rows(np.concatenate(values), to_offsets(sizes), back)
-    return _list_array(joined, sizes[back])
-
-
-def _list_array(values: npt.NDArray[np.generic], lengths: Ints) -> pa.ListArray:
-    offsets = pa.array(to_offsets(lengths).astype(np.int32))
-    return pa.ListArray.from_arrays(offsets, pa.array(values))
+    return list_array(take(concat(taken), back))
 
 
 def shard_order(
