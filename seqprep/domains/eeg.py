@@ -130,7 +130,7 @@ def probe(files: Sequence[SourceFile], context: Context, known: SourceFacts | No
     source = context.source
     first = known or find_facts(files, context)
     classes = list(first.target_classes)
-    if source.task == "label_steps":
+    if source.task == "label_steps" and not context.predicting:
         found: set[str] = set()
         for file in files:
             found |= _classes(file, context)

@@ -39,7 +39,7 @@ class Layout:
         names: of the columns; None without a header.
         separator: one character.
         width: columns.
-        body: the rows, UTF-8, lines ending in `\n`, without the header.
+        text: UTF-8, lines ending in `\n`; the rows, without the header, are `text[start:stop]`.
         first_line: the file's line, from 1, of the first row.
         arff: whether `%` starts a comment.
     """
@@ -47,9 +47,25 @@ class Layout:
     names: tuple[str, ...] | None
     separator: str
     width: int
-    body: bytes
+    text: bytes
+    start: int
+    stop: int
     first_line: int
     arff: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """The rows, copied."""
+        return self.text[self.start : self.stop]
+
+    @property
+    def rows(self) -> memoryview:
+        """The rows, where they lie."""
+        return memoryview(self.text)[self.start : self.stop]
+
+    def holds(self, mark: bytes) -> bool:
+        """Whether something stands in the rows."""
+        return self.text.find(mark, self.start, self.stop) >= 0
 
     @property
     def header_line(self) -> int:
@@ -79,15 +95,18 @@ def find_layout(data: bytes, *, header: Literal["auto", "yes", "no"]) -> Layout:
     rows = [split_line(line, separator) for line in lines]
     has_header = header == "yes" or (header == "auto" and looks_like_header(rows))
     start = skipped + int(has_header)
-    body = _trimmed(data, _end_of_line(data, start))
-    if not body or body.isspace():
+    first = _end_of_line(data, start)
+    stop = _end_of_rows(data, first)
+    if data[first : min(stop, first + 4096)].isspace() or first == stop:
         raise SignalError("empty", None, "the file holds a header and no rows")
     names = tuple(cell.strip() for cell in rows[0]) if has_header else None
     return Layout(
         names=names,
         separator=separator,
         width=len(rows[0]),
-        body=body,
+        text=data,
+        start=first,
+        stop=stop,
         first_line=start + 1,
     )
 
@@ -115,39 +134,43 @@ def _end_of_line(data: bytes, count: int) -> int:
     return place
 
 
-def _trimmed(data: bytes, start: int) -> bytes:
-    """What follows `start`, without blanks and empty lines at the end, in one copy."""
+def _end_of_rows(data: bytes, start: int) -> int:
+    """Where what follows `start` ends, without blanks and empty lines."""
     end = len(data)
     while end > start:
         tail = data[max(start, end - 4096) : end]
         end -= len(tail)
         if rest := tail.rstrip(b"\n \t"):
-            end += len(rest)
-            break
-    return data[start:end]
+            return end + len(rest)
+    return end
 
 
 def _arff(data: bytes) -> Layout:
     found = re.search(rb"(?im)^\s*@data[^\n]*\n?", data)
     assert found is not None
-    head, body = data[: found.end()], data[found.end() :]
+    head = data[: found.end()]
+    stop = _end_of_rows(data, len(head))
     names = [
         attribute[1].strip(b"'\"").decode()
         for line in head.split(b"\n")
         if (attribute := _ATTRIBUTE.match(line.strip()))
     ]
     line = head.count(b"\n") + 1
-    if body.lstrip()[:1] == b"{":
+    start = len(head)
+    while data[start : start + 1] == b"\n":
+        start += 1
+    if data[start : start + 4096].lstrip()[:1] == b"{":
         raise SignalError("bad_number", line, "sparse ARFF is not read; write it dense")
-    if not names or not body.strip():
+    if not names or start >= stop:
         raise SignalError("empty", None, "the ARFF file holds no attributes or no rows")
-    blank = len(body) - len(body.lstrip(b"\n"))
     return Layout(
         names=tuple(names),
         separator=",",
         width=len(names),
-        body=body[blank:].rstrip(b"\n \t"),
-        first_line=line + blank,
+        text=data,
+        start=start,
+        stop=stop,
+        first_line=line + start - len(head),
         arff=True,
     )
 

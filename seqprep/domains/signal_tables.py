@@ -1,7 +1,7 @@
 """The columns of a table of numbers as arrays.
 
-Polars parses the numbers; only where it cannot, the lines are looked at one by one to say which is
-wrong.
+Arrow parses plain tables (see `signal_arrow`), and Polars the others; only where neither can, the
+lines are looked at one by one to say which is wrong.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from seqprep.domains.signal_arrow import is_plain, read_plain
 from seqprep.domains.signal_layout import (
     Layout,
     SignalError,
@@ -48,12 +49,10 @@ def read_columns(
         raise SignalError(
             "wrong_channels", None, f"there is no column {outside[0]}, only {layout.width}"
         )
-    frame = _parse(layout, numbers, texts)
-    if frame is None:
-        raise explain(layout, numbers, allow_missing=False)
-    if layout.width - 1 not in (*numbers, *texts):
-        _check_cells(layout, frame.height)
-    values = frame.select(f"c{place}" for place in numbers).to_numpy()
+    found = None
+    if is_plain(layout) and not set(numbers) & set(texts):
+        found = read_plain(layout, numbers=numbers, texts=texts)
+    values, strings = found or _read_any(layout, numbers, texts, allow_missing=allow_missing)
     # A NaN anywhere makes the smallest value one.
     if not (values.min(initial=0.0) >= -_LARGEST and values.max(initial=0.0) <= _LARGEST):
         usable = np.abs(values) <= _LARGEST
@@ -61,7 +60,24 @@ def read_columns(
         if fault is not None:
             raise fault
         values = np.where(usable, values, np.nan)
-    return values, [frame[f"c{place}"].fill_null("").str.strip_chars() for place in texts]
+    return values, [column.fill_null("").str.strip_chars() for column in strings]
+
+
+def _read_any(
+    layout: Layout, numbers: Sequence[int], texts: Sequence[int], *, allow_missing: bool
+) -> tuple[npt.NDArray[np.float64], list[pl.Series]]:
+    """The columns of any table that Polars reads, as `read_plain` gives them.
+
+    Raises:
+        SignalError: naming the line of the first row that is wrong.
+    """
+    frame = _parse(layout, numbers, texts)
+    if frame is None:
+        raise explain(layout, numbers, allow_missing=allow_missing)
+    if layout.width - 1 not in (*numbers, *texts):
+        _check_cells(layout, frame.height)
+    values = frame.select(f"c{place}" for place in numbers).to_numpy()
+    return values, [frame[f"c{place}"] for place in texts]
 
 
 def _parse(layout: Layout, numbers: Sequence[int], texts: Sequence[int]) -> pl.DataFrame | None:
