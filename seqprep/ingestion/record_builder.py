@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep.errors import Rejection
@@ -23,6 +24,8 @@ from seqprep.schema import CONTENT_COLUMN, sequences_schema
 BATCH_BYTES = 16 * 2**20
 """Content of one batch, unless a single record is larger."""
 BATCH_ROWS = 2**17
+CHUNK_VALUES = 2**16
+"""Shorter arrays of values are copied together."""
 LISTED = 1000
 """Rejections of one file and reason whose details are stored; all are counted."""
 
@@ -40,7 +43,7 @@ class RecordBuilder:
         self._schema = sequences_schema(source.domain, source.task)
         self._content = CONTENT_COLUMN[source.domain]
         self._columns: dict[str, list[object]] = {name: [] for name in self._schema.names}
-        self._parts: list[pa.RecordBatch] = []
+        self._parts: list[pa.Table] = []
         self._part_rows = 0
         self._rejections: list[Rejection] = []
         self._listed: Counter[tuple[str, str]] = Counter()
@@ -196,7 +199,7 @@ class RecordBuilder:
     def extend(self, rows: pa.RecordBatch) -> None:
         """Add many accepted records at once, in the schema of `sequences`."""
         self._close_part()
-        self._parts.append(rows)
+        self._parts.append(pa.Table.from_batches([rows]))
         self._part_rows += rows.num_rows
         self._bytes += rows.nbytes
 
@@ -205,7 +208,7 @@ class RecordBuilder:
             arrays = [
                 self._array(name, self._schema.field(name).type) for name in self._schema.names
             ]
-            self._parts.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+            self._parts.append(pa.Table.from_arrays(arrays, schema=self._schema))
             self._part_rows += len(self._columns["id"])
             self._columns = {name: [] for name in self._schema.names}
 
@@ -224,12 +227,12 @@ class RecordBuilder:
         return batch
 
     def _rows(self) -> pa.Table:
-        return pa.Table.from_batches(self._parts, schema=self._schema)
+        return pa.concat_tables(self._parts) if self._parts else self._schema.empty_table()
 
-    def _array(self, name: str, kind: pa.DataType) -> pa.Array:
+    def _array(self, name: str, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
         column = self._columns[name]
         if pa.types.is_list(kind):
-            return list_array(column, kind)
+            return list_chunks(column, kind)
         if name in (self._content, "content_hash"):
             return _joined(column).view(kind)  # type: ignore[arg-type]
         return pa.array(column, kind)
@@ -245,16 +248,34 @@ def _joined(rows: Sequence[bytes]) -> pa.BinaryArray:
     return pa.BinaryArray.from_buffers(pa.binary(), len(rows), buffers)
 
 
-def list_array(rows: Sequence[object], kind: pa.DataType) -> pa.Array:
-    """A list column from one array a row, `(n,)` each, or None."""
-    arrays = [np.zeros(0) if row is None else np.asarray(row) for row in rows]
+def list_chunks(rows: Sequence[object], kind: pa.DataType) -> pa.ChunkedArray:
+    """A list column from one array a row, `(n,)` each, or None; long arrays are not copied.
+
+    >>> list_chunks([np.zeros(CHUNK_VALUES), [1], None], pa.list_(pa.float32())).num_chunks
+    2
+    """
     dtype = np.float32 if pa.types.is_floating(kind.value_type) else np.int32
-    flat = np.concatenate(arrays) if arrays else np.zeros(0)
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in arrays])]).astype(np.int32)
+    groups: list[list[npt.NDArray[np.generic] | None]] = [[]]
+    count = 0
+    for row in rows:
+        array = None if row is None else np.asarray(row, dtype)
+        size = 0 if array is None else len(array)
+        if count + size > CHUNK_VALUES and groups[-1]:
+            groups.append([])
+            count = 0
+        groups[-1].append(array)
+        count += size
+    return pa.chunked_array([_list_array(group, dtype) for group in groups], kind)
+
+
+def _list_array(rows: Sequence[npt.NDArray[np.generic] | None], dtype: npt.DTypeLike) -> pa.Array:
+    arrays = [row for row in rows if row is not None]
+    flat = np.concatenate(arrays) if len(arrays) > 1 else (arrays or [np.zeros(0, dtype)])[0]
     missing = np.array([row is None for row in rows], dtype=bool)
+    sizes = [0 if row is None else len(row) for row in rows]
     return pa.ListArray.from_arrays(
-        pa.array(offsets),
-        pa.array(flat.astype(dtype, copy=False)),
+        pa.array(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)),
+        pa.array(flat),
         mask=pa.array(missing) if missing.any() else None,
     )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from seqprep.hashing import Ints
 from seqprep.kernels import to_offsets
@@ -26,13 +27,13 @@ class Column:
     """The rows of one column, cut into levels and values.
 
     Args:
-        values: `(N,)` without nulls.
+        values: `(N,)` without nulls, perhaps in chunks.
         entries: `(R + 1,)` the first entry of each row. stored: `(R + 1,)` its first value.
         levels: `(R,)` definition level of each row's entries.
         repeated: whether it is a list. most: the highest definition level.
     """
 
-    values: pa.Array
+    values: pa.Array | pa.ChunkedArray
     entries: Ints
     stored: Ints
     levels: npt.NDArray[np.uint8]
@@ -45,22 +46,33 @@ class Column:
         return int(self.stored[row]) + min(entry - int(self.entries[row]), held)
 
 
-def column_of(array: pa.Array, *, nullable: bool) -> Column:
+def column_of(array: pa.Array | pa.ChunkedArray, *, nullable: bool) -> Column:
     """Levels and values of one column of a row group.
 
     >>> column = column_of(pa.array([[1, 2], [], None]), nullable=True)
     >>> column.values.to_pylist(), column.entries.tolist(), column.levels.tolist()
     ([1, 2], [0, 2, 3, 4], [3, 1, 0])
     """
-    valid = np.asarray(array.is_valid())
     repeated = pa.types.is_list(array.type)
+    if not repeated and not array.null_count:
+        places = np.arange(len(array) + 1, dtype=np.int64)
+        levels = np.full(len(array), nullable, np.uint8)
+        return Column(
+            values=array,
+            entries=places,
+            stored=places,
+            levels=levels,
+            repeated=False,
+            most=int(nullable),
+        )
+    valid = np.asarray(array.is_valid())
     if repeated:
-        values = array.flatten()
+        values = _flat(array)
         assert not values.null_count, "a list holds nulls"
-        sizes = np.where(valid, np.diff(array.offsets.to_numpy().astype(np.int64)), 0)
+        sizes = pc.list_value_length(array).fill_null(0).to_numpy().astype(np.int64)
         most = 2 + nullable
     else:
-        values = array.drop_null() if array.null_count else array
+        values = array.drop_null()
         sizes = valid.astype(np.int64)
         most = int(nullable)
     empty = valid.astype(np.uint8) if nullable else np.zeros(len(array), np.uint8)
@@ -74,8 +86,17 @@ def column_of(array: pa.Array, *, nullable: bool) -> Column:
     )
 
 
+def _flat(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The values of lists, where they lie."""
+    if isinstance(array, pa.Array):
+        return array.flatten()
+    return pa.chunked_array([chunk.flatten() for chunk in array.chunks], array.type.value_type)
+
+
 def page_levels(column: Column, start: int, stop: int) -> tuple[bytes, int, int]:
     """The levels of entries start..stop, and from where to where their values go."""
+    if not column.repeated and not column.most:
+        return b"", start, stop
     first = int(np.searchsorted(column.entries, start, side="right")) - 1
     last = int(np.searchsorted(column.entries, stop, side="left"))
     begins = column.entries[first:last]

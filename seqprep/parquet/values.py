@@ -10,7 +10,7 @@ Legend: N values of a column, V distinct ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep.hashing import Ints
+from seqprep.kernels import to_offsets
 from seqprep.parquet.thrift import varint, zigzag
 
 PLAIN, RLE, DELTA_LENGTH, RLE_DICTIONARY, BYTE_STREAM_SPLIT = 0, 3, 6, 8, 9
@@ -38,7 +39,7 @@ class Encoder:
     """
 
     encoding: int
-    encode: Callable[[int, int], bytes]
+    encode: Callable[[int, int], bytes | memoryview]
     dictionary: tuple[bytes, int] | None = None
     letters: Letters = field(default_factory=lambda: NO_LETTERS)
     edges: Ints | None = None
@@ -50,14 +51,15 @@ class Encoder:
         return self.letters[self.edges[start] : self.edges[stop]]
 
 
-def encoder(values: pa.Array) -> Encoder:
-    """The encoder of N values without nulls."""
+def encoder(values: pa.Array | pa.ChunkedArray) -> Encoder:
+    """The encoder of N values without nulls; only floats may come in chunks."""
     kind = values.type
+    if pa.types.is_float32(kind):
+        return _floats(values.chunks if isinstance(values, pa.ChunkedArray) else [values])
+    assert isinstance(values, pa.Array), kind
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
         return _strings(values)
     numbers = values.to_numpy(zero_copy_only=False)
-    if pa.types.is_float32(kind):
-        return Encoder(BYTE_STREAM_SPLIT, lambda start, stop: _streams(numbers[start:stop]))
     if pa.types.is_int8(kind):
         return _coded(numbers, _distinct_bytes(numbers))
     if pa.types.is_int16(kind):
@@ -109,8 +111,22 @@ def deltas(numbers: Ints) -> bytes:
     return head + raw.tobytes()[: raw.size - (4 - parts) * 32 * size]
 
 
-def _streams(numbers: npt.NDArray[np.float32]) -> bytes:
-    return numbers.view(np.uint8).reshape(-1, 4).T.tobytes()
+def _floats(chunks: Sequence[pa.Array]) -> Encoder:
+    """Streams of the lowest bytes, the next ones, and so on, taken from where the chunks lie."""
+    parts = [chunk.to_numpy(zero_copy_only=False) for chunk in chunks]
+    edges = to_offsets(np.array([len(part) for part in parts], np.int64))
+
+    def encode(start: int, stop: int) -> memoryview:
+        streams = np.empty((4, stop - start), np.uint8)
+        first = int(np.searchsorted(edges, start, side="right")) - 1
+        last = int(np.searchsorted(edges, stop, side="left"))
+        for part, edge in zip(parts[first:last], edges[first:last].tolist(), strict=True):
+            some = part[max(start - edge, 0) : stop - edge].view(np.uint8).reshape(-1, 4)
+            place = max(edge - start, 0)
+            streams[:, place : place + len(some)] = some.T
+        return streams.reshape(-1).data
+
+    return Encoder(BYTE_STREAM_SPLIT, encode)
 
 
 def _distinct_bytes(numbers: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +29,8 @@ from seqprep.parquet.thrift import FALSE, TRUE, Value, binary, i8, i16, i32, i64
 from seqprep.parquet.values import NO_LETTERS, PLAIN, RLE, Encoder, Letters, encoder
 
 PAGE_ENTRIES = 2**20
+PAGE_BYTES = 2**20
+"""Of numbers in a page, before they are coded: what a core's own cache holds."""
 PAGE_LETTERS = 2**20
 """Of strings in a page, unless one is longer."""
 ZSTD_LEVEL = 1
@@ -126,7 +129,9 @@ class PageWriter:
         )
         return chunk
 
-    def _write_values(self, chunk: _Chunk, array: pa.Array, *, nullable: bool) -> None:
+    def _write_values(
+        self, chunk: _Chunk, array: pa.Array | pa.ChunkedArray, *, nullable: bool
+    ) -> None:
         """The pages of some rows of a column: their dictionary, then their values."""
         rows = column_of(array, nullable=nullable)
         coder = encoder(rows.values)
@@ -143,7 +148,7 @@ class PageWriter:
             header = struct(
                 {1: i32(stop - start), 2: i32(coder.encoding), 3: i32(RLE), 4: i32(RLE)}
             )
-            raw = levels + coder.encode(first, last)
+            raw = b"".join((levels, coder.encode(first, last)))
             letters = coder.letters_of(first, last)
             self._write_page(chunk, raw, letters, kind=0, header={5: header})
         chunk.entries += edges[-1]
@@ -197,10 +202,12 @@ class _Chunk:
         self.first_page = self.start
 
 
-def _arrays(field_: pa.Field, column: pa.ChunkedArray) -> list[pa.Array]:
-    """Rows of a column that are coded together: strings chunk by chunk, all else at once."""
+def _arrays(field_: pa.Field, column: pa.ChunkedArray) -> Sequence[pa.Array | pa.ChunkedArray]:
+    """Rows of a column that are coded together: text chunk by chunk, all else at once."""
     if _is_text(field_.type) and column.num_chunks:
         return list(column.chunks)
+    if column.num_chunks > 1 and _leaf(field_)[0] == pa.float32():
+        return [column]  # pages take floats from several chunks, without a copy of all
     array = as_array(column)
     if isinstance(array, pa.ChunkedArray):  # Arrow keeps chunks that it cannot join
         raise ValueError(f"{field_.name}: a row group of more than 2 GB; write fewer rows")
@@ -210,7 +217,12 @@ def _arrays(field_: pa.Field, column: pa.ChunkedArray) -> list[pa.Array]:
 def _page_edges(rows: Column, coder: Encoder) -> list[int]:
     """The entry at which each page starts, and the last one's end: some rows, and not too long."""
     total = int(rows.entries[-1])
-    edges = np.arange(0, total, PAGE_ENTRIES)
+    step = PAGE_ENTRIES
+    if coder.edges is None:
+        step = min(step, PAGE_BYTES * 8 // rows.values.type.bit_width)
+    if 0 < total <= step and len(coder.letters) <= PAGE_LETTERS:
+        return [0, total]
+    edges = np.arange(0, total, step)
     if coder.edges is not None:
         places = coder.edges[rows.stored]
         wanted = np.arange(PAGE_LETTERS, len(coder.letters), PAGE_LETTERS)

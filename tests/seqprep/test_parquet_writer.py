@@ -80,6 +80,25 @@ def test_files_hold_what_was_written(groups: list[list[dict[str, Any]]], page: i
             assert pl.read_parquet(path).to_dicts() == whole.to_pylist()
 
 
+FLOATS = st.lists(st.floats(width=32, allow_nan=False), max_size=9)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.lists(st.none() | FLOATS, max_size=4), max_size=5), st.integers(4, 64))
+def test_floats_in_several_chunks_are_one_column(
+    chunks: list[list[list[float] | None]], page_bytes: int
+) -> None:
+    """Otherwise values of the next record would stand in a page beside the wrong rows."""
+    kind = pa.list_(pa.float32())
+    table = pa.table({"values": pa.chunked_array([pa.array(rows, kind) for rows in chunks], kind)})
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "PAGE_BYTES", page_bytes)
+        path = Path(folder, "a.parquet")
+        write(path, [table], table.schema)
+        assert pq.ParquetFile(path, page_checksum_verification=True).read() == table
+        assert pl.read_parquet(path)["values"].to_list() == table["values"].to_pylist()
+
+
 @pytest.mark.parametrize("distinct", [1, 2, 3, 4, 5, 16, 17, 256])
 @pytest.mark.parametrize("kind", [np.int8, np.int16])
 def test_every_number_of_distinct_values_is_packed(
