@@ -29,8 +29,8 @@ from flows.cli_parts import (
     stored_at,
 )
 from flows.ending import ending, tell
+from flows.predict_paths import check_prediction
 from seqprep import __version__
-from seqprep.errors import SeqprepError
 
 app = App(
     name="seqprep",
@@ -132,12 +132,13 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict new raw files, with exactly the preprocessing of the training."""
-    _check_prediction(bundle, out)
+    check_prediction(bundle, inputs, out)
     _start_prefect()
     from flows.predict import predict as predict_flow
 
     done = predict_flow(str(bundle), [str(path) for path in inputs], str(out))
-    print(f"{done['rows']:,} predictions ({done['errors']:,} errors) in {done['out']}")
+    errors = f"{done['errors']:,} error{'' if done['errors'] == 1 else 's'}"
+    print(f"{done['rows']:,} predictions ({errors}) in {done['out']}")
     if as_json:
         print_json(done)
 
@@ -180,18 +181,6 @@ def _prepare_for_flow(
     """Refuse a wrong pipeline file before anything is started, then set Prefect up."""
     check_files(files, settings, folds=folds)
     _start_prefect()
-
-
-def _check_prediction(bundle: Path, out: Path) -> None:
-    """Refuse what is no bundle, or no place for a file, before anything is started."""
-    if not (bundle / "manifest.json").is_file():
-        inner = bundle / "bundle"
-        hint = f"; did you mean {inner}?" if (inner / "manifest.json").is_file() else ""
-        raise SeqprepError(f"{bundle}: not a model bundle (it has no manifest.json){hint}")
-    if out.is_dir() or (out.parent.exists() and not out.parent.is_dir()):
-        raise SeqprepError(
-            f"--out {out}: must be the name of a new Parquet file, e.g. predictions.parquet"
-        )
 
 
 def _start_prefect() -> None:

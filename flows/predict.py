@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import predict_artifact
 from flows.pipeline_file import Pipeline, build
+from flows.predict_paths import check_inputs, check_out
 from flows.progress import stage
 from flows.references import Json
 from models.bundle import MANIFEST, Bundle
@@ -58,9 +59,7 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
     model = Bundle.read(Path(bundle))
     spec = pipeline_of(model, folder=bundle)
     paths = [Path(path).absolute() for path in inputs]
-    for path in paths:
-        if not path.exists():
-            raise SeqprepError(f"{path}: no such file or folder to predict")
+    check_inputs(paths)
     check_out(Path(out).absolute(), paths)
     about = {"labels": json.dumps(model.facts.labels), "bundle": bundle_digest(Path(bundle))}
     schema = predictions_schema(spec.source.task).with_metadata(about)
@@ -90,23 +89,6 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
         "bundle": bundle,
         "dataset": spec.dataset,
     }
-
-
-def check_out(out: Path, inputs: Sequence[Path]) -> None:
-    """Refuse to write where the person's own data may lie.
-
-    Raises:
-        ConfigError: if `out` is an input, lies in an input folder, or is not named as Parquet.
-    """
-    if out.suffix != ".parquet":
-        raise ConfigError(
-            f"--out {out}: predictions are Parquet; name a file that ends in .parquet"
-        )
-    for path in inputs:
-        if out.resolve() == path.resolve() or path.resolve() in out.resolve().parents:
-            raise ConfigError(
-                f"--out {out} is, or lies in, what is to be predicted ({path}); name another place"
-            )
 
 
 def _answers(

@@ -15,7 +15,11 @@ from flows.near import near_report
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
 from flows.references import Json, resolve
+from seqprep.prepare import Prepared
 from seqprep.prepare import prepare as prepare_examples
+
+SHOWN = 5
+"""Classes that one line names."""
 
 
 @task(name="prepare examples", **RETRIED)
@@ -40,6 +44,8 @@ def prepare_rows(pipeline: Json, *, base: str, store: str, refit: bool = False) 
         f"{spec.dataset}: examples version {done.version} {how}: {sum(done.rows.values()):,} rows, "
         f"padding {done.padding_share:.1%} of bucketed steps"
     )
+    for text in [] if done.reused else remarks(done):
+        say(f"{spec.dataset}: {text}")
     plot = None
     if done.drift and not done.reused:
         plot = drift.write(Path(store), asdict(done), spec.prepare.drift)
@@ -49,6 +55,24 @@ def prepare_rows(pipeline: Json, *, base: str, store: str, refit: bool = False) 
         say(f"{spec.dataset}: {done.added:,} records were added, {done.removed:,} removed; {plot}")
     near = near_report(spec, done.sequences_version, store=Path(store), base=Path(base))
     return {**asdict(done), "drift_plot": plot and str(plot), "near_duplicates": near}
+
+
+def remarks(done: Prepared) -> list[str]:
+    """What a person should look at before a model is trained: empty records, classes not tested."""
+    found = []
+    if done.emptied:
+        found.append(
+            f"{done.emptied:,} of {sum(done.records.values()):,} records were left without a step "
+            "by the recipe and hold one unknown step instead; `seqprep preview` shows which step "
+            "takes how much"
+        )
+    for split in ("validation", "test"):
+        counts = done.labels.get(split, {})
+        lacking = [name for name, count in counts.items() if not count]
+        if lacking and any(counts.values()) and done.held_out is None:
+            more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
+            found.append(f"{split} has no record of class {', '.join(lacking[:SHOWN])}{more}")
+    return found
 
 
 @flow(name="prepare", flow_run_name="prepare-{file}")

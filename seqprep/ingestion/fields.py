@@ -162,7 +162,11 @@ def table_file(source: Source, base: Path, table: str) -> SourceFile:
     folder = root if root.is_dir() else root.parent
     full = folder / table
     if not full.is_file():
-        raise SeqprepError(f"table: {table!r} does not exist in {folder}")
+        key = "label" if source.label is not None and source.label.table == table else "group"
+        raise SeqprepError(
+            f"source.{key}.table: {table!r} does not exist in {folder}; the path is relative to "
+            "source.path"
+        )
     return SourceFile(path=table, full=str(full), size_bytes=full.stat().st_size)
 
 

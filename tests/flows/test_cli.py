@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from flows.predict import check_out
-from seqprep.errors import ConfigError
+from flows.predict_paths import check_out, check_prediction
+from seqprep.errors import ConfigError, SeqprepError
 from tests.conftest import ROOT
 
 QUICK = ("--set", "train.updates=8")
@@ -132,6 +132,20 @@ def test_predictions_never_overwrite_what_is_predicted(tmp_path: Path, out: str)
     with pytest.raises(ConfigError, match="--out"):
         check_out(tmp_path / out, inputs)
     check_out(tmp_path / "inside.parquet", inputs)
+
+
+def test_a_bundle_that_was_meant_is_named(tmp_path: Path) -> None:
+    """Would break if a dataset or a run in the place of its bundle were only refused."""
+    bundle = tmp_path / "store" / "d" / "models" / "r-12" / "bundle"
+    bundle.mkdir(parents=True)
+    (bundle / "manifest.json").touch()
+    inputs, out = [tmp_path / "store"], tmp_path / "p.parquet"
+    for path in (bundle.parent, tmp_path / "store" / "d"):
+        with pytest.raises(SeqprepError, match=rf"not a model bundle .* did you mean {bundle}\?"):
+            check_prediction(path, inputs, out)
+    with pytest.raises(SeqprepError, match="gone: no such file or folder to predict"):
+        check_prediction(bundle, [tmp_path / "gone"], out)
+    check_prediction(bundle, inputs, out)
 
 
 def test_predict_gives_one_row_a_record_and_an_error_for_a_bad_one(

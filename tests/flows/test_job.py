@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from flows.job import find_prepared, write_job
 from flows.pipeline import _mean
 from flows.pipeline_file import Pipeline, build, to_json
-from flows.prepare import prepare_rows
+from flows.prepare import prepare_rows, remarks
 from flows.train import RUNNING, follow, stop
 from seqprep.errors import ConfigError, SeqprepError
 from tests.flows.stages import ingest_and_prepare
@@ -70,6 +70,16 @@ def test_preparing_refuses_sequences_of_other_source_options(tmp_path: Path) -> 
         prepare_rows.fn(body, **options)
     body["source"] = to_json(spec)["source"] | {"path": str(tmp_path / "moved")}
     assert prepare_rows.fn(body, **options)["reused"]
+
+
+def test_what_a_person_should_look_at_is_said(tmp_path: Path) -> None:
+    """Would break if a recipe that leaves nothing, or a test without a class, went unnoticed."""
+    spec = pipeline(tmp_path, steps=[{"summarize": {"drop_top": 10_000}}])
+    done = ingest_and_prepare(spec, tmp_path)
+    assert "of 40 records were left without a step" in remarks(done)[0]
+    done = replace(done, emptied=0, labels={**done.labels, "test": {"cold": 3, "warm": 0}})
+    assert remarks(done) == ["test has no record of class warm"]
+    assert remarks(replace(done, held_out="g")) == []
 
 
 def test_training_before_preparing_says_what_to_run(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqprep.errors import ConfigError
+from seqprep.errors import ConfigError, SeqprepError
 from seqprep.ingest import Ingested, ingest
 from seqprep.prepare import Prepared, prepare
 from seqprep.recipe import Prepare, Split, Tokens
@@ -113,6 +113,14 @@ def test_fasta_records_are_looked_up_by_name_first(tmp_path: Path) -> None:
 
     assert labels("a.fa,x", "b.fa,y") == {"a.fa#0": "x", "b.fa#0": "y"}
     assert labels("a.fa,x", "b.fa,y", "one,z") == {"a.fa#0": "z", "b.fa#0": "y"}
+
+
+def test_a_table_that_is_missing_is_named_with_its_key(tmp_path: Path) -> None:
+    """A person would look for the file beside the pipeline file."""
+    write(tmp_path, 4)
+    (tmp_path / "in" / "labels.csv").unlink()
+    with pytest.raises(SeqprepError, match=r"source.label.table: 'labels.csv' does not exist in"):
+        taken_in(tmp_path)
 
 
 def split_lines(folder: Path, splits: dict[int, str]) -> Split:

@@ -1,0 +1,56 @@
+"""The paths of a prediction, checked before anything is started. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqprep.errors import ConfigError, SeqprepError
+
+
+def check_prediction(bundle: Path, inputs: Sequence[Path], out: Path) -> None:
+    """Refuse what is no bundle, no input, or no place for a file.
+
+    Raises:
+        SeqprepError: naming the path, and the bundle that was probably meant.
+    """
+    if not (bundle / "manifest.json").is_file():
+        found = [bundle / "bundle", *sorted(bundle.glob("models/*/bundle"))]
+        meant = [path for path in found if (path / "manifest.json").is_file()]
+        newest = max(meant, key=lambda path: path.stat().st_mtime, default=None)
+        hint = "" if newest is None else f"; did you mean {newest}?"
+        raise SeqprepError(f"{bundle}: not a model bundle (it has no manifest.json){hint}")
+    if out.is_dir() or (out.parent.exists() and not out.parent.is_dir()):
+        raise SeqprepError(
+            f"--out {out}: must be the name of a new Parquet file, e.g. predictions.parquet"
+        )
+    check_inputs(inputs)
+    check_out(out, inputs)
+
+
+def check_inputs(inputs: Sequence[Path]) -> None:
+    """Refuse inputs that are not there.
+
+    Raises:
+        SeqprepError: naming the first.
+    """
+    for path in inputs:
+        if not path.exists():
+            raise SeqprepError(f"{path}: no such file or folder to predict")
+
+
+def check_out(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to write where the person's own data may lie.
+
+    Raises:
+        ConfigError: if `out` is an input, lies in an input folder, or is not named as Parquet.
+    """
+    if out.suffix != ".parquet":
+        raise ConfigError(
+            f"--out {out}: predictions are Parquet; name a file that ends in .parquet"
+        )
+    for path in inputs:
+        if out.resolve() == path.resolve() or path.resolve() in out.resolve().parents:
+            raise ConfigError(
+                f"--out {out} is, or lies in, what is to be predicted ({path}); name another place"
+            )
