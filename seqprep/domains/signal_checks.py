@@ -124,12 +124,13 @@ def none_extreme(column_T: Floats, low: float, high: float) -> bool:
     if reach < 1e-12 * max(abs(low), abs(high)):
         return False
     sample = column_T[:: count // _SAMPLE_STEPS + 1]
-    distance = column_T - np.partition(sample, len(sample) // 2)[len(sample) // 2]
-    if 2 * np.count_nonzero(distance < -reach) >= count:
+    centre = np.partition(sample, len(sample) // 2)[len(sample) // 2]
+    if 2 * np.count_nonzero(column_T < centre - reach) >= count:
         return False
-    if 2 * np.count_nonzero(distance > reach) >= count:
+    if 2 * np.count_nonzero(column_T > centre + reach) >= count:
         return False
-    return bool(2 * np.count_nonzero(np.abs(distance, out=distance) < 2 * reach) < count)
+    near = np.count_nonzero(column_T < centre + 2 * reach)
+    return bool(2 * (near - np.count_nonzero(column_T <= centre - 2 * reach)) < count)
 
 
 def interpolate(values_TC: Floats, *, first_line: int) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,18 +92,19 @@ def find_layout(data: bytes, *, header: Literal["auto", "yes", "no"]) -> Layout:
     if not lines:
         raise SignalError("empty", None, "the file holds no rows")
     separator = find_separator(lines)
-    rows = [split_line(line, separator) for line in lines]
-    has_header = header == "yes" or (header == "auto" and looks_like_header(rows))
+    first_row = split_line(lines[0], separator)
+    rest = (split_line(line, separator) for line in lines[1:])
+    has_header = header == "yes" or (header == "auto" and looks_like_header(first_row, rest))
     start = skipped + int(has_header)
     first = _end_of_line(data, start)
     stop = _end_of_rows(data, first)
     if data[first : min(stop, first + 4096)].isspace() or first == stop:
         raise SignalError("empty", None, "the file holds a header and no rows")
-    names = tuple(cell.strip() for cell in rows[0]) if has_header else None
+    names = tuple(cell.strip() for cell in first_row) if has_header else None
     return Layout(
         names=names,
         separator=separator,
-        width=len(rows[0]),
+        width=len(first_row),
         text=data,
         start=first,
         stop=stop,
@@ -207,18 +208,15 @@ def is_missing(cell: str) -> bool:
     return cell.strip().lower() in MISSING
 
 
-def looks_like_header(rows: Sequence[Sequence[str]]) -> bool:
+def looks_like_header(first: Sequence[str], rest: Iterable[Sequence[str]]) -> bool:
     """Whether the first row names the columns: words stand over numbers, or only words in it.
 
-    >>> looks_like_header([["12"], ["13"]]), looks_like_header([["Fp1", "state"], ["1", "open"]])
+    >>> looks_like_header(["12"], [["13"]]), looks_like_header(["Fp1", "state"], [["1", "open"]])
     (False, True)
     """
-    first, rest = rows[0], rows[1:]
     words = [not (is_number(cell) or is_missing(cell)) for cell in first]
     if not any(words):
         return False
-    over_numbers = any(
-        word and any(place < len(row) and is_number(row[place]) for row in rest)
-        for place, word in enumerate(words)
+    return all(words) or any(
+        word and is_number(cell) for row in rest for word, cell in zip(words, row, strict=False)
     )
-    return over_numbers or all(words)

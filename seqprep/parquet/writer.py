@@ -177,7 +177,8 @@ class PageWriter:
         }
         head = struct(fields).raw
         chunk.size_bytes += len(head) + size_bytes
-        self._file.write(head + packed)
+        self._file.write(head)
+        self._file.write(packed)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ Legend: N steps, F channels, R rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +22,9 @@ Floats = npt.NDArray[np.float64]
 
 
 BLOCK_STEPS = 2048
-"""Steps that are worked on at once, few enough for a core's own cache."""
-
-
-def _blocks(count: int) -> Iterator[slice]:
-    for start in range(0, count, BLOCK_STEPS):
-        yield slice(start, min(start + BLOCK_STEPS, count))
+"""Steps that are added up at once, few enough for a core's own cache."""
+BLOCK_VALUES = 2**14
+"""Values that are scaled at once, likewise."""
 
 
 def _sum(
@@ -112,14 +109,18 @@ class Scaler:
 
     def apply(self, rows: Ragged) -> Ragged:
         """Scaled values `(N, F)`, float32."""
-        mean, std = np.asarray(self.mean), np.asarray(self.std)
+        # As long as a block: NumPy would go through rows of a few channels one by one.
+        steps = max(BLOCK_VALUES // len(self.mean), 1)
+        mean, std = np.tile(self.mean, steps), np.tile(self.std, steps)
         scaled = np.empty(rows.values.shape, np.float32)
-        scratch = np.empty((BLOCK_STEPS, *scaled.shape[1:]))
-        for block in _blocks(len(scaled)):
-            wide = scratch[: block.stop - block.start]
-            np.subtract(rows.values[block], mean, out=wide)
-            np.divide(wide, std, out=wide)
-            scaled[block] = wide
+        values, flat = rows.values.reshape(-1), scaled.reshape(-1)
+        scratch = np.empty(len(mean))
+        for start in range(0, len(flat), len(mean)):
+            wide = scratch[: len(flat) - start]
+            wide[:] = values[start : start + len(wide)]
+            np.subtract(wide, mean[: len(wide)], out=wide)
+            np.divide(wide, std[: len(wide)], out=wide)
+            flat[start : start + len(wide)] = wide
         return Ragged(scaled, rows.offsets)
 
 
