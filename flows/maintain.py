@@ -67,8 +67,12 @@ def print_collected(done: list[Json]) -> None:
             console.print(f"  {verb:11} {table} {_versions(versions)}", markup=False)
         for table, versions in one["kept"].items():
             console.print(f"  stays       {table} {_versions(versions)}", markup=False)
+        for table, versions in one["young"].items():
+            told = f"{table} {_versions(versions)}: less than a day old"
+            console.print(f"  too young   {told}", markup=False, soft_wrap=True)
         for kind, count in one["files"].items():
-            console.print(f"  {verb:11} {count:,} files: {kind}", markup=False)
+            files = f"{count:,} file{'' if count == 1 else 's'}"
+            console.print(f"  {verb:11} {files}: {kind}", markup=False)
         console.print(f"  {verb:11} {one['size_bytes']:,} bytes in all", markup=False)
     if not all(one["applied"] or one["in_use"] for one in done):
         console.print("nothing was changed; --apply does it")

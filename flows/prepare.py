@@ -52,9 +52,19 @@ def prepare_rows(pipeline: Json, *, base: str, store: str, refit: bool = False) 
     if done.refit_advised is not None:
         say(f"{spec.dataset}: a refit is advised (--refit): {done.refit_advised}")
     if plot is not None:
-        say(f"{spec.dataset}: {done.added:,} records were added, {done.removed:,} removed; {plot}")
+        say(f"{spec.dataset}: {changed(done)}; {plot}")
     near = near_report(spec, done.sequences_version, store=Path(store), base=Path(base))
     return {**asdict(done), "drift_plot": plot and str(plot), "near_duplicates": near}
+
+
+def changed(done: Prepared) -> str:
+    """What an append did: rows added and removed, or all made again."""
+    if done.added == sum(done.records.values()):
+        return (
+            f"all {done.added:,} records were made again with the state of version "
+            f"{done.frozen_from}"
+        )
+    return f"{done.added:,} records were added, {done.removed:,} removed"
 
 
 def remarks(done: Prepared) -> list[str]:

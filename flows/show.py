@@ -170,9 +170,11 @@ def _print_rejections(console: Console, rejections: Json) -> None:
 
 def _source_line(params: Json) -> str:
     source = params.get("source", params)
-    shown = {key: source[key] for key in ("domain", "task", "include", "label") if key in source}
-    if isinstance(label := shown.get("label"), dict):
-        shown["label"] = {key: value for key, value in label.items() if value is not None}
+    keys = ("domain", "task", "include", "label", "group", "target")
+    shown = {key: source[key] for key in keys if source.get(key)}
+    for key, value in shown.items():
+        if isinstance(value, dict):
+            shown[key] = {name: one for name, one in value.items() if one is not None}
     return json.dumps(shown, ensure_ascii=False)
 
 

@@ -32,7 +32,8 @@ class Collected:
 
     Args:
         dataset: its name. applied: whether it was done; else this is what would be.
-        versions: that are given up, by table. kept: that stay.
+        versions: that are given up, by table. kept: that stay. young: of them, those that stay for
+            no other reason than that they, or examples made of them, are less than a day old.
         files: number of files and folders that go, by kind. size_bytes: all of them.
         in_use: why nothing was done although it was asked for; "" if it was.
     """
@@ -41,6 +42,7 @@ class Collected:
     applied: bool
     versions: dict[str, tuple[int, ...]]
     kept: dict[str, tuple[int, ...]]
+    young: dict[str, tuple[int, ...]]
     files: dict[str, int]
     size_bytes: int
     in_use: str = ""
@@ -72,52 +74,57 @@ def collect(
         with alone(folder):
             if spills := live_spills(folder):
                 raise InUseError(f"{spills[0]}: a prepare is running there")
-            kept, going = _plan(folder, keep, before_s)
-            told = _describe(folder, kept, going)
+            kept, young, going = _plan(folder, keep, before_s)
+            told = _describe(folder, kept, young, going)
             for table in tables_of(folder):
                 for version in told.versions.get(table.path.name, ()):
                     mark_gone(table.path, version, "collected")
             delete(going, folder)
             return replace(told, applied=True)
     except InUseError as error:
-        return replace(_describe(folder, {}, []), in_use=str(error))
+        return replace(_describe(folder, {}, {}, []), in_use=str(error))
 
 
 Kept = dict[str, set[int]]
 
 
-def _plan(folder: Path, keep: int, before_s: float) -> tuple[Kept, list[Leftover]]:
-    kept = _kept(folder, keep, before_s)
-    return kept, find_leftovers(folder, kept, before_s=before_s)
+def _plan(folder: Path, keep: int, before_s: float) -> tuple[Kept, Kept, list[Leftover]]:
+    kept, young = _kept(folder, keep, before_s)
+    return kept, young, find_leftovers(folder, kept, before_s=before_s)
 
 
-def _kept(folder: Path, keep: int, before_s: float) -> Kept:
-    """The versions that stay, by the name of the table's folder."""
+def _kept(folder: Path, keep: int, before_s: float) -> tuple[Kept, Kept]:
+    """The versions that stay, and those of them that only their age keeps, by the table's name."""
     used: dict[str, set[int]] = {}
     for run in model_runs(folder):
         used.setdefault(f"examples-{run.recipe}", set()).add(run.version)
     kept: Kept = {}
+    young: Kept = {}
+    # Sequences of examples that stay, and of those that only their age keeps.
     sources: set[int] = set()
+    young_sources: set[int] = set()
     for table in reversed(tables_of(folder)):  # sequences last
         name = table.path.name
         there = [entry for entry in table.history() if not _is_gone(table, entry[0])]
-        wanted = used.get(name, set()) if name != "sequences" else sources
-        kept[name] = {
-            version
-            for place, (version, time_ms, _) in enumerate(there)
-            if place >= len(there) - keep or time_ms / 1000 >= before_s or version in wanted
-        }
+        needed = {version for version, _, _ in there[-keep:]}
+        needed |= used.get(name, set()) if name != "sequences" else sources
+        fresh = {version for version, time_ms, _ in there if time_ms / 1000 >= before_s}
+        fresh |= young_sources if name == "sequences" else set()
+        kept[name] = {version for version, _, _ in there if version in needed | fresh}
+        young[name] = kept[name] - needed
         if name != "sequences":
-            infos = (info for version, _, info in there if version in kept[name])
-            sources |= {info.params["sequences_version"] for info in infos}
-    return kept
+            for version, _, info in there:
+                if version in kept[name]:
+                    into = young_sources if version in young[name] else sources
+                    into.add(info.params["sequences_version"])
+    return kept, young
 
 
 def _is_gone(table: Table, version: int) -> bool:
     return gone_reason(table.path, version) is not None
 
 
-def _describe(folder: Path, kept: Kept, going: list[Leftover]) -> Collected:
+def _describe(folder: Path, kept: Kept, young: Kept, going: list[Leftover]) -> Collected:
     versions = {}
     for table in tables_of(folder) if kept else ():
         every = {version for version, _, _ in table.history() if not _is_gone(table, version)}
@@ -127,6 +134,7 @@ def _describe(folder: Path, kept: Kept, going: list[Leftover]) -> Collected:
         applied=False,
         versions={name: given for name, given in versions.items() if given},
         kept={name: tuple(sorted(got)) for name, got in kept.items()},
+        young={name: tuple(sorted(got)) for name, got in young.items() if got},
         files=dict(sorted(Counter(one.kind for one in going).items())),
         size_bytes=sum(one.size_bytes for one in going),
     )

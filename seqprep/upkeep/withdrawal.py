@@ -204,9 +204,14 @@ def _refuse_unknown(table: Table, named: Withdrawn, found: pa.Table, before: Wit
     unknown += [f"group {one!r}" for one in named.groups if one not in groups]
     if unknown:
         more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+        what = (
+            "an id is the file's path, # and the record's number from 0, e.g. 'a/b.txt#0'"
+            if unknown[0].startswith("id ")
+            else "a group is what source.group finds, or the record's id where there is none"
+        )
         raise SeqprepError(
-            f"{table.path}: no version holds {', '.join(unknown[:SHOWN])}{more}; an id is the "
-            "file's path, # and the record's number from 0, e.g. 'a/b.txt#0'. Nothing was removed"
+            f"{table.path}: no version holds {', '.join(unknown[:SHOWN])}{more}; {what}. Nothing "
+            "was removed"
         )
 
 

@@ -14,7 +14,7 @@ import pytest
 from flows.job import find_prepared, write_job
 from flows.pipeline import _mean
 from flows.pipeline_file import Pipeline, build, to_json
-from flows.prepare import prepare_rows, remarks
+from flows.prepare import changed, prepare_rows, remarks
 from flows.train import RUNNING, follow, stop
 from seqprep.errors import ConfigError, SeqprepError
 from tests.flows.stages import ingest_and_prepare
@@ -80,6 +80,8 @@ def test_what_a_person_should_look_at_is_said(tmp_path: Path) -> None:
     done = replace(done, emptied=0, labels={**done.labels, "test": {"cold": 3, "warm": 0}})
     assert remarks(done) == ["test has no record of class warm"]
     assert remarks(replace(done, held_out="g")) == []
+    assert changed(done) == "all 40 records were made again with the state of version None"
+    assert changed(replace(done, added=3)) == "3 records were added, 0 removed"
 
 
 def test_training_before_preparing_says_what_to_run(tmp_path: Path) -> None:

@@ -54,6 +54,9 @@ def test_a_dry_run_tells_and_changes_nothing(tmp_path: Path) -> None:
     assert not told.applied and files(tmp_path) == before
     assert told.versions == {"sequences": (0, 1), "examples-default": (0, 1)}
     assert told.kept == {"sequences": (2, 3), "examples-default": (2, 3)}
+    assert told.young == {}
+    now = collect(folder_of(tmp_path))
+    assert now.young == {"sequences": (0, 1), "examples-default": (0, 1)} and not now.versions
     done = collect(folder_of(tmp_path), now_s=LATER_S, apply=True)
     assert replace(done, applied=False) == told
     assert len(before - files(tmp_path)) == sum(done.files.values())
