@@ -12,7 +12,6 @@ Legend: R rows of a row group, N values of a column, E entries (see `levels`).
 from __future__ import annotations
 
 import base64
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -23,17 +22,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqprep.arrays import as_array
-from seqprep.parquet.letters import pack_letters
+from seqprep.parallel import ordered
 from seqprep.parquet.levels import Column, column_of, page_levels
+from seqprep.parquet.pages import Page, pack_page
 from seqprep.parquet.thrift import FALSE, TRUE, Value, binary, i8, i16, i32, i64, items, struct
-from seqprep.parquet.values import NO_LETTERS, PLAIN, RLE, Encoder, Letters, encoder
+from seqprep.parquet.values import PLAIN, RLE, Encoder, encoder
 
 PAGE_ENTRIES = 2**20
 PAGE_BYTES = 2**20
 """Of numbers in a page, before they are coded: what a core's own cache holds."""
 PAGE_LETTERS = 2**20
 """Of strings in a page, unless one is longer."""
-ZSTD_LEVEL = 1
+PACKERS = 2
+"""Threads that pack the pages of a column, where there are many."""
+MANY_PAGES = 4
 _MAGIC = b"PAR1"
 _ZSTD = 6
 _REQUIRED, _OPTIONAL, _REPEATED = range(3)
@@ -58,7 +60,6 @@ class PageWriter:
 
     def __init__(self, path: Path, schema: pa.Schema, *, statistics: tuple[str, ...] = ()) -> None:
         self._schema, self._statistics = schema, statistics
-        self._codec = pa.Codec("zstd", compression_level=ZSTD_LEVEL)
         self._groups: list[Value] = []
         self._rows = 0
         self._file = path.open("wb")
@@ -138,47 +139,29 @@ class PageWriter:
         if coder.dictionary is not None:
             raw, count = coder.dictionary
             header = struct({1: i32(count), 2: i32(PLAIN), 3: FALSE})
-            self._write_page(chunk, raw, kind=2, header={7: header})
+            self._write_page(chunk, pack_page(raw, kind=2, header={7: header}))
             chunk.first_page = self._file.tell()
             chunk.encodings.add(PLAIN)
         chunk.encodings.add(coder.encoding)
         edges = _page_edges(rows, coder)
-        for start, stop in pairwise(edges):
-            levels, first, last = page_levels(rows, start, stop)
+
+        def pack(edge: tuple[int, int]) -> Page:
+            levels, first, last = page_levels(rows, *edge)
             header = struct(
-                {1: i32(stop - start), 2: i32(coder.encoding), 3: i32(RLE), 4: i32(RLE)}
+                {1: i32(edge[1] - edge[0]), 2: i32(coder.encoding), 3: i32(RLE), 4: i32(RLE)}
             )
             raw = b"".join((levels, coder.encode(first, last)))
-            letters = coder.letters_of(first, last)
-            self._write_page(chunk, raw, letters, kind=0, header={5: header})
+            return pack_page(raw, coder.letters_of(first, last), kind=0, header={5: header})
+
+        workers = PACKERS if len(edges) > MANY_PAGES else 1
+        for page in ordered(pack, pairwise(edges), workers=workers):
+            self._write_page(chunk, page)
         chunk.entries += edges[-1]
 
-    def _write_page(
-        self,
-        chunk: _Chunk,
-        raw: bytes,
-        letters: Letters = NO_LETTERS,
-        *,
-        kind: int,
-        header: dict[int, Value | None],
-    ) -> None:
-        packed = pack_letters(raw, letters, self._codec)
-        if packed is None:
-            whole = b"".join([raw, letters.data]) if len(letters) else raw
-            packed = self._codec.compress(whole, asbytes=True)
-        size_bytes = len(raw) + len(letters)
-        checksum = zlib.crc32(packed)
-        fields = {
-            1: i32(kind),
-            2: i32(size_bytes),
-            3: i32(len(packed)),
-            4: i32(checksum - 2**32 if checksum >= 2**31 else checksum),
-            **header,
-        }
-        head = struct(fields).raw
-        chunk.size_bytes += len(head) + size_bytes
-        self._file.write(head)
-        self._file.write(packed)
+    def _write_page(self, chunk: _Chunk, page: Page) -> None:
+        chunk.size_bytes += page.size_bytes
+        self._file.write(page.head)
+        self._file.write(page.packed)
 
 
 @dataclass(slots=True)

@@ -99,6 +99,21 @@ def test_floats_in_several_chunks_are_one_column(
         assert pl.read_parquet(path)["values"].to_list() == table["values"].to_pylist()
 
 
+def test_pages_that_threads_pack_are_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a long record would come back in pieces that changed places."""
+    values = pa.array(np.arange(5000, dtype=np.float32))
+    lists = pa.ListArray.from_arrays(pa.array([0, 4000, 4000, 5000], pa.int32()), values)
+    table = pa.table({"values": lists})
+    monkeypatch.setattr(writer, "PAGE_BYTES", 400)
+    for packers in (1, 2):
+        monkeypatch.setattr(writer, "PACKERS", packers)
+        write(tmp_path / f"{packers}", [table], table.schema)
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+    assert pq.read_table(tmp_path / "2").equals(table)
+
+
 @pytest.mark.parametrize("distinct", [1, 2, 3, 4, 5, 16, 17, 256])
 @pytest.mark.parametrize("kind", [np.int8, np.int16])
 def test_every_number_of_distinct_values_is_packed(
