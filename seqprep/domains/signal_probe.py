@@ -20,7 +20,7 @@ from seqprep.domains.signal_layout import SNIFFED_LINES, SignalError, find_layou
 from seqprep.domains.signal_recording import load
 from seqprep.domains.signal_tables import read_columns
 from seqprep.errors import InputError
-from seqprep.ingestion.expand import SourceStream
+from seqprep.ingestion.expand import MAGIC, SourceStream
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.records import Context, SourceFacts
 from seqprep.parallel import ordered
@@ -108,6 +108,11 @@ def _spread(files: Sequence[SourceFile]) -> Sequence[SourceFile]:
 
 def _beginning(file: SourceFile, context: Context) -> tuple[bytes, bool]:
     """Whole lines of a file's beginning, and whether that is all of it."""
+    with file.open() as raw:
+        data = raw.read(HEAD_BYTES + 1)
+    head = data[:HEAD_BYTES]
+    if len(data) > HEAD_BYTES and not _is_gzip(file, head) and _can_be_cut(head):
+        return head[: head.rfind(b"\n") + 1], False
     data = b""
     with SourceStream(file, max_expanded_bytes=context.source.max_expanded_bytes) as stream:
         while block := stream.next_block():
@@ -118,6 +123,11 @@ def _beginning(file: SourceFile, context: Context) -> tuple[bytes, bool]:
                 if len(data) > HEAD_BYTES and _can_be_cut(head):
                     return head[: head.rfind(b"\n") + 1], False
     return data, True
+
+
+def _is_gzip(file: SourceFile, head: bytes) -> bool:
+    """Whether a file must be expanded, or says so."""
+    return head.startswith(MAGIC) or file.path.lower().endswith(".gz")
 
 
 def _can_be_cut(head: bytes) -> bool:
