@@ -137,9 +137,35 @@ def _by_value(split: Split, values: pl.Series) -> Codes:
     return codes
 
 
-def has_column(split: Split, table: pa.Table) -> bool:
-    """Whether any of some records has the column that the split names; True for other splits."""
-    return split.by != "column" or _column(split, table).null_count() < len(table)
+def names_any(split: Split, table: pa.Table, listed: pl.DataFrame | None) -> bool:
+    """Whether the split's column or table says anything of some records; True for other splits."""
+    if split.by == "column":
+        return _column(split, table).null_count() < len(table)
+    if split.by == "table":
+        assert listed is not None
+        return _looked_up(table, listed).null_count() < len(table)
+    return True
+
+
+def says_nothing(split: Split, listed: pl.DataFrame | None, source: str) -> str:
+    """Why a split by column or table cannot serve any record, and what to do.
+
+    Args:
+        split: as in the pipeline file.
+        listed: what `read_listed` gave, for `by: table`.
+        source: the file of some record.
+    """
+    if listed is None:
+        return (
+            f"split.column: no record has a column {split.column!r}; keep it at ingest "
+            f"(`source.keep: [{split.column}]`) or choose another"
+        )
+    first = f", as {listed['key'][0]!r}" if len(listed) else ""
+    return (
+        f"split.table: {split.table} names no record: what stands in its column {split.key!r}"
+        f"{first} must be a record's id ({source + '#0'!r}), its name in a FASTA file, or its "
+        f"file ({source!r})"
+    )
 
 
 def _column(split: Split, table: pa.Table) -> pl.Series:

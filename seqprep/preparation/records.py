@@ -172,10 +172,8 @@ def read_records(
 
     found = list(ordered(one, table.files(version), workers=workers))
     if found and stored is None and not any(part.named for part in found):
-        raise ConfigError(
-            f"split.column: no record has a column {split.column!r}; keep it at ingest "
-            f"(`source.keep: [{split.column}]`) or choose another"
-        )
+        source = found[0].columns["source"][0].as_py()
+        raise ConfigError(splits.says_nothing(split, listed, source))
     parts = [part.columns for part in found]
     columns = pa.concat_tables(parts, promote_options="default") if parts else None
     chunks = tuple((part.file, group) for part in found for group in range(len(part.sizes)))
@@ -196,7 +194,7 @@ class _FileRecords:
 
     Args:
         file: which. columns: as in Records. sizes: records of each chunk.
-        groups: their names, where one group is left out. named: see `splits.has_column`.
+        groups: their names, where one group is left out. named: see `splits.names_any`.
     """
 
     file: StagedFile
@@ -231,7 +229,7 @@ def _read_file(
         rows = table.read_group(file, number, wanted)
         if split.leaves_one_out:
             groups.update(rows["group"].unique().to_pylist())
-        named = named or splits.has_column(split, rows)
+        named = named or splits.names_any(split, rows, listed)
         parts.append(_compact(rows, task, splits.assign(split, rows, listed=listed)))
     columns = pa.concat_tables(parts, promote_options="default")
     sizes = tuple(len(part) for part in parts)

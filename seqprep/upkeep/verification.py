@@ -79,20 +79,23 @@ def _unbroken(found: Iterator[str | None]) -> Iterator[str | None]:
 def _check_rows(table: Table) -> Iterator[str | None]:
     """Each file with rows once, by the manifests, and the manifests against the log."""
     listed: dict[str, StagedFile] = {}
+    newest: set[str] = set()
     for version, _, _ in table.history():
         if gone_reason(table.path, version) is not None:
             continue
+        newest = set()
         try:
             files = table.files(version)
+            newest = {file.path for file in files}
             listed |= {file.path: file for file in files}
             yield from _check_version(table, version, files)
         except CorruptError as error:
             yield str(error)
     for path in sorted(_rows_of(table)):
         name = path.relative_to(table.path).as_posix()
-        yield _problem_of_rows(table, listed.pop(name, None), path)
+        yield _problem_of_rows(table, listed.pop(name, None), path, newest)
     for file in listed.values():
-        yield _problem_of_rows(table, file, table.path / file.path)
+        yield _problem_of_rows(table, file, table.path / file.path, newest)
 
 
 def _check_version(
@@ -118,7 +121,9 @@ def _rows_of(table: Table) -> Iterator[Path]:
             yield path
 
 
-def _problem_of_rows(table: Table, file: StagedFile | None, path: Path) -> str | None:
+def _problem_of_rows(
+    table: Table, file: StagedFile | None, path: Path, newest: set[str]
+) -> str | None:
     if file is None:
         # No version lists it any longer, but its name still says what it held.
         if path.stem.rpartition("-")[2] == file_sha256(path)[:DIGITS]:
@@ -127,7 +132,13 @@ def _problem_of_rows(table: Table, file: StagedFile | None, path: Path) -> str |
     try:
         table.check(file)
     except CorruptError as error:
-        return str(error)
+        if file.path in newest:
+            return str(error)
+        what = "the bytes are not those that were committed" if path.is_file() else "is missing"
+        return (
+            f"{path}: {what}; only older versions hold it: restore the file, or let "
+            "`gc --keep 1` give up those that no model needs"
+        )
     return None
 
 

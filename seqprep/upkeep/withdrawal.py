@@ -181,7 +181,8 @@ def _matches(
 def _matching(rows: pa.Table, wanted: Withdrawn) -> pa.Table:
     why = wanted.find(rows)
     rows = rows.set_column(rows.schema.get_field_index("label"), "label", _text(rows["label"]))
-    return rows.append_column("why", pa.array(why)).filter(pa.array(why >= 0))
+    found = rows.append_column("why", pa.array(why)).filter(pa.array(why >= 0))
+    return found.cast(_nothing().schema)  # as files that cannot be read give
 
 
 def _text(labels: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -119,7 +119,7 @@ def test_records_without_the_column_train() -> None:
     """A file of records that lack the column would stop what the other files decide."""
     split = Split(by="column", column="fold", test=("1",))
     rows = table(["a", "b"])
-    assert not splits.has_column(split, rows) and splits.has_column(Split(), rows)
+    assert not splits.names_any(split, rows, None) and splits.names_any(Split(), rows, None)
     assert set(assigned(replace(split, validation=("2",)), rows)) == {TRAIN}
 
 

@@ -227,3 +227,21 @@ def test_a_new_line_may_move_a_row_that_trained_without_one(tmp_path: Path) -> N
     made_by_table(tmp_path, lines, train=None)
     with pytest.raises(ConfigError, match=r"'d09.txt#0' was in train and would be in test"):
         made_by_table(tmp_path, lines | {9: "test"}, train=None)
+
+
+def test_a_split_table_that_names_no_record_is_refused(tmp_path: Path) -> None:
+    """Keys that are no ids, as those of groups, would send every record to training."""
+    write(tmp_path, 40)
+    taken_in(tmp_path)
+    split = dataclasses.replace(split_lines(tmp_path, {}), train=None)
+    (tmp_path / "splits.csv").write_text("file,set\ng1,test\ng2,dev\n")
+    with pytest.raises(ConfigError, match=r"'file', as 'g1' must be a record's id \('d00.txt#0'\)"):
+        prepare(
+            dataset="d",
+            store=tmp_path / "store",
+            domain="text",
+            task="classify",
+            split=split,
+            recipe=Prepare(tokens=Tokens(unit="word")),
+            base=tmp_path,
+        )

@@ -105,6 +105,19 @@ def test_a_missing_file_is_named(store: Path, kind: str) -> None:
         path.write_bytes(data)
 
 
+def test_a_damaged_file_of_older_versions_can_be_given_up(tmp_path: Path) -> None:
+    """Running again mends the newest version alone, which was said to mend any."""
+    ingested(tmp_path, {"neg/a-0.txt": "x", "pos/b-0.txt": "y"})
+    folder = tmp_path / "store" / "d"
+    (old,) = (folder / "sequences").glob("*.parquet")
+    ingested(tmp_path, {"neg/a-0.txt": "xx", "pos/b-0.txt": "yy"})
+    old.write_bytes(old.read_bytes() + b"x")
+    (problem,) = verify_dataset(folder).problems
+    assert problem.startswith(f"{old}: the bytes are not") and "only older versions" in problem
+    collect(folder, keep=1, apply=True, now_s=LATER_S)
+    assert verify_dataset(folder).problems == []
+
+
 def test_a_log_without_seals_is_counted_and_sealed_by_the_next_commit(tmp_path: Path) -> None:
     """A crash right after a commit would leave an entry unguarded for ever, unseen."""
     ingested(tmp_path, documents_of())

@@ -319,3 +319,14 @@ def test_tables_and_plots_that_commands_wrote_go_with_the_record(tmp_path: Path)
     assert all(path.exists() for path in written) and plan is not None
     remove(folder, ids=[SECRET_ID], erase=True, apply=True)
     assert not any(path.exists() for path in written)
+
+
+def test_a_record_is_removed_beside_an_older_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """Rows of files that can be read and of those that cannot would not fit together."""
+    ingested(tmp_path, {**documents_of(), "neg/zoe-0.txt": "z"})
+    (old,) = (folder_of(tmp_path) / "sequences").glob("*.parquet")
+    ingested(tmp_path, {"neg/zoe-0.txt": "zz"})
+    old.write_bytes(b"PAR1")
+    done = remove(folder_of(tmp_path), ids=[SECRET_ID], erase=True, apply=True)
+    assert done.applied and SECRET_ID not in ids(tmp_path) and not old.exists()
+    assert not holding(tmp_path, SECRET)
