@@ -77,10 +77,12 @@ class Finisher:
             chunk: R rows of local ids or values, after the early steps.
             ranks: `(V,)` the rank of each local id; None for values and where ids are ranks.
             on_the_fly: run the steps that training runs when batches are made, too.
-            overwrite: whether nobody else needs the chunk, so that ids may take the place of ids.
+            overwrite: whether nobody else needs the chunk, so that results may take the place
+                of ids and values.
         """
         if self.vocabulary is None:
-            return self._finish_values(self.chain.run(chunk, self.chain.late), on_the_fly)
+            chunk = self.chain.run(chunk, self.chain.late)
+            return self._finish_values(chunk, on_the_fly=on_the_fly, overwrite=overwrite)
         table = self.vocabulary.ids.astype(np.int32)
         values = chunk.steps.values
         if self.chain.late or on_the_fly:
@@ -112,11 +114,14 @@ class Finisher:
             strings=self.fitted.frequency.tokens,
         )
 
-    def _finish_values(self, chunk: Chunk, on_the_fly: bool) -> tuple[Chunk, Ints]:
+    def _finish_values(
+        self, chunk: Chunk, *, on_the_fly: bool, overwrite: bool
+    ) -> tuple[Chunk, Ints]:
         if self.chain.tokens:  # vectors made of tokens have a scale of their own
             pass
         elif self.scale == "channel" and self.fitted.scaler is not None:
-            chunk = replace(chunk, steps=self.fitted.scaler.apply(chunk.steps))
+            scaled = self.fitted.scaler.apply(chunk.steps, overwrite=overwrite)
+            chunk = replace(chunk, steps=scaled)
         elif self.scale == "record":
             chunk = replace(chunk, steps=scale_records(chunk.steps))
         if on_the_fly:

@@ -283,8 +283,8 @@ def _moments(job: Job, chunk: Chunk) -> Moments | None:
     if job.chain.tokens:
         return None
     training = chunk.splits == TRAIN
-    rows = chunk.steps if training.all() else ragged.take(chunk.steps, np.flatnonzero(training))
-    return Moments.of(rows.values)
+    chosen = None if training.all() else np.repeat(training, chunk.lengths)
+    return Moments.of(chunk.steps.values, chosen)
 
 
 def _training_labels(job: Job, chunk: Chunk) -> Ints:

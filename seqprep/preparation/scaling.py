@@ -19,6 +19,7 @@ import numpy.typing as npt
 from seqprep.ragged import Ragged
 
 Floats = npt.NDArray[np.float64]
+Marks = npt.NDArray[np.bool_]
 
 
 BLOCK_STEPS = 2048
@@ -28,9 +29,11 @@ BLOCK_VALUES = 2**14
 
 
 def _sum(
-    values: npt.NDArray[np.generic], change: Callable[[npt.NDArray[np.generic], Floats], None]
+    values: npt.NDArray[np.generic],
+    chosen: Marks | None,
+    change: Callable[[npt.NDArray[np.generic], Floats], None],
 ) -> Floats:
-    """The sum of changed steps `(N, F)`, added one after the other, `(F,)`.
+    """The sum of changed steps `(N, F)` that are chosen, added one after the other, `(F,)`.
 
     NumPy adds the rows of several channels in order, so a sum so far can stand for the rows before;
     a single channel it adds in pairs, and takes at once.
@@ -41,6 +44,11 @@ def _sum(
     total: Floats | None = None
     for start in range(0, len(values), block_steps):
         block = values[start : start + block_steps]
+        if chosen is not None:
+            some = chosen[start : start + block_steps]
+            if not some.any():
+                continue
+            block = block if some.all() else block[some]
         change(block, scratch[1 : len(block) + 1])
         first = 1
         if total is not None:
@@ -63,18 +71,24 @@ class Moments:
     squares: Floats
 
     @classmethod
-    def of(cls, values: npt.NDArray[np.generic]) -> Moments:
-        """Moments of steps `(N, F)`, the same bits for any size of block."""
-        count, width = values.shape
+    def of(cls, values: npt.NDArray[np.generic], chosen: Marks | None = None) -> Moments:
+        """Moments of steps, the same bits for any size of block and as if others were not there.
+
+        Args:
+            values: `(N, F)`.
+            chosen: `(N,)` which steps count; default all.
+        """
+        width = values.shape[1]
+        count = len(values) if chosen is None else int(np.count_nonzero(chosen))
         if not count:
             return cls(count=0, mean=np.zeros(width), squares=np.zeros(width))
-        mean = _sum(values, lambda block, out: np.copyto(out, block)) / count
+        mean = _sum(values, chosen, lambda block, out: np.copyto(out, block)) / count
 
         def square(block: npt.NDArray[np.generic], out: Floats) -> None:
             np.subtract(block, mean, out=out)
             np.multiply(out, out, out=out)
 
-        return cls(count=count, mean=mean, squares=_sum(values, square))
+        return cls(count=count, mean=mean, squares=_sum(values, chosen, square))
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both sets of steps together."""
@@ -107,12 +121,19 @@ class Scaler:
         std = np.where(std > 0, std, 1.0)
         return cls(mean=tuple(moments.mean.tolist()), std=tuple(std.tolist()))
 
-    def apply(self, rows: Ragged) -> Ragged:
-        """Scaled values `(N, F)`, float32."""
+    def apply(self, rows: Ragged, *, overwrite: bool = False) -> Ragged:
+        """Scaled values `(N, F)`, float32.
+
+        Args:
+            rows: values `(N, F)`.
+            overwrite: whether they may take the place of `rows`: fresh memory costs more than the
+                arithmetic.
+        """
         # As long as a block: NumPy would go through rows of a few channels one by one.
         steps = max(BLOCK_VALUES // len(self.mean), 1)
         mean, std = np.tile(self.mean, steps), np.tile(self.std, steps)
-        scaled = np.empty(rows.values.shape, np.float32)
+        fits = overwrite and rows.values.flags.carray and rows.values.dtype == np.float32
+        scaled = rows.values if fits else np.empty(rows.values.shape, np.float32)
         values, flat = rows.values.reshape(-1), scaled.reshape(-1)
         scratch = np.empty(len(mean))
         for start in range(0, len(flat), len(mean)):

@@ -207,10 +207,16 @@ def list_array(rows: Ragged) -> pa.ListArray:
 
 
 def list_rows(column: pa.ChunkedArray | pa.Array, *, width: int | None = None) -> Ragged:
-    """The rows of an Arrow list column; with `width`, steps of that many features `(N, F)`."""
+    """The rows of an Arrow list column; with `width`, steps of that many features `(N, F)`.
+
+    Features lie where Arrow has them, and can be written to where it lets others write.
+    """
     column = as_array(column)
     offsets = column.offsets.to_numpy().astype(np.int64)
     values = column.values.to_numpy(zero_copy_only=False)
+    if width is not None and len(values) and not (column.values.offset or column.values.null_count):
+        data = column.values.buffers()[1]
+        values = np.frombuffer(data, values.dtype, len(values))
     values = values[int(offsets[0]) : int(offsets[-1])]
     offsets = offsets - offsets[0]
     if width is None:

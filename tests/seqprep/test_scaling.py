@@ -37,6 +37,34 @@ def test_blocks_give_the_bits_of_all_steps_at_once(steps: int, width: int) -> No
     np.testing.assert_array_equal(scaled, expected.astype(np.float32))
 
 
+@pytest.mark.parametrize("width", [1, 3])
+def test_moments_of_chosen_steps_are_as_if_others_were_not_there(width: int) -> None:
+    """Otherwise values of test rows would enter the scaler, or bits hang on where they stand."""
+    rng = np.random.default_rng(width)
+    values = rng.normal(900, 3, (4 * BLOCK_STEPS, width)).astype(np.float32)
+    chosen = np.repeat(rng.random(16) < 0.5, BLOCK_STEPS // 4)
+    chosen[-BLOCK_STEPS:] = rng.random(BLOCK_STEPS) < 0.5
+    found, expected = Moments.of(values, chosen), Moments.of(values[chosen])
+    assert found.count == expected.count
+    np.testing.assert_array_equal(found.mean, expected.mean)
+    np.testing.assert_array_equal(found.squares, expected.squares)
+    assert Moments.of(values, np.zeros(len(values), bool)).count == 0
+
+
+def test_values_are_overwritten_only_if_that_is_allowed() -> None:
+    """Otherwise a chunk that is read again would be scaled twice."""
+    values = np.arange(6, dtype=np.float32).reshape(3, 2)
+    scaler = Scaler(mean=(1.0, 2.0), std=(2.0, 4.0))
+    before, rows = values.copy(), Ragged(values, np.array([0, 3]))
+    expected = scaler.apply(rows).values
+    np.testing.assert_array_equal(values, before)
+    values.flags.writeable = False
+    np.testing.assert_array_equal(scaler.apply(rows, overwrite=True).values, expected)
+    values.flags.writeable = True
+    assert scaler.apply(rows, overwrite=True).values is values
+    np.testing.assert_array_equal(values, expected)
+
+
 def test_channels_are_scaled_apart() -> None:
     """A loud channel would drown a quiet one."""
     values = np.array([[0, 1000], [2, 3000]], dtype=np.float32)
