@@ -8,8 +8,9 @@ Legend: R records.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,8 @@ import numpy.typing as npt
 from seqprep.ragged import Ints, Keys
 
 Bools = npt.NDArray[np.bool_]
+_PART_ROWS = 2**18
+"""About so many records are sorted at a time, at most 256 parts of all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +44,7 @@ class Resolved:
 
 def resolve_duplicates(
     content: Ints,
-    splits: Ints,
+    splits: npt.NDArray[np.integer],
     labels: npt.NDArray[np.generic],
     order: Callable[[], Ints],
     *,
@@ -87,6 +90,69 @@ def resolve_duplicates(
     duplicate = np.zeros(len(content), dtype=bool)
     duplicate[ranking] = ~stays
     return Resolved(duplicate=duplicate, conflicting=conflicting)
+
+
+def resolve_records(
+    high: Keys,
+    low: Callable[[], Keys],
+    splits: npt.NDArray[np.int8],
+    labels: npt.NDArray[np.generic],
+    order: Callable[[Ints], Ints],
+    *,
+    keep: Literal["one", "all"],
+) -> Resolved:
+    """The same for very many records, of which only equal ones are looked at, a part at a time.
+
+    Args:
+        high: `(R,)` 8 bytes of each content's digest.
+        low: gives `(R,)` 8 more; asked only where the first are equal.
+        splits: `(R,)` index into SPLITS.
+        labels: as for `resolve_duplicates`.
+        order: gives the place of some records by (path, record number).
+        keep: as for `resolve_duplicates`.
+    """
+    duplicate, conflicting = (np.zeros(len(high), dtype=bool) for _ in range(2))
+    for part in hash_parts(high):
+        rows = part[_repeated(high[part])]
+        if len(rows):
+            found = resolve_duplicates(
+                number_contents(high[rows], low()[rows]),
+                splits[rows],
+                labels[rows],
+                partial(order, rows),
+                keep=keep,
+            )
+            duplicate[rows], conflicting[rows] = found.duplicate, found.conflicting
+    return Resolved(duplicate=duplicate, conflicting=conflicting)
+
+
+def hash_parts(keys: Keys) -> Iterator[Ints]:
+    """The numbers of records, in parts by the highest bits of their hashes.
+
+    Equal hashes are in one part, so that parts may be sorted one after the other.
+
+    >>> [part.tolist() for part in hash_parts(np.array([2**63, 1, 2**63], np.uint64))]
+    [[0, 1, 2]]
+    """
+    bits = min((len(keys) // _PART_ROWS).bit_length(), 8)
+    if not bits:
+        yield np.arange(len(keys))
+        return
+    high = np.empty(len(keys), dtype=np.uint8)
+    for start in range(0, len(keys), _PART_ROWS):
+        high[start : start + _PART_ROWS] = keys[start : start + _PART_ROWS] >> np.uint64(64 - bits)
+    for number in range(2**bits):
+        yield np.flatnonzero(high == number)
+
+
+def _repeated(keys: Keys) -> Bools:
+    """Which keys are not the only one of their kind, `(R,)`."""
+    ordered = np.sort(keys)
+    twice = ordered[1:][~_changes(ordered)[1:]]
+    if not len(twice):
+        return np.zeros(len(keys), dtype=bool)
+    place = np.minimum(np.searchsorted(twice, keys), len(twice) - 1)
+    return twice[place] == keys
 
 
 def number_contents(high: Keys, low: Keys) -> Ints:

@@ -8,6 +8,8 @@ Legend: R rows.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -21,6 +23,8 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _BASE = np.uint64(0x100000001B3)
+_BLOCK = 2**16
+"""Bytes of strings that are hashed at a time: each takes some forty bytes meanwhile."""
 
 
 def mix(keys: Keys, *salts: int) -> Keys:
@@ -68,16 +72,25 @@ def row_keys(ids: pa.Array | pa.ChunkedArray) -> Keys:
     (True, False)
     """
     raw, offsets = string_bytes(ids)
-    lengths = np.diff(offsets)
-    place = np.arange(len(raw)) - np.repeat(offsets[:-1] - offsets[0], lengths)
+    edges = offsets - offsets[0]
+    hashed = np.empty(len(edges) - 1, dtype=np.uint64)
+    cuts = np.flatnonzero(np.diff(edges[1:] // _BLOCK)) + 1
+    for start, stop in pairwise([0, *cuts.tolist(), len(hashed)]):
+        block = raw[int(edges[start]) : int(edges[stop])]
+        hashed[start:stop] = _sums(block, edges[start : stop + 1] - edges[start])
+    return mix(hashed, 0)
+
+
+def _sums(raw: npt.NDArray[np.uint8], edges: Ints) -> Keys:
+    """A polynomial of the bytes of each string; edges `(R + 1,)`."""
+    lengths = np.diff(edges)
+    place = np.arange(len(raw)) - np.repeat(edges[:-1], lengths)
     longest = int(lengths.max(initial=0))
     with np.errstate(over="ignore"):
         powers = np.cumprod(np.full(longest + 1, _BASE, dtype=np.uint64))
         terms = (raw.astype(np.uint64) + np.uint64(1)) * powers[place]
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
-        edges = offsets - offsets[0]
-        hashed = sums[edges[1:]] - sums[edges[:-1]]
-    return mix(hashed, 0)
+        return sums[edges[1:]] - sums[edges[:-1]]
 
 
 def draw_keys(keys: Keys, windows: Ints) -> Keys:

@@ -21,6 +21,7 @@ from seqprep.schema import SPLITS
 HISTOGRAM_BINS = 64
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 LONG_STEPS = (250, 500)
+_BLOCK = 2**18
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,16 +38,18 @@ class LengthCounts:
 
     @classmethod
     def of(cls, lengths: npt.ArrayLike, splits: npt.ArrayLike) -> LengthCounts:
-        """Count rows of these lengths `(R,)`, each in a split `(R,)`.
+        """Count rows of these lengths `(R,)`, each in a split `(R,)`; none of a negative one.
 
-        >>> LengthCounts.of([3, 1, 3], [0, 0, 2]).counts.tolist()
+        >>> LengthCounts.of([3, 1, 3, 9], [0, 0, 2, -1]).counts.tolist()
         [[1, 0, 0], [1, 0, 1]]
         """
-        lengths, splits = np.asarray(lengths, np.int64), np.asarray(splits, np.int64)
-        cells = lengths * len(SPLITS) + splits
-        cells.sort()  # `unique` takes several times as long
-        starts = np.flatnonzero(np.append(True, cells[1:] != cells[:-1])[: len(cells)])
-        return _of_cells(cells[starts], np.diff(np.append(starts, len(cells))))
+        lengths, splits = np.asarray(lengths), np.asarray(splits)
+        cells, counts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for start in range(0, len(lengths), _BLOCK):
+            some, rows = _counted(lengths[start : start + _BLOCK], splits[start : start + _BLOCK])
+            cells.append(some)
+            counts.append(rows)
+        return _of_cells(np.concatenate(cells), np.concatenate(counts))
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, for state that is kept.
@@ -103,6 +106,15 @@ def sum_lengths(parts: Sequence[LengthCounts]) -> LengthCounts:
         return LengthCounts.of([], [])
     cells = np.concatenate([part._cells() for part in parts])
     return _of_cells(cells, np.concatenate([part.counts.ravel() for part in parts]))
+
+
+def _counted(lengths: npt.NDArray[Any], splits: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+    """Numbers that stand for (length, split), and the rows of each."""
+    here = splits >= 0
+    cells = lengths[here].astype(np.int64) * len(SPLITS) + splits[here]
+    cells.sort()  # `unique` takes several times as long
+    starts = np.flatnonzero(np.append(True, cells[1:] != cells[:-1])[: len(cells)])
+    return cells[starts], np.diff(np.append(starts, len(cells)))
 
 
 def _of_cells(cells: Ints, counts: Ints) -> LengthCounts:

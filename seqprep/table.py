@@ -133,7 +133,7 @@ class Table:
         """
         files, states = self.files(version), self.info(version).state
         for name in states.values():
-            self.state.get(name)
+            self.state.check(name)
         for file in files:
             self.check(file)
         return len(files) + len(states)
@@ -147,7 +147,7 @@ class Table:
             return False
         try:
             for name in self.info(version).state.values():
-                self.state.get(name)
+                self.state.check(name)
             return all(
                 (self.path / file.path).stat().st_size == file.size_bytes
                 for file in self.files(version)

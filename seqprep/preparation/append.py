@@ -8,6 +8,7 @@ Legend: R records of the new version, O of the old one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow as pa
 from seqprep.errors import CorruptError
 from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.job import Job
-from seqprep.preparation.records import Stored
+from seqprep.preparation.record_columns import Stored, write_columns
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.rows import units
 from seqprep.preparation.spill import list_rows
@@ -26,6 +27,7 @@ from seqprep.ragged import Ints, Keys
 from seqprep.schema import SPLITS
 from seqprep.splits import LEFT_OUT
 from seqprep.staging import StagedFile, StagedWriter
+from seqprep.state import StateDir
 from seqprep.table import CommitInfo, Table
 
 Bools = npt.NDArray[np.bool_]
@@ -49,7 +51,7 @@ class Previous:
 
     def column(self, name: str) -> npt.NDArray[np.generic]:
         """A kept number of each record, `(O,)`."""
-        return self.stored.columns[name].to_numpy()
+        return self.stored.column(name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,11 +193,25 @@ def _count(job: Job, tables: dict[int, pa.Table]) -> Totals:
     return merge_totals(counted)
 
 
-def kept_columns(roster: Roster, steps: npt.NDArray[np.int32], emptied: Bools) -> memoryview:
-    """What the next run needs to know of every record, see `Previous.stored`."""
-    return roster.records.to_bytes(
-        identity=roster.identities(), final=roster.splits, steps=steps, emptied=emptied
-    )
+def keep_columns(
+    roster: Roster, steps: npt.NDArray[np.int32], emptied: Bools, *, state: StateDir
+) -> str:
+    """Keep what the next run needs to know of every record; the name of the state file."""
+
+    def tables() -> Iterator[pa.Table]:
+        for number, table in enumerate(roster.records.parts()):
+            rows = roster.rows(number)
+            more = {
+                "identity": roster.identity(number, table),
+                "final": roster.splits[rows],
+                "steps": steps[rows],
+                "emptied": emptied[rows],
+            }
+            for name, column in more.items():
+                table = table.append_column(name, pa.array(column))
+            yield table
+
+    return write_columns(state, tables(), roster.chunks, roster.records.starts)
 
 
 def read_previous(examples: Table, version: int) -> Previous | None:
@@ -206,7 +222,7 @@ def read_previous(examples: Table, version: int) -> Previous | None:
             return None
         return Previous(
             version=version,
-            stored=Stored.of(examples.state.get(info.state["records"])),
+            stored=Stored.of(examples.state, info.state["records"]),
             totals=Totals.from_bytes(examples.state.get(info.state["totals"])),
             info=info,
         )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from seqprep.fingerprint import as_json, fingerprint
-from seqprep.preparation.append import kept_columns
+from seqprep.preparation.append import keep_columns
 from seqprep.preparation.drift import advice, measure
 from seqprep.preparation.frozen import Frozen, Identity
 from seqprep.preparation.job import Job
@@ -40,7 +40,6 @@ def commit_info(
         name: of the dataset.
     """
     state = examples.state
-    columns = kept_columns(roster, made.steps, made.emptied)
     return CommitInfo(
         kind="examples",
         fingerprint=fingerprint(identity.rows, frozen and frozen.name),
@@ -74,7 +73,7 @@ def commit_info(
         },
         state={
             "fitted": state.put(made.fitted.to_bytes(), "json"),
-            "records": state.put(columns, "parquet"),
+            "records": keep_columns(roster, made.steps, made.emptied, state=state),
             "since": state.put(made.since.to_bytes(), "json"),
             "totals": state.put(made.totals.to_bytes(), "json"),
         },

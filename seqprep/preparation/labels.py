@@ -6,7 +6,9 @@ Legend: R records.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +17,9 @@ import pyarrow.compute as pc
 
 from seqprep import splits
 from seqprep.errors import ConfigError
+from seqprep.kernels import count_numbers
 from seqprep.preparation.spill import list_rows
-from seqprep.ragged import Ints, string_bytes
+from seqprep.ragged import Ints, look_up, string_bytes
 from seqprep.schema import SPLITS, Task
 
 MANY = 20
@@ -24,16 +27,42 @@ MANY = 20
 
 
 def label_numbers(
-    column: pa.ChunkedArray, task: Task
-) -> tuple[npt.NDArray[np.generic], list[str | None]]:
-    """A number for each record's label, and the labels by number where they are names."""
-    if task == "regress":
-        return column.to_numpy().astype(np.float64), []
-    numbers, names = number_values(column)
-    return numbers, names.to_pylist()
+    parts: Iterable[pa.ChunkedArray], *, total: int, task: Task
+) -> tuple[npt.NDArray[Any], list[str | None]]:
+    """A number for each record's label, and the labels by number where they are names.
+
+    Args:
+        parts: the labels of all records, chunk by chunk.
+        total: how many there are.
+        task: `regress` has numbers as labels.
+
+    Returns:
+        `(R,)` int32, or float64 for regression.
+    """
+    if task != "regress":
+        return numbered(parts, total=total)
+    labels, start = np.empty(total, dtype=np.float64), 0
+    for column in parts:
+        labels[start : start + len(column)] = column.to_numpy()
+        start += len(column)
+    return labels, []
 
 
-def refuse_names(labels: npt.NDArray[np.generic], found: list[str | None]) -> None:
+def numbered(
+    parts: Iterable[pa.ChunkedArray], *, total: int
+) -> tuple[npt.NDArray[np.int32], list[str | None]]:
+    """A number for each of `total` strings, `(R,)`, and the strings by number."""
+    numbers, start = np.empty(total, dtype=np.int32), 0
+    known: dict[str | None, int] = {}
+    for column in parts:
+        local, names = number_values(column)
+        places = [known.setdefault(name, len(known)) for name in names.to_pylist()]
+        numbers[start : start + len(column)] = np.array(places, dtype=np.int32)[local]
+        start += len(column)
+    return numbers, list(known)
+
+
+def refuse_names(labels: npt.NDArray[Any], found: list[str | None]) -> None:
     """Stop where labels are as good as names: nothing can be learnt from a class of one record.
 
     Args:
@@ -43,7 +72,7 @@ def refuse_names(labels: npt.NDArray[np.generic], found: list[str | None]) -> No
     Raises:
         ConfigError: if over half of at least MANY records have a label of their own.
     """
-    counts = np.bincount(labels.astype(np.int64), minlength=len(found))
+    counts = count_numbers(labels, size=len(found))
     alone, rows = int((counts == 1).sum()), len(labels)
     if rows >= MANY and 2 * alone > rows:
         examples = ", ".join(repr(name) for name in found[:3])
@@ -55,13 +84,14 @@ def refuse_names(labels: npt.NDArray[np.generic], found: list[str | None]) -> No
 
 
 def class_codes(
-    labels: npt.NDArray[np.generic],
+    labels: npt.NDArray[Any],
     found: list[str | None],
     kept: splits.Codes,
     known: tuple[str, ...] | None,
 ) -> tuple[npt.NDArray[np.int32], tuple[str, ...], npt.NDArray[np.bool_]]:
     """Codes by the sorted names of the training rows, the names, and the records without one."""
-    training = {found[number] for number in np.unique(labels[kept == splits.TRAIN]).tolist()}
+    counts = count_numbers(labels[kept == splits.TRAIN], size=len(found))
+    training = {found[number] for number in np.flatnonzero(counts).tolist()}
     names = tuple(sorted(name for name in training if name is not None)) if known is None else known
     if len(names) < 2:
         raise ConfigError(
@@ -70,12 +100,12 @@ def class_codes(
         )
     place = {name: code for code, name in enumerate(names)}
     table = np.array([place.get(name, -1) if name else -1 for name in found], dtype=np.int32)
-    codes = table[labels.astype(np.int64)]
+    codes = look_up(table, labels)
     return codes, names, (codes < 0) & (kept != splits.LEFT_OUT)
 
 
 def new_classes(
-    labels: npt.NDArray[np.generic],
+    labels: npt.NDArray[Any],
     found: list[str | None],
     kept: splits.Codes,
     known: tuple[str, ...] | None,
@@ -83,13 +113,16 @@ def new_classes(
     """Training records of each class that state which is kept does not know."""
     if known is None:
         return {}
-    numbers, counts = np.unique(labels[kept == splits.TRAIN], return_counts=True)
-    pairs = zip((found[number] for number in numbers.tolist()), counts.tolist(), strict=True)
-    return {name: count for name, count in pairs if name is not None and name not in known}
+    counts = count_numbers(labels[kept == splits.TRAIN], size=len(found)).tolist()
+    return {
+        name: count
+        for name, count in zip(found, counts, strict=True)
+        if count and name is not None and name not in known
+    }
 
 
 def label_counts(
-    kept: splits.Codes, labels: npt.NDArray[np.generic], names: tuple[str, ...]
+    kept: splits.Codes, labels: npt.NDArray[Any], names: tuple[str, ...]
 ) -> dict[str, dict[str, int]]:
     """Records by split and class."""
     if not names:
@@ -98,7 +131,7 @@ def label_counts(
         split: dict(
             zip(
                 names,
-                np.bincount(labels[kept == code], minlength=len(names)).tolist(),
+                count_numbers(labels[kept == code], size=len(names)).tolist(),
                 strict=True,
             )
         )

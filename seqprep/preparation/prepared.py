@@ -16,7 +16,7 @@ from seqprep.preparation.job import Job
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.totals import Totals, named
 from seqprep.ragged import Ints
-from seqprep.splits import LEFT_OUT, TRAIN
+from seqprep.splits import TRAIN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,10 +124,8 @@ def report(
     """
     whole, after = int(before.sum()), int(totals.whole.sum())
     counted, unknown = named(totals.steps), named(totals.unknown)
-    here = roster.splits != LEFT_OUT
-    places = np.where(here, roster.splits, 0)
-    natural = LengthCounts.of(roster.lengths[here], places[here])
-    records = LengthCounts.of(steps[here], places[here])
+    natural = LengthCounts.of(roster.lengths, roster.splits)
+    records = LengthCounts.of(steps, roster.splits)
     tokens = finisher.vocab_size is not None
     return {
         "dataset": dataset,

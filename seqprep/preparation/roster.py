@@ -1,14 +1,16 @@
 """All records of a `sequences` version before their content is read: split, label, duplicates.
 
-Holds about fifty bytes a record beside the names of source files. Content stays on disk.
+Holds some ten bytes a record beside the names of source files, and about forty while it decides.
+Content stays on disk.
 
 Legend: R records of the version, in storage order.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +19,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqprep import split_checks, splits
-from seqprep.duplicates import count_distinct, number_contents, resolve_duplicates
+from seqprep.duplicates import count_distinct, hash_parts, resolve_records
 from seqprep.errors import ConfigError
 from seqprep.preparation.labels import (
     class_codes,
     label_counts,
     label_numbers,
     new_classes,
-    number_values,
+    numbered,
     refuse_names,
 )
-from seqprep.preparation.records import TARGET_COLUMNS, Chunks, Records, Stored, read_records
-from seqprep.ragged import Ints, Keys, mix, to_offsets
+from seqprep.preparation.record_columns import Columns, HeldColumns, Stored
+from seqprep.preparation.records import TARGET_COLUMNS, Chunks, Records, read_records
+from seqprep.ragged import Ints, Keys, look_up, mix
 from seqprep.recipe import Prepare, Split
 from seqprep.schema import SPLITS, Task
 from seqprep.table import Table
@@ -72,13 +75,16 @@ class Roster:
     @property
     def lengths(self) -> npt.NDArray[np.int32]:
         """`(R,)` of the records in their natural form."""
-        return self.records.columns["length"].to_numpy()
+        return self.records.column("length")
 
     @property
     def active(self) -> tuple[int, ...]:
         """The chunks with a record that gives examples."""
-        kept, starts = to_offsets(self.splits != splits.LEFT_OUT), self.records.starts
-        return tuple(np.flatnonzero(kept[starts[1:]] > kept[starts[:-1]]).tolist())
+        return tuple(
+            number
+            for number in range(len(self.chunks))
+            if (self.splits[self.rows(number)] != splits.LEFT_OUT).any()
+        )
 
     def rows(self, chunk: int) -> slice:
         """The records of a chunk."""
@@ -91,15 +97,22 @@ class Roster:
 
     def identities(self) -> Keys:
         """A hash of all that decides each record's examples beside the recipe, `(R,)`."""
-        columns = self.records.columns
+        found = np.empty(len(self.splits), dtype=np.uint64)
+        for number, part in enumerate(self.records.parts()):
+            found[self.rows(number)] = self.identity(number, part)
+        return found
+
+    def identity(self, chunk: int, columns: pa.Table) -> Keys:
+        """The same of the records of one chunk, whose columns are given."""
+        rows = self.rows(chunk)
         content = columns["content_high"].to_numpy() ^ mix(columns["content_low"].to_numpy(), 5)
-        keys = mix(self.records.keys ^ mix(content, 1), 0)
-        keys = mix(keys ^ mix(self.splits.astype(np.uint64), 2), 0)
+        keys = mix(columns["key"].to_numpy() ^ mix(content, 1), 0)
+        keys = mix(keys ^ mix(self.splits[rows].astype(np.uint64), 2), 0)
         if "answer" in columns.column_names:
             keys = mix(keys ^ columns["answer"].to_numpy().view(np.uint64), 3)
         if self.labels is not None:
             kind = np.float64 if self.labels.dtype == np.float64 else np.int64
-            keys = mix(keys ^ mix(self.labels.astype(kind).view(np.uint64), 4), 0)
+            keys = mix(keys ^ mix(self.labels[rows].astype(kind).view(np.uint64), 4), 0)
         return keys
 
 
@@ -113,6 +126,7 @@ def read_roster(
     base: Path,
     known: tuple[str, ...] | None = None,
     stored: Stored | None = None,
+    columns: Columns | None = None,
     workers: int = 1,
 ) -> Roster:
     """Read the records' columns, split them and decide which take part.
@@ -126,13 +140,21 @@ def read_roster(
         base: folder that `split.table` is relative to.
         known: classes of state that is kept; others are left out, in training, too.
         stored: columns that a run before kept, with the same options.
+        columns: where those of this version are put; default in memory.
         workers: threads.
 
     Raises:
         ConfigError: if a split is empty, a group is torn, or there is nothing to learn.
     """
     records, names = read_records(
-        table, version, split=split, task=task, base=base, stored=stored, workers=workers
+        table,
+        version,
+        split=split,
+        task=task,
+        base=base,
+        stored=stored,
+        columns=HeldColumns() if columns is None else columns,
+        workers=workers,
     )
     if not records.chunks:
         raise ConfigError(f"{table.path}: there are no sequences; ingest some first")
@@ -142,10 +164,15 @@ def read_roster(
     if split.leaves_one_out:
         placed = splits.leave_out(split, placed, groups, names)
         held_out = splits.held_out(split, names)
-    _refuse_torn(placed, table, records)
-    return _settle(
-        records, placed, split=split, recipe=recipe, task=task, known=known, held_out=held_out
-    )
+    count = 0
+    for rows in hash_parts(groups):
+        count += count_distinct(groups[rows])
+        torn = split_checks.check_groups(placed[rows], groups[rows])
+        if torn is not None:
+            raise ConfigError(_torn(placed, groups, int(rows[torn]), table, records))
+    del groups
+    settled = _settle(records, placed, split=split, recipe=recipe, task=task, known=known)
+    return replace(settled, groups=count, held_out=held_out)
 
 
 def find_held_out(table: Table, version: int, *, split: Split) -> str | None:
@@ -162,17 +189,14 @@ def find_held_out(table: Table, version: int, *, split: Split) -> str | None:
     return splits.held_out(split, sorted(names))
 
 
-def _refuse_torn(placed: splits.Codes, table: Table, records: Records) -> None:
-    groups = records.groups
-    torn = split_checks.check_groups(placed, groups)
-    if torn is None:
-        return
+def _torn(placed: splits.Codes, groups: Keys, torn: int, table: Table, records: Records) -> str:
+    """The message that a group is in two splits, as that of one record shows."""
     starts = records.starts
     chunk = int(np.searchsorted(starts, torn, side="right")) - 1
     file, number = records.chunks[chunk]
     name = table.read_group(file, number, ["group"])["group"][torn - int(starts[chunk])].as_py()
     where = sorted({SPLITS[code] for code in placed[groups == groups[torn]].tolist() if code >= 0})
-    raise ConfigError(
+    return (
         f"split: group {name!r} would be in {' and '.join(where)}; a group must be in one split: "
         "change the lists, or `source.group`"
     )
@@ -186,23 +210,21 @@ def _settle(
     recipe: Prepare,
     task: Task,
     known: tuple[str, ...] | None,
-    held_out: str | None,
 ) -> Roster:
-    columns, groups = records.columns, records.groups
-    labels, found = label_numbers(columns["label"], task)
+    parts = (part["label"] for part in records.parts(["label"]))
+    labels, found = label_numbers(parts, total=len(records), task=task)
     if task == "classify":
         refuse_names(labels, found)
-    split_checks.check_filled(split, placed, groups, task=task)
-    outside = int((placed == splits.LEFT_OUT).sum())
-    answers = columns["answer"].to_numpy() if task in TARGET_COLUMNS else labels
-    resolved = resolve_duplicates(
-        number_contents(columns["content_high"].to_numpy(), columns["content_low"].to_numpy()),
-        np.where(placed == splits.LEFT_OUT, len(SPLITS), placed),
-        answers,
-        lambda: _storage_order(columns),
+    _check_filled(records, placed, split=split, task=task)
+    resolved = resolve_records(
+        records.column("content_high"),
+        cache(lambda: records.column("content_low")),
+        np.where(placed == splits.LEFT_OUT, np.int8(len(SPLITS)), placed),
+        records.column("answer") if task in TARGET_COLUMNS else labels,
+        _storage_order(records),
         keep="one" if recipe.duplicates == "one" else "all",
     )
-    kept = np.where(resolved.kept, placed, splits.LEFT_OUT).astype(np.int8)
+    kept = np.where(resolved.kept, placed, np.int8(splits.LEFT_OUT))
     names: tuple[str, ...] = ()
     unknown: dict[str, int] = {}
     new: dict[str, int] = {}
@@ -210,11 +232,11 @@ def _settle(
         new = new_classes(labels, found, kept, known)
         labels, names, missing = class_codes(labels, found, kept, known)
         unknown = _named_counts(kept, missing)
-        kept = np.where(missing, splits.LEFT_OUT, kept).astype(np.int8)
+        kept = np.where(missing, np.int8(splits.LEFT_OUT), kept)
     gone = int((kept != placed).sum())
-    split_checks.check_filled(split, kept, groups, task=task, left_out=gone)
+    _check_filled(records, kept, split=split, task=task, left_out=gone)
     if split.by == "time":
-        lengths = columns["length"].to_numpy()
+        lengths = records.column("length")
         split_checks.check_times(split, lengths[kept != splits.LEFT_OUT])
     return Roster(
         records=records,
@@ -225,23 +247,41 @@ def _settle(
         conflicting=_named_counts(placed, resolved.conflicting),
         unknown=unknown,
         new_classes=new,
-        outside=outside,
+        outside=int((placed == splits.LEFT_OUT).sum()),
         by_label=label_counts(kept, labels, names),
-        groups=count_distinct(groups),
-        held_out=held_out,
+        groups=0,
+        held_out=None,
     )
 
 
-def _storage_order(columns: pa.Table) -> Ints:
-    """The place of each record by (path, record number), `(R,)`."""
-    numbers, names = number_values(columns["source"])
-    ranks = pc.rank(names.cast(pa.large_binary()), tiebreaker="first").to_numpy()
-    order = np.lexsort((columns["record"].to_numpy(), ranks[numbers]))
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    return place
+def _check_filled(
+    records: Records, codes: splits.Codes, *, split: Split, task: Task, left_out: int = 0
+) -> None:
+    """Refuse a split without rows; groups are asked only for the message."""
+    if not all((codes == number).any() for number in range(len(SPLITS))):
+        split_checks.check_filled(split, codes, records.groups, task=task, left_out=left_out)
+
+
+def _storage_order(records: Records) -> Callable[[Ints], Ints]:
+    """Gives the place of some records by (path, record number); read where it is asked."""
+
+    @cache
+    def read() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        parts = (part["source"] for part in records.parts(["source"]))
+        numbers, names = numbered(parts, total=len(records))
+        paths = pa.array(names, pa.large_string()).cast(pa.large_binary())
+        ranks = pc.rank(paths, tiebreaker="first").to_numpy().astype(np.int32)
+        return look_up(ranks, numbers), records.column("record")
+
+    def order(rows: Ints) -> Ints:
+        path, record = read()
+        place = np.empty(len(rows), dtype=np.int64)
+        place[np.lexsort((record[rows], path[rows]))] = np.arange(len(rows))
+        return place
+
+    return order
 
 
 def _named_counts(placed: splits.Codes, marked: npt.NDArray[np.bool_]) -> dict[str, int]:
-    counts = Counter(placed[marked].tolist())
-    return {name: counts[code] for code, name in enumerate(SPLITS) if counts[code]}
+    counts = [int(((placed == code) & marked).sum()) for code in range(len(SPLITS))]
+    return {name: count for name, count in zip(SPLITS, counts, strict=True) if count}

@@ -6,11 +6,14 @@ run that died, and the next run deletes it.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,7 +31,7 @@ from seqprep.staging import STALE_S, is_older
 
 _LIST_NUMBERS = 2**31 - 1
 _LARGE_BYTES = 2**26
-"""A chunk over this is a long record: what was held while it was made is given back at once."""
+"""After so much was written, what was held while it was made is given back."""
 _PREFIX, _NEW = ".spill-", ".spilling-"
 
 
@@ -44,6 +47,7 @@ class SpillFolder:
         self._parent = parent
         self._room_bytes = held_bytes
         self._held: dict[str, Chunk] = {}
+        self._written_bytes = 0
 
     def __enter__(self) -> Self:
         self._parent.mkdir(parents=True, exist_ok=True)
@@ -71,16 +75,30 @@ class SpillFolder:
             pa.ipc.new_file(sink, table.schema) as writer,
         ):
             writer.write_table(table)
-        size_bytes = int(table.nbytes)
-        if size_bytes > _LARGE_BYTES:
+        self._written_bytes += int(table.nbytes)
+        if self._written_bytes > _LARGE_BYTES:
+            self._written_bytes = 0
             release_memory()
-        return size_bytes
+        return int(table.nbytes)
 
-    def read(self, name: str, *, keep: bool = False) -> pa.Table:
-        """Read a table into memory, and forget it on disk unless it is wanted again."""
+    def read(
+        self, name: str, *, keep: bool = False, names: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Read a table into memory, and forget it on disk unless it is wanted again.
+
+        Args:
+            name: of the table.
+            keep: whether it is.
+            names: columns to read; default all.
+        """
         path = self.path / name
         with pa.OSFile(str(path), "rb") as source:
-            table = pa.ipc.open_file(source).read_all()
+            file = pa.ipc.open_file(source)
+            if names is not None:
+                places = [file.schema.get_field_index(column) for column in names]
+                options = pa.ipc.IpcReadOptions(included_fields=places)
+                file = pa.ipc.open_file(source, options=options)
+            table = file.read_all() if names is None else file.read_all().select(names)
         if not keep:
             path.unlink()
         return table
@@ -174,8 +192,20 @@ def _taken_lists(lists: pa.ListArray, rows: Ints) -> pa.ListArray:
 
 
 def release_memory() -> None:
-    """Give back what Arrow keeps for its next arrays."""
+    """Give back what Arrow and the C library keep for the next arrays, of any thread."""
     pa.default_memory_pool().release_unused()
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    """A function of the GNU C library; None for another one."""
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError, TypeError):
+        return None
 
 
 def copy_table(table: pa.Table) -> pa.Table:

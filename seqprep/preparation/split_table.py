@@ -20,7 +20,7 @@ import pyarrow as pa
 from seqprep import splits
 from seqprep.errors import CorruptError
 from seqprep.preparation.job import Job
-from seqprep.preparation.records import Stored
+from seqprep.preparation.record_columns import Stored
 from seqprep.ragged import row_keys
 from seqprep.recipe import Split
 from seqprep.schema import SPLITS
@@ -86,10 +86,10 @@ def _digest(split: Split, base: Path) -> str | None:
 
 def _first_moved(job: Job, examples: Table, newest: CommitInfo, *, base: Path) -> str | None:
     try:
-        stored = Stored.of(examples.state.get(newest.state["records"]))
+        stored = Stored.of(examples.state, newest.state["records"])
     except (CorruptError, KeyError):
         return "which records it would move is not known: that version is damaged"
-    keys, then = (stored.columns[name].to_numpy() for name in ("key", "placed"))
+    keys, then = (stored.column(name) for name in ("key", "placed"))
     order = np.argsort(keys)
     keys, then = keys[order], then[order]
     for ids, codes in _placements(job, base=base):

@@ -13,10 +13,19 @@ from seqprep.fingerprint import as_json
 from seqprep.preparation.append import Previous, read_previous
 from seqprep.preparation.commit import commit_info
 from seqprep.preparation.opened import byte_pairs_of, open_encoder
+from seqprep.preparation.record_columns import (
+    RECORD_BYTES,
+    Columns,
+    HeldColumns,
+    SpilledColumns,
+)
 from seqprep.preparation.roster import read_roster
 from seqprep.preparation.spill import SpillFolder
 from seqprep.preparation.work import Work, make_everything, make_what_is_new
 from seqprep.staging import collect_stale
+
+COLUMNS_SHARE = 16
+"""The part of the memory, one in so many, that columns of records may take."""
 
 
 def make_version(work: Work) -> int:
@@ -25,31 +34,28 @@ def make_version(work: Work) -> int:
     newest = work.examples.version()
     kept = None if frozen is None else frozen.fitted
     previous = _previous(work, newest)
-    roster = read_roster(
-        job.table,
-        job.version,
-        split=job.split,
-        recipe=job.recipe,
-        task=job.task,
-        base=work.base,
-        known=None if kept is None else kept.labels,
-        stored=None if previous is None else previous.stored,
-        workers=work.threads,
-    )
-    byte_pairs = byte_pairs_of(job, roster, kept)
-    with open_encoder(job, byte_pairs, workers=work.threads) as encoder:
-        work = replace(work, job=replace(job, encoder=encoder, byte_pairs=byte_pairs))
-        collect_stale(work.examples.path)
-        with SpillFolder(work.examples.path.parent, held_bytes=work.held_bytes) as folder:
+    collect_stale(work.examples.path)
+    with SpillFolder(work.examples.path.parent, held_bytes=work.held_bytes) as folder:
+        roster = read_roster(
+            job.table,
+            job.version,
+            split=job.split,
+            recipe=job.recipe,
+            task=job.task,
+            base=work.base,
+            known=None if kept is None else kept.labels,
+            stored=None if previous is None else previous.stored,
+            columns=_columns(work, folder),
+            workers=work.threads,
+        )
+        byte_pairs = byte_pairs_of(job, roster, kept)
+        with open_encoder(job, byte_pairs, workers=work.threads) as encoder:
+            work = replace(work, job=replace(job, encoder=encoder, byte_pairs=byte_pairs))
             if previous is None:
                 made = make_everything(work, folder, roster, kept)
             else:
                 made = make_what_is_new(work, folder, roster, previous)
-    return work.examples.commit(
-        schema=made.finisher.schema,
-        files=made.files,
-        remove=made.remove,
-        info=commit_info(
+        info = commit_info(
             job,
             roster,
             made,
@@ -57,10 +63,23 @@ def make_version(work: Work) -> int:
             identity=work.identity,
             frozen=frozen,
             name=work.name,
-        ),
+        )
+    return work.examples.commit(
+        schema=made.finisher.schema,
+        files=made.files,
+        remove=made.remove,
+        info=info,
         partition_by=("split", "bucket"),
         base=newest,
     )
+
+
+def _columns(work: Work, folder: SpillFolder) -> Columns:
+    """Columns of records stay in memory while they take a small part of it."""
+    records = sum(file.rows for file in work.job.table.files(work.job.version))
+    if records * RECORD_BYTES <= work.memory_bytes // COLUMNS_SHARE:
+        return HeldColumns()
+    return SpilledColumns(folder)
 
 
 def _previous(work: Work, newest: int | None) -> Previous | None:

@@ -82,7 +82,7 @@ def make_everything(work: Work, folder: SpillFolder, roster: Roster, kept: Fitte
     files, totals, emptied, fitted = _write(
         work, folder, roster, encoding, finisher, refit=kept is None
     )
-    lengths = _training_lengths(encoding.steps, roster.splits == TRAIN)
+    lengths = _training_lengths(encoding.steps, roster)
     count = 0 if fitted.frequency is None else len(fitted.frequency)
     since = Since.nothing(lengths, num_tokens=count)
     if work.frozen is not None:
@@ -117,7 +117,7 @@ def make_what_is_new(work: Work, folder: SpillFolder, roster: Roster, previous: 
     files, totals, emptied, fitted = _write(work, folder, fresh, encoding, finisher, refit=False)
     removal = remove_rows(job, work.examples, previous, change.removed)
     steps = change.steps + encoding.steps
-    lengths = _training_lengths(encoding.steps, fresh.splits == TRAIN)
+    lengths = _training_lengths(encoding.steps, fresh)
     since = Since.from_bytes(work.examples.state.get(previous.info.state["since"]))
     return Made(
         files=[*files, *removal.files],
@@ -140,15 +140,15 @@ def _sum(previous: Previous, totals: Totals, removal: Removal) -> Totals:
 
 
 def _by_split(steps: npt.NDArray[np.int32], roster: Roster) -> Ints:
-    here = roster.splits != LEFT_OUT
-    counts = np.bincount(roster.splits[here], weights=steps[here], minlength=len(SPLITS))
-    return counts.astype(np.int64)
+    sums = [
+        np.sum(steps, where=roster.splits == code, dtype=np.int64) for code in range(len(SPLITS))
+    ]
+    return np.array(sums)
 
 
-def _training_lengths(
-    steps: npt.NDArray[np.int32], training: npt.NDArray[np.bool_]
-) -> LengthCounts:
-    return LengthCounts.of(steps[training], np.full(int(training.sum()), TRAIN))
+def _training_lengths(steps: npt.NDArray[np.int32], roster: Roster) -> LengthCounts:
+    training = roster.splits == TRAIN
+    return LengthCounts.of(steps, np.where(training, np.int8(TRAIN), np.int8(LEFT_OUT)))
 
 
 def _first(work: Work, folder: SpillFolder, roster: Roster, kept: Fitted | None) -> Encoding:
@@ -223,7 +223,8 @@ def _write(
             workers=work.threads,
             progress=work.progress,
         )
-    release_memory()
+    if isinstance(slots, DiskSlots):
+        release_memory()
     if refit:
         fitted = replace(fitted, limits=bucket_limits(job, totals))
     files = write_shards(

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqprep.duplicates import Resolved, resolve_duplicates
+from seqprep import duplicates
+from seqprep.duplicates import Resolved, count_distinct, resolve_duplicates, resolve_records
+from seqprep.hashing import mix
 
 RECORDS = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 1)), min_size=1, max_size=14
@@ -71,3 +73,34 @@ def test_training_rows_do_not_depend_on_other_splits(
     alone = resolved(training, keep).kept.tolist()
     beside = resolved([*training, *held], keep).kept.tolist()
     assert beside[: len(training)] == alone
+
+
+@pytest.mark.parametrize("keep", ["one", "all"])
+@given(records=RECORDS, rows=st.integers(1, 20), clash=st.booleans())
+def test_parts_of_records_settle_as_all_together(
+    records: Records, keep: Literal["one", "all"], rows: int, clash: bool
+) -> None:
+    """Equal records would lie in two parts, or records with half a digest in common be equal."""
+    content, splits, labels = (np.array(column) for column in zip(*records, strict=True))
+    digests = mix(content.astype(np.uint64), 0)
+    low, high = digests, mix(content.astype(np.uint64) // 2, 0) if clash else digests
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "_PART_ROWS", rows)
+        assert sum(map(len, duplicates.hash_parts(high))) == len(records)
+        found = resolve_records(
+            high,
+            lambda: low,
+            splits.astype(np.int8),
+            labels,
+            lambda some: np.argsort(np.argsort(some)),
+            keep=keep,
+        )
+    wanted = resolved(records, keep)
+    assert found.kept.tolist() == wanted.kept.tolist()
+    assert found.conflicting.tolist() == wanted.conflicting.tolist()
+
+
+@given(st.lists(st.integers(0, 5)))
+def test_distinct_numbers_are_counted_once(numbers: list[int]) -> None:
+    """The number of groups would be wrong."""
+    assert count_distinct(np.array(numbers, np.uint64)) == len(set(numbers))

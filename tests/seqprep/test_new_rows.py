@@ -15,7 +15,9 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqprep import duplicates
 from seqprep.errors import CorruptError
+from seqprep.preparation import version
 from seqprep.prepare import Prepared
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.table import Table
@@ -85,6 +87,27 @@ def test_only_new_records_are_made_and_old_shards_stay(tmp_path: Path) -> None:
     assert (done.added, done.removed, done.frozen_from) == (20, 0, 0)
     assert before.items() < after.items()
     assert sum(done.records.values()) == 80
+
+
+def test_columns_on_disk_give_what_columns_in_memory_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many records would be split, joined or kept otherwise than few, when made or appended."""
+    copies = [{**row, "source": f"copy{n}.txt"} for n, row in enumerate(documents(30))]
+    states = []
+    for name in ("memory", "disk"):
+        kept = []
+        for records in (documents(60), [*documents(60), *LATER, *copies]):
+            write_sequences(tmp_path / name, records, file_rows=20)
+            done = prepared(tmp_path / name, recipe=RECIPE)
+            table = Table(tmp_path / name / "synthetic" / "examples-default")
+            info = table.info(done.version)
+            kept.append(({**info.state, "manifest": ""}, info.counts, shards_of(tmp_path / name)))
+        assert done.added > 20 and done.duplicates == 30
+        states.append(kept)
+        monkeypatch.setattr(version, "COLUMNS_SHARE", 10**12)
+        monkeypatch.setattr(duplicates, "_PART_ROWS", 4)
+    assert states[0] == states[1]
 
 
 def test_records_changed_to_the_same_rows_stay_for_every_reader(tmp_path: Path) -> None:

@@ -195,3 +195,19 @@ def test_a_file_that_vanishes_while_leftovers_are_sought_is_no_error(
     monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(spills.get(pattern, [])))
     assert collect_stale(tmp_path) == 0
     assert collect_spills(tmp_path) == 0
+
+
+def test_state_files_are_stored_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A run that fails would leave half a file under a name, or a temporary one for ever."""
+    state = StateDir(tmp_path)
+    with state.adding("json") as added:
+        added.path.write_bytes(b"abc")
+    assert state.get(added.name) == b"abc" and state.check(added.name).read_bytes() == b"abc"
+    assert added.name == state.put(b"abc", "json")
+    with pytest.raises(RuntimeError), state.adding("json") as added:
+        added.path.write_bytes(b"half")
+        raise RuntimeError
+    assert len(list(tmp_path.iterdir())) == 1
+    state.path.joinpath(state.put(b"abc", "json")).write_bytes(b"xyz")
+    with pytest.raises(CorruptError):
+        state.check(state.put(b"abc", "txt").replace("txt", "json"))
