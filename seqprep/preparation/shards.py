@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from seqprep.parallel import Progress
 from seqprep.preparation.slots import Slots, SortedRows, shard_order
-from seqprep.preparation.spill import release_memory
+from seqprep.preparation.spill import copy_table, release_memory
 from seqprep.schema import SPLITS
 from seqprep.staging import StagedFile, StagedWriter
 
@@ -125,7 +125,7 @@ class ShardWriter:
     def settle(self) -> None:
         """Copy the rows that wait for a row group, so that they don't hold their whole slot."""
         if self._group:
-            table = _table(self._group)
+            table = copy_table(_table(self._group))
             rows = SortedRows.of([table], np.arange(len(table)), table.column_names)
             self._group = [(rows, 0, len(rows))]
 

@@ -26,6 +26,8 @@ from seqprep.ragged import Ints, Keys, Ragged, concat, mix, take, to_offsets
 _ORDER_SALT = 211
 _JOINED_BYTES = 2**22
 """Smaller tables are joined, so that a row group is not gathered from very many of them."""
+_LONG_BYTES = 2**16
+"""Rows of this size or more, on average, are not copied to stand side by side."""
 _STRING_BYTES = 16
 """About what a string of a row takes: `id` is the only one."""
 
@@ -209,12 +211,14 @@ class SortedRows:
         return len(self.order)
 
     def table(self, start: int, stop: int) -> pa.Table:
-        """Rows start..stop, copied."""
+        """Rows start..stop; lists are copied, or long ones a chunk each, where they lie."""
         rest = self.rest.slice(start, stop - start)
         rows = self.order[start:stop]
+        long = 0 < _LONG_BYTES * len(rows) <= int(self.size_bytes[start:stop].sum())
+        gather = _chunks if long else _gather
         return pa.table(
             {
-                name: _gather(self.lists[name], self.starts, rows)
+                name: gather(self.lists[name], self.starts, rows)
                 if name in self.lists
                 else rest[name]
                 for name in self.names
@@ -248,6 +252,16 @@ def _gather(parts: Sequence[Ragged], starts: Ints, rows: Ints) -> pa.ListArray:
     back = np.empty_like(by_part)
     back[by_part] = np.arange(len(by_part))
     return list_array(take(concat(taken), back))
+
+
+def _chunks(parts: Sequence[Ragged], starts: Ints, rows: Ints) -> pa.ChunkedArray:
+    """The named rows of some parts, none of them copied; for some long rows."""
+    whole = np.searchsorted(starts, rows, side="right") - 1
+    chunks = []
+    for part, row in zip(whole.tolist(), (rows - starts[whole]).tolist(), strict=True):
+        values, offsets = parts[part].values, parts[part].offsets[row : row + 2]
+        chunks.append(list_array(Ragged(values, offsets)))
+    return pa.chunked_array(chunks)
 
 
 def shard_order(

@@ -1,0 +1,48 @@
+"""Rows on their way to the shards: in order, and copied only where they are short."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from seqprep.preparation import slots
+from seqprep.preparation.slots import SortedRows
+
+
+def tables() -> list[pa.Table]:
+    """Seven rows in two tables: ids, and lists of 0 to 6 numbers."""
+    return [
+        pa.table(
+            {
+                "id": [f"r{row}" for row in rows],
+                "values": pa.array([[float(row)] * row for row in rows], pa.list_(pa.float32())),
+            }
+        )
+        for rows in ([0, 1, 2], [3, 4, 5, 6])
+    ]
+
+
+@pytest.mark.parametrize("long_bytes", [1, 10**9])
+@pytest.mark.parametrize(("start", "stop"), [(0, 7), (2, 5), (3, 4), (6, 7)])
+def test_rows_are_in_order_whether_they_are_copied_or_not(
+    monkeypatch: pytest.MonkeyPatch, long_bytes: int, start: int, stop: int
+) -> None:
+    """Otherwise a record would be stored with the values of another one."""
+    monkeypatch.setattr(slots, "_LONG_BYTES", long_bytes)
+    order = np.array([6, 0, 4, 2, 1, 5, 3])
+    found = SortedRows.of(tables(), order, ["id", "values"]).table(start, stop)
+    expected = pa.concat_tables(tables()).take(order[start:stop])
+    assert found.to_pylist() == expected.to_pylist()
+    assert found.schema == expected.schema
+
+
+def test_long_rows_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise every recording would be copied before it is written, into fresh memory."""
+    monkeypatch.setattr(slots, "_LONG_BYTES", 1)
+    parts = tables()
+    rows = SortedRows.of(parts, np.array([4, 5]), ["id", "values"])
+    chunk = rows.table(0, 2)["values"].chunk(1)
+    own = parts[1]["values"].chunk(0).values
+    place = chunk.values.buffers()[1].address - own.buffers()[1].address
+    assert place == 4 * (3 + 4)  # behind the rows of three and four numbers
