@@ -28,6 +28,10 @@ from seqprep.splits import (
 )
 
 
+class EmptySplitError(ConfigError):
+    """A split without rows."""
+
+
 def check_groups(codes: Codes, groups: Keys) -> int | None:
     """The number of a record whose group is in two splits; None if there is none."""
     placed = np.flatnonzero(codes != LEFT_OUT)
@@ -83,7 +87,7 @@ def check_filled(
             went = f", {left_out} of them left out as duplicates or for their label" * bool(
                 left_out
             )
-            raise ConfigError(
+            raise EmptySplitError(
                 f"split by {split.by} leaves {name} without rows: there are {count} groups "
                 f"({len(codes)} records{went}); {_remedy(split, codes, groups, name, task)}"
             )

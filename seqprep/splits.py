@@ -22,6 +22,7 @@ from seqprep.preparation.chunk import Chunk
 from seqprep.ragged import Ints, Keys, row_keys
 from seqprep.recipe import Split
 from seqprep.schema import SPLITS
+from seqprep.table import Table
 
 TRAIN, VALIDATION, TEST = range(3)
 LEFT_OUT = -1
@@ -145,6 +146,18 @@ def names_any(split: Split, table: pa.Table, listed: pl.DataFrame | None) -> boo
         assert listed is not None
         return _looked_up(table, listed).null_count() < len(table)
     return True
+
+
+def values_there(split: Split, table: Table, version: int, *, base: Path) -> list[str]:
+    """The values that records have at the place that the split names, sorted; [] for others."""
+    if split.by not in ("path", "header", "column", "table"):
+        return []
+    listed = read_listed(split, base=base)
+    found: set[str] = set()
+    for file, group in table.row_groups(version, verify=False):
+        rows = table.read_group(file, group, columns_needed(split))
+        found.update(_values(split, rows, listed).drop_nulls().unique().to_list())
+    return sorted(found)
 
 
 def says_nothing(split: Split, listed: pl.DataFrame | None, source: str) -> str:

@@ -36,6 +36,9 @@ from seqprep.recipe import Prepare, Split
 from seqprep.schema import SPLITS, Task
 from seqprep.table import Table
 
+SHOWN = 12
+"""Values that a message names."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roster:
@@ -171,8 +174,18 @@ def read_roster(
         if torn is not None:
             raise ConfigError(_torn(placed, groups, int(rows[torn]), table, records))
     del groups
-    settled = _settle(records, placed, split=split, recipe=recipe, task=task, known=known)
+    try:
+        settled = _settle(records, placed, split=split, recipe=recipe, task=task, known=known)
+    except split_checks.EmptySplitError as error:
+        values = splits.values_there(split, table, version, base=base)
+        raise ConfigError(f"{error}{_named(values)}") from None
     return replace(settled, groups=count, held_out=held_out)
+
+
+def _named(values: list[str]) -> str:
+    """The first values of a split's place, for a message; "" where there are none."""
+    more = f" and {len(values) - SHOWN:,} more" if len(values) > SHOWN else ""
+    return f"; found are {', '.join(map(repr, values[:SHOWN]))}{more}" if values else ""
 
 
 def find_held_out(table: Table, version: int, *, split: Split) -> str | None:
