@@ -112,7 +112,7 @@ def resolve_records(
         keep: as for `resolve_duplicates`.
     """
     duplicate, conflicting = (np.zeros(len(high), dtype=bool) for _ in range(2))
-    for part in hash_parts(high):
+    for (part,) in hash_parts(high):
         rows = part[_repeated(high[part])]
         if len(rows):
             found = resolve_duplicates(
@@ -126,23 +126,28 @@ def resolve_records(
     return Resolved(duplicate=duplicate, conflicting=conflicting)
 
 
-def hash_parts(keys: Keys) -> Iterator[Ints]:
-    """The numbers of records, in parts by the highest bits of their hashes.
+def hash_parts(*hashes: Keys) -> Iterator[tuple[Ints, ...]]:
+    """The numbers of the records of several lists, in parts by the highest bits of their hashes.
 
     Equal hashes are in one part, so that parts may be sorted one after the other.
 
-    >>> [part.tolist() for part in hash_parts(np.array([2**63, 1, 2**63], np.uint64))]
-    [[0, 1, 2]]
+    >>> [[some.tolist() for some in part] for part in hash_parts(np.array([9, 1, 9], np.uint64))]
+    [[[0, 1, 2]]]
     """
-    bits = min((len(keys) // _PART_ROWS).bit_length(), 8)
+    bits = min((max(map(len, hashes)) // _PART_ROWS).bit_length(), 8)
     if not bits:
-        yield np.arange(len(keys))
+        yield tuple(np.arange(len(keys)) for keys in hashes)
         return
+    highest = [_highest(keys, bits) for keys in hashes]
+    for number in range(2**bits):
+        yield tuple(np.flatnonzero(high == number) for high in highest)
+
+
+def _highest(keys: Keys, bits: int) -> npt.NDArray[np.uint8]:
     high = np.empty(len(keys), dtype=np.uint8)
     for start in range(0, len(keys), _PART_ROWS):
         high[start : start + _PART_ROWS] = keys[start : start + _PART_ROWS] >> np.uint64(64 - bits)
-    for number in range(2**bits):
-        yield np.flatnonzero(high == number)
+    return high
 
 
 def _repeated(keys: Keys) -> Bools:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from seqprep.duplicates import hash_parts
 from seqprep.errors import CorruptError
 from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.job import Job
@@ -49,7 +51,7 @@ class Previous:
     totals: Totals
     info: CommitInfo
 
-    def column(self, name: str) -> npt.NDArray[np.generic]:
+    def column(self, name: str) -> npt.NDArray[Any]:
         """A kept number of each record, `(O,)`."""
         return self.stored.column(name)
 
@@ -74,16 +76,18 @@ def compare(roster: Roster, previous: Previous) -> Change:
     """Compare the records of a version with those that the version before held."""
     now, then = roster.identities(), previous.column("identity")
     here, there = roster.splits != LEFT_OUT, previous.column("final") != LEFT_OUT
-    order = np.flatnonzero(there)[np.argsort(then[there], kind="stable")]
-    place = np.searchsorted(then[order], now)
-    found = here & _among(now, then[order], place)
+    then_steps, then_emptied = previous.column("steps"), previous.column("emptied")
     steps = np.zeros(len(now), dtype=np.int32)
-    emptied = np.zeros(len(now), dtype=bool)
-    steps[found] = previous.column("steps")[order[place[found]]]
-    emptied[found] = previous.column("emptied")[order[place[found]]]
-    stays = np.zeros(len(then), dtype=bool)
-    stays[order] = _among(then[order], np.sort(now[found]))
-    gone = there & ~stays
+    emptied, found = (np.zeros(len(now), dtype=bool) for _ in range(2))
+    gone = there.copy()
+    for new, old in hash_parts(now, then):
+        new, old = new[here[new]], old[there[old]]
+        old = old[np.argsort(then[old], kind="stable")]
+        place = np.searchsorted(then[old], now[new])
+        same = _among(now[new], then[old], place)
+        rows, place = new[same], old[place[same]]
+        found[rows], steps[rows], emptied[rows] = True, then_steps[place], then_emptied[place]
+        gone[old] = ~_among(then[old], np.sort(now[rows]))
     return Change(added=here & ~found, removed=gone, steps=steps, emptied=emptied)
 
 
@@ -124,7 +128,9 @@ def remove_rows(job: Job, examples: Table, previous: Previous, removed: Bools) -
     Raises:
         CorruptError: naming a shard that is read and is not what was committed.
     """
-    keys, final = previous.column("key")[removed], previous.column("final")[removed]
+    keys, final = np.zeros(0, np.uint64), np.zeros(0, np.int8)
+    if removed.any():
+        keys, final = previous.column("key")[removed], previous.column("final")[removed]
     replaced: list[str] = []
     files: list[StagedFile] = []
     gone: list[tuple[int, pa.Table]] = []

@@ -168,7 +168,7 @@ def read_roster(
         placed = splits.leave_out(split, placed, groups, names)
         held_out = splits.held_out(split, names)
     count = 0
-    for rows in hash_parts(groups):
+    for (rows,) in hash_parts(groups):
         count += count_distinct(groups[rows])
         torn = split_checks.check_groups(placed[rows], groups[rows])
         if torn is not None:

@@ -86,7 +86,7 @@ def test_parts_of_records_settle_as_all_together(
     low, high = digests, mix(content.astype(np.uint64) // 2, 0) if clash else digests
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "_PART_ROWS", rows)
-        assert sum(map(len, duplicates.hash_parts(high))) == len(records)
+        assert sum(len(rows) for (rows,) in duplicates.hash_parts(high)) == len(records)
         found = resolve_records(
             high,
             lambda: low,
