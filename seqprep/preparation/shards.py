@@ -206,7 +206,8 @@ def write_shards(
                 for writer in writers.values():
                     writer.settle()
                 del tables, pending
-                release_memory()
+                if number < slots.count - 1:
+                    release_memory()
                 if progress is not None:
                     progress("write shards", number + 1, slots.count)
     except BaseException as error:

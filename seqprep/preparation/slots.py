@@ -20,10 +20,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep.buckets import bucket_of
-from seqprep.preparation.spill import SpillFolder, list_array, list_rows, take_rows
+from seqprep.preparation.spill import SpillFolder, list_array, list_rows, release_memory, take_rows
 from seqprep.ragged import Ints, Keys, Ragged, concat, mix, take, to_offsets
 
 _ORDER_SALT = 211
+_RELEASED_BYTES = 2**26
+"""After so much was added, what was held while it was made is given back."""
 _JOINED_BYTES = 2**22
 """Smaller tables are joined, so that a row group is not gathered from very many of them."""
 _LONG_BYTES = 2**16
@@ -95,6 +97,7 @@ class DiskSlots:
 
     def __init__(self, folder: SpillFolder, count: int, schema: pa.Schema) -> None:
         self._folder, self.count, self._schema = folder, count, schema
+        self._added_bytes = 0
         self._stack = ExitStack()
         self._writers: list[pa.ipc.RecordBatchStreamWriter] = []
 
@@ -113,9 +116,6 @@ class DiskSlots:
 
     def add(self, table: pa.Table) -> None:
         """Route rows to their slots, keeping their order."""
-        if self.count == 1:
-            self._writers[0].write_table(table)
-            return
         slot = slot_of(table["place"].to_numpy(), self.count)
         order = np.argsort(slot, kind="stable")
         edges = np.searchsorted(slot[order], np.arange(self.count + 1))
@@ -124,6 +124,10 @@ class DiskSlots:
             part = table.slice(edges[number], edges[number + 1] - edges[number])
             if len(part):
                 writer.write_table(part)
+        self._added_bytes += table.nbytes
+        if self._added_bytes > _RELEASED_BYTES:
+            self._added_bytes = 0
+            release_memory()
 
     def read(self, number: int) -> list[pa.Table]:
         """The rows of one slot, and forget them on disk."""
