@@ -9,7 +9,7 @@ Legend: T rows, C columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,15 @@ import pyarrow as pa
 import pyarrow.csv
 
 from seqprep.domains.signal_layout import MISSING, Layout
+from seqprep.parallel import ordered
 
 BLOCK_BYTES = 2**18
 """Parsed at once, so that a block and its columns stay in a core's own cache."""
 CELL_BYTES = 64
 """A row that is longer than this for each of its cells may not fit a block, and is left."""
-THREADED_BYTES = 2**23
-"""Tables over this size are parsed by several threads; files of smaller ones are read two at a
-time."""
+SEGMENT_BYTES = 2**23
+"""Longer tables are parsed in parts of about this size, two at a time: the numbers of all parts are
+never there twice."""
 _MISSING = [*MISSING, "NA", "N/A", "NaN", "NAN", "NULL", "None"]
 _QUOTES_AND_BLANKS = (b'"', b" ", b"\t")
 
@@ -60,31 +61,74 @@ def read_plain(
     wanted |= {names[place]: pa.string() for place in texts}
     if not wanted:  # Arrow would take no columns for all
         return None
-    rows = layout.rows
+    segments = list(_segments(layout))
+    # Every line is a row, or Arrow refuses it.
+    rows = 1 + sum(_count_lines(segment) for segment in segments) if len(segments) > 1 else None
+    values = np.empty((len(numbers), rows or 0))
+    strings: list[pa.Table] = []
+    start = 0
     try:
-        table = pyarrow.csv.read_csv(
-            pa.BufferReader(rows),
-            read_options=pyarrow.csv.ReadOptions(
-                use_threads=len(rows) > THREADED_BYTES,
-                block_size=max(BLOCK_BYTES, CELL_BYTES * layout.width),
-                column_names=names,
-            ),
-            parse_options=pyarrow.csv.ParseOptions(
-                delimiter=layout.separator,
-                quote_char=False,
-                double_quote=False,
-                ignore_empty_lines=False,
-            ),
-            convert_options=pyarrow.csv.ConvertOptions(
-                include_columns=list(wanted), column_types=wanted, null_values=_MISSING
-            ),
-        )
+        for table in ordered(
+            lambda segment: _parse(segment, layout, names, wanted),
+            segments,
+            workers=min(len(segments), 2),
+        ):
+            if rows is None:
+                values = np.empty((len(numbers), len(table)))
+            for place, into in zip(numbers, values, strict=True):
+                _copy(table[names[place]], into[start:])
+            strings.append(table.select([names[place] for place in texts]))
+            start += len(table)
     except pa.ArrowInvalid:
         return None
-    values = np.empty((len(numbers), len(table)))
-    for place, into in zip(numbers, values, strict=True):
-        start = 0
-        for chunk in table[names[place]].chunks:
-            into[start : start + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
-            start += len(chunk)
-    return values.T, [pl.Series(names[place], table[names[place]]) for place in texts]
+    assert start == values.shape[1], (start, values.shape)
+    found = pa.concat_tables(strings)
+    return values.T, [pl.Series(name, found[name]) for name in found.column_names]
+
+
+def _segments(layout: Layout) -> Iterator[memoryview]:
+    """The rows, whole ones, of up to about `SEGMENT_BYTES` at a time."""
+    start = layout.start
+    while start < layout.stop:
+        stop = layout.stop
+        if start + SEGMENT_BYTES < stop:
+            end = layout.text.find(b"\n", start + SEGMENT_BYTES, stop)
+            stop = end + 1 if end >= 0 else stop
+        yield memoryview(layout.text)[start:stop]
+        start = stop
+
+
+def _count_lines(rows: memoryview) -> int:
+    """How many lines end."""
+    letters = np.frombuffer(rows, np.uint8)
+    starts = range(0, len(letters), BLOCK_BYTES)
+    return sum(int(np.count_nonzero(letters[s : s + BLOCK_BYTES] == 10)) for s in starts)
+
+
+def _parse(
+    rows: memoryview, layout: Layout, names: list[str], wanted: dict[str, pa.DataType]
+) -> pa.Table:
+    return pyarrow.csv.read_csv(
+        pa.BufferReader(rows),
+        read_options=pyarrow.csv.ReadOptions(
+            use_threads=False,
+            block_size=max(BLOCK_BYTES, CELL_BYTES * layout.width),
+            column_names=names,
+        ),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=layout.separator,
+            quote_char=False,
+            double_quote=False,
+            ignore_empty_lines=False,
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            include_columns=list(wanted), column_types=wanted, null_values=_MISSING
+        ),
+    )
+
+
+def _copy(column: pa.ChunkedArray, into: npt.NDArray[np.float64]) -> None:
+    start = 0
+    for chunk in column.chunks:
+        into[start : start + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
+        start += len(chunk)

@@ -67,9 +67,13 @@ def test_both_parsers_give_the_same_bits_and_the_same_faults(
     assert repr(found) == repr(expected)
 
 
-def test_numbers_of_several_blocks_stand_in_one_array(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("segment_bytes", [1, 30, 1000, 10**6])
+def test_numbers_of_several_blocks_stand_in_one_array(
+    monkeypatch: pytest.MonkeyPatch, segment_bytes: int
+) -> None:
     """Otherwise rows behind the first block would be lost or stand in another column."""
     monkeypatch.setattr("seqprep.domains.signal_arrow.BLOCK_BYTES", 64)
+    monkeypatch.setattr("seqprep.domains.signal_arrow.SEGMENT_BYTES", segment_bytes)
     monkeypatch.setattr("seqprep.domains.signal_arrow.CELL_BYTES", 1)
     rows = [[str(step), f"{step / 10:.1f}", f"n{step}"] for step in range(500)]
     found = read_plain(layout_of(rows), numbers=[1, 0], texts=[2])
