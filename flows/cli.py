@@ -52,7 +52,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Ingest, prepare and train: from raw files to a scored model."""
-    _prepare_for_flow(files, settings, folds=folds)
+    _prepare_for_flow(files, settings, folds=folds, tables=True)
     from flows.pipeline import pipeline
     from flows.show import run_table
 
@@ -104,7 +104,7 @@ def prepare(
     as_json: AsJson = False,
 ) -> None:
     """Turn sequences into training examples, bucketed by length."""
-    _prepare_for_flow((file,), settings)
+    _prepare_for_flow((file,), settings, tables=True)
     from flows.prepare import prepare as flow
 
     done = flow(file=str(file), store=str(store), settings=list(settings), refit=refit)
@@ -176,10 +176,14 @@ for _command in (*cli_data.COMMANDS, *cli_store.COMMANDS):
 
 
 def _prepare_for_flow(
-    files: tuple[Path, ...], settings: tuple[str, ...], *, folds: str | None = None
+    files: tuple[Path, ...],
+    settings: tuple[str, ...],
+    *,
+    folds: str | None = None,
+    tables: bool = False,
 ) -> None:
     """Refuse a wrong pipeline file before anything is started, then set Prefect up."""
-    check_files(files, settings, folds=folds)
+    check_files(files, settings, folds=folds, tables=tables)
     _start_prefect()
 
 

@@ -62,7 +62,11 @@ def stored_at(path: Path | None, store: Path | None) -> Path:
 
 
 def check_files(
-    files: Sequence[Path], settings: tuple[str, ...], *, folds: str | None = None
+    files: Sequence[Path],
+    settings: tuple[str, ...],
+    *,
+    folds: str | None = None,
+    tables: bool = False,
 ) -> None:
     """Refuse a wrong pipeline file, or one whose source is not there.
 
@@ -70,6 +74,7 @@ def check_files(
         files: pipeline files.
         settings: `a.b=value` texts that change their values.
         folds: as `run` takes it.
+        tables: whether tables of tokens and splits must be there, too.
 
     Raises:
         ConfigError: saying which file and what to do.
@@ -85,6 +90,10 @@ def check_files(
                 f"{file}: source.path: there is no {base(file) / path}; "
                 "set it in the file, or with --set source.path=FOLDER"
             )
+        if tables:
+            from flows.references import check_tables
+
+            check_tables(spec, base=base(file))
 
 
 def print_json(value: Any) -> None:

@@ -16,6 +16,8 @@ from flows.progress import say
 from flows.references import Json, check_tables, resolve
 from flows.train import train_model
 from models.folds import pooled_scores
+from seqprep.split_checks import check_left_out, group_keys
+from seqprep.table import Table
 
 
 @flow(name="pipeline", flow_run_name="pipeline-{file}")
@@ -97,6 +99,9 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
 
 def _all_folds(spec: Pipeline, sequences: Json, *, base: Path, store: str, refit: bool) -> Json:
     """Each fold in turn; mean and pooled scores over all of them."""
+    if spec.split.leaves_one_out:
+        table = Table(Path(store) / spec.dataset / "sequences")
+        check_left_out(spec.split, group_keys(table))
     runs: list[Json] = []
     count = spec.split.count
     while count is None or len(runs) < count:

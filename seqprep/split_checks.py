@@ -7,11 +7,14 @@ Legend: R records. Splits are indices into SPLITS; LEFT_OUT is in none.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 
 from seqprep import ragged
 from seqprep.errors import ConfigError
-from seqprep.ragged import Ints, Keys
+from seqprep.ragged import Ints, Keys, row_keys
 from seqprep.recipe import Split
 from seqprep.schema import SPLITS, Task
 from seqprep.splits import (
@@ -21,11 +24,15 @@ from seqprep.splits import (
     TRAIN,
     VALIDATION,
     Codes,
+    columns_needed,
     fold_of,
     hash_validation,
+    read_listed,
     time_spans,
     validation_draws,
+    values_of,
 )
+from seqprep.table import Table
 
 
 class EmptySplitError(ConfigError):
@@ -119,6 +126,30 @@ def check_folds(split: Split, groups: Keys) -> None:
     )
 
 
+def check_left_out(split: Split, groups: Keys) -> None:
+    """Refuse to leave each group out in turn where one of these folds trains or validates on none.
+
+    Args:
+        split: by folds, one group left out in each.
+        groups: `(R,)` keys of the records' groups.
+
+    Raises:
+        ConfigError: naming the share of validation that serves every fold.
+    """
+    keys = np.unique(groups)
+    codes = hash_validation(split, np.full(len(keys), TRAIN, dtype=np.int8), keys)
+    validating = int((codes == VALIDATION).sum())
+    # Whichever group is held out, one of each kind is left.
+    if split.validation == 0 or (validating >= 2 and len(keys) - validating >= 2):
+        return
+    share = _share(split, keys, 2)
+    raise ConfigError(
+        f"split by folds: {len(keys)} groups are left out in turn, and {validating} of them would "
+        "validate, so that some fold trains or validates on none; give "
+        + (f"`validation: {share:g}`, or 0 for none" if share else "`validation: 0`")
+    )
+
+
 def _empty_folds(split: Split, keys: Keys, count: int) -> list[int]:
     return sorted(set(range(count)) - set(fold_of(split, keys, count).tolist()))
 
@@ -169,3 +200,45 @@ def _share(split: Split, groups: Keys, count: int) -> float:
         if count <= int((draws < share).sum()) <= len(draws) - count:
             return share
     return 0.0
+
+
+def group_keys(table: Table) -> Keys:
+    """Keys of the groups in the newest version, each once."""
+    parts = [
+        np.unique(row_keys(table.read_group(file, group, ["group"])["group"]))
+        for file, group in table.row_groups(verify=False)
+    ]
+    return np.unique(np.concatenate(parts))
+
+
+def values_there(split: Split, table: Table, version: int, *, base: Path) -> list[str]:
+    """The values that records have at the place that the split names, sorted; [] for others."""
+    if split.by not in ("path", "header", "column", "table"):
+        return []
+    listed = read_listed(split, base=base)
+    found: set[str] = set()
+    for file, group in table.row_groups(version, verify=False):
+        rows = table.read_group(file, group, columns_needed(split))
+        found.update(values_of(split, rows, listed).drop_nulls().unique().to_list())
+    return sorted(found)
+
+
+def says_nothing(split: Split, listed: pl.DataFrame | None, source: str) -> str:
+    """Why a split by column or table cannot serve any record, and what to do.
+
+    Args:
+        split: as in the pipeline file.
+        listed: what `read_listed` gave, for `by: table`.
+        source: the file of some record.
+    """
+    if listed is None:
+        return (
+            f"split.column: no record has a column {split.column!r}; keep it at ingest "
+            f"(`source.keep: [{split.column}]`) or choose another"
+        )
+    first = f", as {listed['key'][0]!r}" if len(listed) else ""
+    return (
+        f"split.table: {split.table} names no record: what stands in its column {split.key!r}"
+        f"{first} must be a record's id ({source + '#0'!r}), its name in a FASTA file, its file "
+        f"({source!r}) or its group"
+    )

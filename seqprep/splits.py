@@ -22,7 +22,6 @@ from seqprep.preparation.chunk import Chunk
 from seqprep.ragged import Ints, Keys, row_keys
 from seqprep.recipe import Split
 from seqprep.schema import SPLITS
-from seqprep.table import Table
 
 TRAIN, VALIDATION, TEST = range(3)
 LEFT_OUT = -1
@@ -38,7 +37,7 @@ def columns_needed(split: Split) -> tuple[str, ...]:
         "path": ("source",),
         "header": ("header",),
         "column": ("attributes",),
-        "table": ("id", "name", "source"),
+        "table": ("id", "name", "source", "group"),
     }.get(split.by, ())
 
 
@@ -65,7 +64,7 @@ def assign(split: Split, table: pa.Table, *, listed: pl.DataFrame | None = None)
             fold = fold_of(split, groups, count)
             codes = np.where((fold == split.fold) & (count > 1), TEST, TRAIN).astype(np.int8)
         case _:
-            codes = _by_value(split, _values(split, table, listed))
+            codes = _by_value(split, values_of(split, table, listed))
     return hash_validation(split, codes, groups)
 
 
@@ -148,45 +147,12 @@ def names_any(split: Split, table: pa.Table, listed: pl.DataFrame | None) -> boo
     return True
 
 
-def values_there(split: Split, table: Table, version: int, *, base: Path) -> list[str]:
-    """The values that records have at the place that the split names, sorted; [] for others."""
-    if split.by not in ("path", "header", "column", "table"):
-        return []
-    listed = read_listed(split, base=base)
-    found: set[str] = set()
-    for file, group in table.row_groups(version, verify=False):
-        rows = table.read_group(file, group, columns_needed(split))
-        found.update(_values(split, rows, listed).drop_nulls().unique().to_list())
-    return sorted(found)
-
-
-def says_nothing(split: Split, listed: pl.DataFrame | None, source: str) -> str:
-    """Why a split by column or table cannot serve any record, and what to do.
-
-    Args:
-        split: as in the pipeline file.
-        listed: what `read_listed` gave, for `by: table`.
-        source: the file of some record.
-    """
-    if listed is None:
-        return (
-            f"split.column: no record has a column {split.column!r}; keep it at ingest "
-            f"(`source.keep: [{split.column}]`) or choose another"
-        )
-    first = f", as {listed['key'][0]!r}" if len(listed) else ""
-    return (
-        f"split.table: {split.table} names no record: what stands in its column {split.key!r}"
-        f"{first} must be a record's id ({source + '#0'!r}), its name in a FASTA file, or its "
-        f"file ({source!r})"
-    )
-
-
 def _column(split: Split, table: pa.Table) -> pl.Series:
     name = str(split.column).replace("\\", "\\\\").replace("'", "\\'")
     return _series(table, "attributes").str.json_path_match(f"$['{name}']")
 
 
-def _values(split: Split, table: pa.Table, listed: pl.DataFrame | None) -> pl.Series:
+def values_of(split: Split, table: pa.Table, listed: pl.DataFrame | None) -> pl.Series:
     """What stands in each record's row at the place that the split names, `(R,)` strings."""
     match split.by:
         case "path":
@@ -250,9 +216,9 @@ def read_listed(split: Split, *, base: Path) -> pl.DataFrame | None:
 
 
 def _looked_up(table: pa.Table, listed: pl.DataFrame) -> pl.Series:
-    """What is listed of each record, by its id, else its name, else its file, `(R,)`."""
+    """What is listed of each record, by its id, else its name, file or group, `(R,)`."""
     values = pl.Series("value", [None] * len(table), dtype=pl.String)
-    for column in ("id", "name", "source"):
+    for column in ("id", "name", "source", "group"):
         frame = pl.DataFrame({"key": _series(table, column)})
         found = frame.join(listed, on="key", how="left", maintain_order="left")["value"]
         values = values.fill_null(found) if values.null_count() else values

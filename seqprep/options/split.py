@@ -43,7 +43,8 @@ class Split:
         seed: of the hash.
         pattern: for path and header, and optional elsewhere: its first group is the value.
         column: for column and table: the column with the value.
-        table: a CSV or TSV file relative to the pipeline file; key: its column of ids.
+        table: a CSV or TSV file relative to the pipeline file; key: its column of ids, names of
+            FASTA records, files or groups.
         count: folds, to which groups are hashed; fold: which one tests, from 0.
         of: `record` or `group`; with `group` and no count, one group is left out in each fold:
             `fold` counts the groups in the order of their names, so new groups shift it, and

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from seqprep import splits
+from seqprep import split_checks, splits
 from seqprep.errors import ConfigError
 from seqprep.parallel import ordered
 from seqprep.preparation.labels import answer_keys
@@ -155,7 +155,7 @@ def read_records(
         named |= has
     if not named:
         source = columns.read(0, ["source"])["source"][0].as_py()
-        raise ConfigError(splits.says_nothing(split, listed, source))
+        raise ConfigError(split_checks.says_nothing(split, listed, source))
     records = Records(
         columns=columns,
         chunks=tuple((file, group) for file, group, _ in chunks),

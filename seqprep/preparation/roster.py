@@ -177,7 +177,7 @@ def read_roster(
     try:
         settled = _settle(records, placed, split=split, recipe=recipe, task=task, known=known)
     except split_checks.EmptySplitError as error:
-        values = splits.values_there(split, table, version, base=base)
+        values = split_checks.values_there(split, table, version, base=base)
         raise ConfigError(f"{error}{_named(values)}") from None
     return replace(settled, groups=count, held_out=held_out)
 

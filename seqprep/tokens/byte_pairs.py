@@ -1,8 +1,8 @@
 """Byte pairs: pieces of words that a vocabulary of a chosen size spells any text with.
 
-Byte-level byte-pair encoding by the library `tokenizers` (extra `bpe`): every text can be spelt, and
-the pieces joined and decoded are the text. Fitted on training rows; an entry that none of them uses,
-since longer ones took its place, has no id and is OOV elsewhere, seldom.
+Byte-level byte-pair encoding by the library `tokenizers` (extra `bpe`): every text can be spelt,
+and the pieces joined and decoded are the text. Fitted on training rows; an entry that none of them
+uses, since longer ones took its place, has no id and is OOV elsewhere, seldom.
 Use it where words are too many and characters too long; not where tokens should be read by people.
 
 Source: Sennrich, Haddow & Birch 2016, doi:10.18653/v1/P16-1162; bytes: Radford et al. 2019,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -355,3 +356,22 @@ def test_tokens_and_buckets_without_meaning_are_refused() -> None:
         resolve_tokens("eeg", Tokens(max_vocab=5))
     with pytest.raises(ConfigError, match=r"prepare.buckets must be a number"):
         Prepare(buckets=True)
+
+
+def test_leaving_each_group_out_is_checked_before_the_first_fold() -> None:
+    """A fold without validation would be met after hours of the folds before it."""
+    groups = row_keys(pa.array([f"s{n}" for n in range(6)]))
+    split = Split(by="folds", of="group")
+    with pytest.raises(
+        ConfigError, match=r"6 groups are left out in turn.*`validation: 0"
+    ) as error:
+        split_checks.check_left_out(split, groups)
+    share = float(re.findall(r"validation: ([\d.]+)`", str(error.value))[0])
+    split_checks.check_left_out(replace(split, validation=share), groups)
+    split_checks.check_left_out(replace(split, validation=0), groups)
+    for held in range(6):
+        rest = np.delete(groups, held)
+        codes = splits.hash_validation(
+            replace(split, validation=share), np.full(5, TRAIN, dtype=np.int8), rest
+        )
+        assert {TRAIN, VALIDATION} <= set(codes.tolist())

@@ -229,13 +229,38 @@ def test_a_new_line_may_move_a_row_that_trained_without_one(tmp_path: Path) -> N
         made_by_table(tmp_path, lines | {9: "test"}, train=None)
 
 
+def test_a_split_table_may_name_groups(tmp_path: Path) -> None:
+    """A list of subjects would have to be written for each of their files."""
+    write(tmp_path, 40)
+    taken_in(tmp_path)
+    first = made_by_table(tmp_path, only(40))
+    by_file = placed(tmp_path, first)
+    lines = [f"g{number},{name}" for number, name in only(46).items()]
+    split = split_lines(tmp_path, {})
+    (tmp_path / "splits.csv").write_text("\n".join(["file,set", *lines]))
+    write(tmp_path, 46)
+    taken_in(tmp_path)
+    done = prepare(
+        dataset="d",
+        store=tmp_path / "store",
+        domain="text",
+        task="classify",
+        split=split,
+        recipe=Prepare(tokens=Tokens(unit="word"), buckets=2),
+        base=tmp_path,
+    )
+    assert (done.added, done.removed, done.frozen_from) == (6, 0, first.version)
+    found = placed(tmp_path, done)
+    assert len(found) == 46 and found.items() >= by_file.items()
+
+
 def test_a_split_table_that_names_no_record_is_refused(tmp_path: Path) -> None:
-    """Keys that are no ids, as those of groups, would send every record to training."""
+    """Keys of other records would send every record to training."""
     write(tmp_path, 40)
     taken_in(tmp_path)
     split = dataclasses.replace(split_lines(tmp_path, {}), train=None)
-    (tmp_path / "splits.csv").write_text("file,set\ng1,test\ng2,dev\n")
-    with pytest.raises(ConfigError, match=r"'file', as 'g1' must be a record's id \('d00.txt#0'\)"):
+    (tmp_path / "splits.csv").write_text("file,set\nh1,test\nh2,dev\n")
+    with pytest.raises(ConfigError, match=r"'file', as 'h1' must be a record's id \('d00.txt#0'\)"):
         prepare(
             dataset="d",
             store=tmp_path / "store",
