@@ -24,6 +24,8 @@ from seqprep.parquet.thrift import varint, zigzag
 
 PLAIN, RLE, DELTA_LENGTH, RLE_DICTIONARY, BYTE_STREAM_SPLIT = 0, 3, 6, 8, 9
 Letters = npt.NDArray[np.uint8]
+_NEAR = 16
+"""Numbers so near to each other are looked for one by one."""
 NO_LETTERS: Letters = np.zeros(0, np.uint8)
 
 
@@ -131,13 +133,22 @@ def _floats(chunks: Sequence[pa.Array]) -> Encoder:
 
 def _distinct_bytes(numbers: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     """Those that occur, sorted; each look goes over what is not known yet."""
-    found = b""
+    found: set[int] = set()
     for start in range(0, len(numbers), 2**20):
-        rest = numbers[start : start + 2**20].tobytes().translate(None, found)
+        block = numbers[start : start + 2**20]
+        low, high = int(block.min()), int(block.max())
+        if high - low < _NEAR:
+            found.update(n for n in range(low, high + 1) if n in found or (block == n).any())
+            continue
+        rest = block.tobytes().translate(None, _as_bytes(found))
         while rest:
-            found += bytes(set(rest[:4096]))
-            rest = rest.translate(None, found)
-    return np.sort(np.frombuffer(found, np.int8))
+            found.update(np.frombuffer(rest[:4096], np.int8).tolist())
+            rest = rest.translate(None, _as_bytes(found))
+    return np.array(sorted(found), np.int8)
+
+
+def _as_bytes(numbers: set[int]) -> bytes:
+    return bytes(number & 255 for number in numbers)
 
 
 def _distinct_words(numbers: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
@@ -152,10 +163,14 @@ def _coded(numbers: npt.NDArray[Any], known: npt.NDArray[Any]) -> Encoder:
     places = np.zeros(2 ** (8 * numbers.itemsize), np.uint8 if width <= 8 else np.uint16)
     places[known.view(f"u{numbers.itemsize}")] = np.arange(len(known))
     table = places.tobytes()
+    # The numbers of bases follow each other: a difference takes a tenth of the time of a table.
+    run = 0 < len(known) == int(known[-1]) - int(known[0]) + 1
 
     def encode(start: int, stop: int) -> bytes:
         part = numbers[start:stop]
-        if numbers.itemsize == 1:
+        if run and numbers.itemsize == 1:
+            indices = (part - known[0]).view(np.uint8)
+        elif numbers.itemsize == 1:
             indices = np.frombuffer(part.tobytes().translate(table), np.uint8)
         else:
             indices = np.take(places, part.view(np.uint16))
