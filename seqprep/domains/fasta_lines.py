@@ -99,8 +99,9 @@ class FastaStream:
             )
         if not text.startswith(b">"):
             line = first_line + block.count(b"\n", 0, len(block) - len(text))
+            beginning = bytes(text[:20]).partition(b"\n")[0].decode("latin-1")
             raise InputError(
-                f"no header: a FASTA record starts with '>', this file with {text[:20]!r}; is it "
+                f"no header: a FASTA record starts with '>', this file with {beginning!r}; is it "
                 "FASTA?",
                 file=self._file.path,
                 line=line,

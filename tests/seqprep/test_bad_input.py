@@ -63,6 +63,8 @@ def test_fasta_without_a_header_is_an_error(tmp_path: Path, content: str, line: 
         line,
         "no_header",
     )
+    beginning = content.split("\n")[line - 1]
+    assert f"this file with {beginning!r}; is it FASTA?" in str(caught.value)
 
 
 @pytest.mark.parametrize(
