@@ -10,6 +10,7 @@ Legend: T rows, C columns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,9 +42,21 @@ def is_plain(layout: Layout) -> bool:
     return layout.separator != " " and not any(layout.holds(mark) for mark in marks)
 
 
-def read_plain(
-    layout: Layout, *, numbers: Sequence[int], texts: Sequence[int]
-) -> tuple[npt.NDArray[np.float64], list[pl.Series]] | None:
+class Plain(NamedTuple):
+    """Columns of a table.
+
+    Args:
+        values: `(T, C)` numbers, column by column, NaN where a cell is missing.
+        texts: the text columns.
+        missing: how many cells say that there is no number; None if that is not known.
+    """
+
+    values: npt.NDArray[np.float64]
+    texts: list[pl.Series]
+    missing: int | None
+
+
+def read_plain(layout: Layout, *, numbers: Sequence[int], texts: Sequence[int]) -> Plain | None:
     """Some columns of a plain table.
 
     Args:
@@ -52,9 +65,7 @@ def read_plain(
         texts: positions of columns of text.
 
     Returns:
-        The numbers `(T, len(numbers))`, column by column, NaN where a cell is missing and in an
-        empty line, and the text columns; None where a row or a number is written in a way that
-        Arrow does not know.
+        None where a row or a number is written in a way that Arrow does not know.
     """
     names = [f"c{place}" for place in range(layout.width)]
     wanted = {names[place]: pa.float64() for place in numbers}
@@ -66,7 +77,7 @@ def read_plain(
     rows = 1 + sum(_count_lines(segment) for segment in segments) if len(segments) > 1 else None
     values = np.empty((len(numbers), rows or 0))
     strings: list[pa.Table] = []
-    start = 0
+    start = missing = 0
     try:
         for table in ordered(
             lambda segment: _parse(segment, layout, names, wanted),
@@ -77,13 +88,17 @@ def read_plain(
                 values = np.empty((len(numbers), len(table)))
             for place, into in zip(numbers, values, strict=True):
                 _copy(table[names[place]], into[start:])
+                missing += table[names[place]].null_count
             strings.append(table.select([names[place] for place in texts]))
             start += len(table)
     except pa.ArrowInvalid:
         return None
     assert start == values.shape[1], (start, values.shape)
     found = pa.concat_tables(strings)
-    return values.T, [pl.Series(name, found[name]) for name in found.column_names]
+    series = [pl.Series(name, found[name]) for name in found.column_names]
+    # An empty line has no cells that could say so.
+    empty = missing > 0 and (layout.holds(b"\n\n") or layout.text.startswith(b"\n", layout.start))
+    return Plain(values.T, series, None if empty else missing)
 
 
 def _segments(layout: Layout) -> Iterator[memoryview]:

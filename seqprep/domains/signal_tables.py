@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from seqprep.domains.signal_arrow import is_plain, read_plain
+from seqprep.domains.signal_arrow import Plain, is_plain, read_plain
 from seqprep.domains.signal_layout import (
     Layout,
     SignalError,
@@ -52,21 +52,24 @@ def read_columns(
     found = None
     if is_plain(layout) and not set(numbers) & set(texts):
         found = read_plain(layout, numbers=numbers, texts=texts)
-    values, strings = found or _read_any(layout, numbers, texts, allow_missing=allow_missing)
+    found = found or _read_any(layout, numbers, texts, allow_missing=allow_missing)
+    values = found.values
     # A NaN anywhere makes the smallest value one.
     if not (values.min(initial=0.0) >= -_LARGEST and values.max(initial=0.0) <= _LARGEST):
         usable = np.abs(values) <= _LARGEST
-        fault = _first_fault(layout, numbers, allow_missing=allow_missing, usable=usable)
-        if fault is not None:
-            raise fault
+        # Where all that lacks a number says so, no line must be looked at.
+        if not allow_missing or np.count_nonzero(~usable) != found.missing:
+            fault = _first_fault(layout, numbers, allow_missing=allow_missing, usable=usable)
+            if fault is not None:
+                raise fault
         values = np.where(usable, values, np.nan)
-    return values, [column.fill_null("").str.strip_chars() for column in strings]
+    return values, [column.fill_null("").str.strip_chars() for column in found.texts]
 
 
 def _read_any(
     layout: Layout, numbers: Sequence[int], texts: Sequence[int], *, allow_missing: bool
-) -> tuple[npt.NDArray[np.float64], list[pl.Series]]:
-    """The columns of any table that Polars reads, as `read_plain` gives them.
+) -> Plain:
+    """The columns of any table that Polars reads.
 
     Raises:
         SignalError: naming the line of the first row that is wrong.
@@ -77,7 +80,7 @@ def _read_any(
     if layout.width - 1 not in (*numbers, *texts):
         _check_cells(layout, frame.height)
     values = frame.select(f"c{place}" for place in numbers).to_numpy()
-    return values, [frame[f"c{place}"] for place in texts]
+    return Plain(values, [frame[f"c{place}"] for place in texts], None)
 
 
 def _parse(layout: Layout, numbers: Sequence[int], texts: Sequence[int]) -> pl.DataFrame | None:
