@@ -12,8 +12,12 @@ from flows.reports import markdown_table
 from seqprep.options.drift import Drift
 from seqprep.preparation.drift import beyond_chance
 
+ROWS = 20
+"""Measures of channels that the table shows: a spectrum has hundreds."""
+Measure = tuple[str, float, float, str]
 
-def measures(found: Json, limits: Drift) -> list[tuple[str, float, float, str]]:
+
+def measures(found: Json, limits: Drift) -> list[Measure]:
     """(what, value, limit, how it is written) of each measure that the data has.
 
     The limit of a distance is at least what chance may give, as where a refit is advised.
@@ -37,11 +41,20 @@ def measures(found: Json, limits: Drift) -> list[tuple[str, float, float, str]]:
     return [(what, value, limit, text) for what, value, limit, text in rows if value is not None]
 
 
+def _largest(found: list[Measure]) -> list[Measure]:
+    """The ROWS largest multiples of their limits at most, in the order in which they stood."""
+    order = sorted(range(len(found)), key=lambda n: -found[n][1] / max(found[n][2], 1e-12))
+    return [found[place] for place in sorted(order[:ROWS])]
+
+
 def table(done: Json, limits: Drift) -> str:
     """The measures beside their limits, and whether a refit is advised, as Markdown."""
     since = {row[0]: row for row in measures(done["drift"]["since_fit"], limits)}
     rows = []
-    for what, value, limit, text in measures(done["drift"]["now"], limits):
+    found = measures(done["drift"]["now"], limits)
+    first = len(found) - 2 * len(done["drift"]["now"].get("amplitude", {}))
+    shown = found[:first] + _largest(found[first:])
+    for what, value, limit, text in shown:
         _, later, wide, _ = since.get(what, (what, 0.0, limit, text))
         told = sorted({text.format(one) for one in (limit, wide)}, reverse=True)
         over = value > limit or later > wide
@@ -49,6 +62,9 @@ def table(done: Json, limits: Drift) -> str:
         rows.append([what, text.format(value), then, ", ".join(told), "over" if over else ""])
     advised = done["refit_advised"]
     verdict = "The state still fits." if advised is None else f"**A refit is advised:** {advised}."
+    if len(shown) < len(found):
+        count = sum(value > limit for _, value, limit, _ in found)
+        rows.append([f"{count:,} of {len(found):,} measures are over", "", "", "", ""])
     counts = [f"{done['drift'][when]['records']:,}" for when in ("now", "since_fit")]
     head = ["training records that joined", "now", "since the fit", "limit", ""]
     return f"{verdict}\n\n{markdown_table(head, [['records', *counts, '', ''], *rows])}"

@@ -25,6 +25,8 @@ from seqprep.preparation.scaling import Moments, Scaler
 from seqprep.ragged import Ints
 
 LENGTH_BINS = 30
+SHOWN = 3
+"""Channels that the advice names."""
 _KS_POINT = 1.63
 """The two-sample Kolmogorov-Smirnov statistic is over this times sqrt(1/n + 1/m) once in 100."""
 
@@ -268,12 +270,25 @@ def advice(found: Mapping[str, Any], limits: Drift) -> list[str]:
         value, most = found.get(what, 0.0), beyond_chance(found, what, limit)
         if value > most:
             reasons.append(f"{text.format(value)}, limit {most:.2g}")
-    for name, numbers in found.get("amplitude", {}).items():
+    return reasons + _moved_channels(found.get("amplitude", {}), limits)
+
+
+def _moved_channels(amplitude: Mapping[str, Mapping[str, float]], limits: Drift) -> list[str]:
+    """The channels beyond the limits: those that moved or spread most, and how many more."""
+    excess = {}
+    for name, numbers in amplitude.items():
         factor = max(numbers["ratio"], 1 / max(numbers["ratio"], 1e-12))
         if numbers["shift"] > limits.shift or factor > limits.spread:
-            reasons.append(
-                f"channel {name} moved by {numbers['shift']:.2f} deviations, limit "
-                f"{limits.shift:.2f}, and spreads {numbers['ratio']:.2f} times as far, limit "
-                f"{limits.spread:.2f}"
-            )
+            excess[name] = max(numbers["shift"] / max(limits.shift, 1e-12), factor / limits.spread)
+    most = sorted(excess, key=lambda name: -excess[name])[:SHOWN]
+    reasons = [
+        f"channel {name} moved by {amplitude[name]['shift']:.2f} deviations, limit "
+        f"{limits.shift:.2f}, and spreads {amplitude[name]['ratio']:.2f} times as far, limit "
+        f"{limits.spread:.2f}"
+        for name in most
+    ]
+    if len(excess) > SHOWN:
+        reasons.append(
+            f"{len(excess) - SHOWN:,} more of {len(amplitude):,} channels are beyond these limits"
+        )
     return reasons

@@ -36,6 +36,16 @@ def test_the_table_marks_what_is_over_its_limit() -> None:
     assert "| records | 12 | 40 |" in text
 
 
+def test_of_many_channels_the_worst_are_shown() -> None:
+    """A spectrum would give a table of hundreds of rows."""
+    many = {f"Fp1 {n} Hz": {"shift": n / 50, "ratio": 1.0} for n in range(100)}
+    found = {**FOUND, "amplitude": many}
+    text = drift.table({**DONE, "drift": {"now": found, "since_fit": found}}, Drift())
+    assert text.count(": mean, deviations") + text.count(": spread, factor") == drift.ROWS
+    assert "| Fp1 99 Hz: mean, deviations | 1.98 | 1.98 | 0.50 | over |" in text
+    assert "tokens never seen" in text and "| 75 of 203 measures are over |" in text
+
+
 def test_what_chance_gives_is_not_over() -> None:
     """The table and the plot would show a drift that the command does not speak of."""
     few = {**FOUND, "length_distance": 0.25, "length_distance_by_chance": 0.4}

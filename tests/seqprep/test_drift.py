@@ -144,3 +144,25 @@ def test_limits_that_mean_nothing_are_refused() -> None:
         Drift(spread=0.5)
     with pytest.raises(ConfigError, match=r"prepare.drift.unseen must be a number >= 0, got -1"):
         Drift(unseen=-1)
+
+
+def test_the_advice_names_the_worst_of_many_channels() -> None:
+    """A spectrum with hundreds of channels would give a message of many pages."""
+    found = {
+        "unseen_share": 0,
+        "over_limit_share": 0,
+        "amplitude": {
+            f"Fp1 {n} Hz": {"shift": n / 10, "ratio": 9.0 if n == 2 else 1.0} for n in range(20)
+        },
+    }
+    told = advice(found, Drift(shift=0.5, spread=1.5))
+    assert [text.partition(" moved")[0] for text in told[:3]] == [
+        "channel Fp1 2 Hz",
+        "channel Fp1 19 Hz",
+        "channel Fp1 18 Hz",
+    ]
+    assert told[3:] == ["12 more of 20 channels are beyond these limits"]
+    found["amplitude"] = {"a": {"shift": 0.6, "ratio": 1.0}, "b": {"shift": 0.1, "ratio": 1.0}}
+    assert advice(found, Drift()) == [
+        "channel a moved by 0.60 deviations, limit 0.50, and spreads 1.00 times as far, limit 1.50"
+    ]
