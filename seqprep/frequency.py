@@ -27,6 +27,8 @@ _SORTED = 2**16
 """About so many steps are sorted at a time, so that they stay in the cache."""
 _FEW = 16
 """Up to so many different tokens, comparing is faster than `bincount`."""
+_BYTES = 256
+"""Dictionaries of so many entries are those of letters, few of which occur."""
 _FOLD_TOKENS = 4_000_000
 """Dictionary entries that may wait before they are merged."""
 
@@ -103,7 +105,7 @@ def _occurrences(values: npt.NDArray[np.integer], num_tokens: int) -> Ints:
             if left < len(block):
                 found[known] = 0
             counts += found
-        if left and len(known) <= _FEW:
+        if left and num_tokens <= _BYTES and len(known) <= _FEW:
             known = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)].tolist()
     return counts
 

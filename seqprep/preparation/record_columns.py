@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,9 @@ RECORD_BYTES = 64
 """About what is kept of a record."""
 _FILES = b"seqprep.files"
 _FORMAT = 1
+_GROUP_ROWS = 2**16
+"""Records of a row group, about: each costs some milliseconds, and is read for each of its chunks.
+"""
 _PACKED = {"label": "ZSTD", "source": "ZSTD", "length": "ZSTD", "placed": "ZSTD"}
 """Columns that shrink; hashes do not."""
 
@@ -104,7 +107,7 @@ def write_columns(
     about = {_FILES: json.dumps([_FORMAT, files]).encode()}
     with state.adding("parquet") as added:
         writer: pq.ParquetWriter | None = None
-        for table in tables:
+        for table in _batches(tables):
             if writer is None:
                 schema = table.schema.with_metadata(about)
                 writer = pq.ParquetWriter(
@@ -118,6 +121,23 @@ def write_columns(
         assert writer is not None, "no chunks"
         writer.close()
     return added.name
+
+
+def _batches(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows, small tables together."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= _GROUP_ROWS:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    joined = pa.concat_tables(tables, promote_options="default")
+    return joined.unify_dictionaries().combine_chunks()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,6 +156,7 @@ class Stored:
     places: dict[tuple[str, str], tuple[int, tuple[int, ...]]]
     groups: Ints
     placed: bool = True
+    _last: dict[tuple[object, ...], pa.Table] = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: StateDir, name: str) -> Stored:
@@ -169,7 +190,12 @@ class Stored:
         """
         first = int(np.searchsorted(self.groups, start, side="right")) - 1
         last = max(int(np.searchsorted(self.groups, stop, side="left")), first + 1)
-        table = self._read(range(first, last), names)
+        asked = (first, last, *names)
+        table = self._last.get(asked)
+        if table is None:  # chunks are asked one after the other, and share row groups
+            table = self._read(range(first, last), names)
+            self._last.clear()
+            self._last[asked] = table
         rows = table.slice(start - int(self.groups[first]), stop - start)
         return rows.unify_dictionaries().combine_chunks()
 
