@@ -34,8 +34,8 @@ class Vocabulary:
     """The ids of tokens.
 
     Args:
-        ids: `(V + 1,)` the id of each rank that rows may hold: 0 for one that is always removed,
-            OOV, or 2 and up in order of rank. Place V is what a rule made OOV, too.
+        ids: `(V + 1,)` the id of each rank: OOV, or 2 and up in order of rank. One that is removed
+            is OOV, too: the other strand of a k-mer that stays may bring it back.
         fates: for each step of the chain by position, what it does to each rank, where it asks.
         removed: `(V + 1,)` tokens, by their rank before any rule, that some rule removes.
         tokens: the strings of the ids from `reserved` on.
@@ -101,8 +101,9 @@ def build_vocabulary(
     >>> table = Frequency(
     ...     tokens=pa.array(["the", "cat", "sat"]), counts=np.array([9, 2, 1]),
     ...     records=None, num_records=3)
-    >>> build_vocabulary(table, [Summarize(drop_top=1, min_count=2)]).ids.tolist()
-    [0, 2, 0, 0]
+    >>> found = build_vocabulary(table, [Summarize(drop_top=1, min_count=2)])
+    >>> found.ids.tolist(), found.removed.tolist()
+    ([1, 2, 1, 1], [True, False, True, True])
     """
 
     def ask(position: int, step: TokenRule, alive: Bools) -> Bools:
@@ -112,10 +113,8 @@ def build_vocabulary(
 
     state, fates = _walk(len(frequency), steps, ask)
     known = _capped(state == KEPT, max_vocab)
-    ids = np.where(state == REMOVED, 0, OOV).astype(np.int64)
+    ids = np.full(len(frequency) + 1, OOV, dtype=np.int64)
     ids[known] = np.arange(reserved, reserved + int(known.sum()))
-    if (state == UNKNOWN).any():  # rows hold place V for each of them
-        ids[-1] = OOV
     return Vocabulary(
         ids=ids,
         fates=fates,

@@ -50,6 +50,7 @@ class Idf(TokenRule):
     """
 
     name: ClassVar[str] = "idf"
+    version: ClassVar[int] = 2
 
     reference: str
     tau: float

@@ -90,6 +90,7 @@ class Usefulness(TokenRule):
     """
 
     name: ClassVar[str] = "usefulness"
+    version: ClassVar[int] = 2
 
     by: Literal["mutual_information", "chi_squared", "removal"] = "mutual_information"
     keep: int

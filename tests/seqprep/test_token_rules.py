@@ -143,6 +143,36 @@ def test_oov_of_a_cap_is_oov_for_the_rules_behind_it(
     assert not any(0 in row["tokens"] for row in rows_of(done))
 
 
+def test_the_other_strand_of_a_kept_kmer_is_unknown_where_it_was_removed(tmp_path: Path) -> None:
+    """Padding would stand in rows, or the last token's channel be set for it."""
+    records = [
+        {
+            "bases": "AAC" * (3 + n + 6 * s) + "GTT",
+            "label": "xy"[n % 2],
+            "source": f"f{n:04d}{s}.fa",
+        }
+        for n in range(6)
+        for s in range(3)
+    ]
+    write_sequences(tmp_path, records, domain="dna")
+    steps = ({"summarize": {"min_count": 12}}, {"reverse_complement": {"views": 1}})
+    options: Any = {"domain": "dna", "split": BY_PATH}
+    recipe = replace(
+        recipe_of(*steps, tokens=Tokens(unit="kmer", k=3, stride=3)), duplicates="keep"
+    )
+    done = prepared(tmp_path, recipe=recipe, **options)
+    views = [row["tokens"] for row in rows_of(done, "train") if row["view"] == 1]
+    assert len(views) == 6 and all(set(tokens) == {1} for tokens in views)
+    wide = replace(recipe, steps=(*steps, {"one_hot": {}}))
+    done = prepared(tmp_path, recipe=wide, **options)
+    for row in rows_of(done, "train"):
+        one = np.reshape(row["values"], (row["length"], 2))  # OOV, AAC
+        assert one.sum(axis=0).tolist() == [
+            row["length"] * row["view"],
+            row["length"] * (1 - row["view"]),
+        ]
+
+
 def test_labels_outside_training_tell_no_rule(tmp_path: Path) -> None:
     """What is useful would be learnt from the labels of test records (mistake 8)."""
     honest = three_ways(120)

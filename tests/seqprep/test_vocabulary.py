@@ -100,7 +100,7 @@ TABLE = Frequency(
         ([{"min_records": 2}], [2, 3, 4, 0, 0, 0]),
         ([{"max_share": 0.75}], [0, 2, 3, 4, 5, OOV]),
         ([{"max_vocab": 2}], [2, 3, OOV, OOV, OOV, OOV]),
-        ([{"drop_top": 1, "min_count": 2, "max_vocab": 2}], [0, 2, 3, OOV, 0, OOV]),
+        ([{"drop_top": 1, "min_count": 2, "max_vocab": 2}], [0, 2, 3, OOV, 0, 0]),
         ([{"drop_top": 1, "min_count": 2, "max_vocab": 3}], [0, 2, 3, 4, 0, 0]),
         ([{"drop_top": 1}, {"min_count": 2}], [0, 2, 3, 4, 0, 0]),
         ([{"max_vocab": 3}, {"min_count": 5}], [2, 0, 0, 0, 0, 0]),
@@ -110,7 +110,9 @@ TABLE = Frequency(
 def test_rules_leave_the_right_ids(rules: list[dict[str, int]], ids: list[int]) -> None:
     """Unknown and removed tokens would be confused, or an id never be used."""
     steps: list[Transform] = [Summarize(**rule) for rule in rules]  # type: ignore[arg-type]
-    assert build_vocabulary(TABLE, steps).ids.tolist() == ids
+    found = build_vocabulary(TABLE, steps)
+    assert np.where(found.removed, 0, found.ids).tolist() == ids
+    assert PAD not in found.ids.tolist()
 
 
 def test_padding_and_unknown_are_two_ids() -> None:
@@ -124,7 +126,8 @@ def test_padding_and_unknown_are_two_ids() -> None:
 def test_a_cap_of_tokens_counts_after_the_rules() -> None:
     """`tokens.max_vocab` would count tokens that the rules have removed."""
     capped = build_vocabulary(TABLE, [Summarize(drop_top=1)], max_vocab=2)
-    assert capped.ids.tolist() == [0, 2, 3, OOV, OOV, OOV]
+    assert capped.ids.tolist() == [OOV, 2, 3, OOV, OOV, OOV]
+    assert capped.removed.tolist() == [True, False, False, False, False, False]
     assert capped.tokens.to_pylist() == ["cat", "sat"]
     assert capped.size == 4
 
