@@ -9,7 +9,7 @@ Legend: R rows of a slot.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,9 @@ from seqprep.staging import StagedFile, StagedWriter
 ROW_GROUP_VALUES = 2**20
 """Tokens or values of a row group. Arrow's writer holds some ten bytes for each of them, for every
 file that is open."""
+
+_WAITING = 8
+"""Files that may wait for the disk at a time: that takes longer than writing a small one."""
 
 _Span = tuple[SortedRows, int, int]
 """Rows start..stop of a slot."""
@@ -52,16 +55,18 @@ class _Shard:
         self.size_bytes += size_bytes
 
     def write(self) -> None:
-        """Write what waits, and publish the file under its final name if it is whole."""
+        """Write what waits."""
         if not self.opened:
             self.writer.__enter__()
             self.opened = True
         groups, self.waiting, self.waiting_bytes = self.waiting, [], 0
         for group in groups:
             self.writer.write(_table(group))
-        if self.whole:
-            self.opened = False
-            self.writer.__exit__(None, None, None)
+
+    def publish(self) -> None:
+        """Give the file, which is whole, its final name once the disk has it."""
+        self.opened = False
+        self.writer.__exit__(None, None, None)
 
     def abandon(self, error: BaseException) -> None:
         """Leave nothing of a file that is not whole."""
@@ -179,8 +184,15 @@ def write_shards(
         progress: see `parallel.Progress`.
     """
     writers: dict[tuple[int, int], ShardWriter] = {}
+    published: list[Future[None]] = []
     try:
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(_WAITING) as disk:
+
+            def write(shard: _Shard) -> None:
+                shard.write()
+                if shard.whole:
+                    published.append(disk.submit(shard.publish))
+
             for number in range(slots.count):
                 tables = slots.read(number)
                 if tables:
@@ -202,7 +214,7 @@ def write_shards(
                 pending = [shard for writer in writers.values() for shard in writer.pending()]
                 # The most work first, so that no thread is left alone with it at the end.
                 pending.sort(key=lambda shard: -shard.waiting_bytes)
-                list(pool.map(_Shard.write, pending))
+                list(pool.map(write, pending))
                 for writer in writers.values():
                     writer.settle()
                 del tables, pending
@@ -210,6 +222,8 @@ def write_shards(
                     release_memory()
                 if progress is not None:
                     progress("write shards", number + 1, slots.count)
+        for future in published:
+            future.result()
     except BaseException as error:
         for writer in writers.values():
             writer.abandon(error)

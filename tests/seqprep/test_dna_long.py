@@ -85,6 +85,7 @@ def test_a_long_record_is_a_row_group_of_its_own(
     writer.end()
     for shard in writer.pending():
         shard.write()
+        shard.publish()
     read = pq.ParquetFile(tmp_path / writer.files[0].path)
     groups = [read.read_row_group(number)["tokens"].to_pylist() for number in range(3)]
     assert groups == [[[1]], [[2] * 500], [[3], [4]]]
