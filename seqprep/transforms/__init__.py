@@ -9,7 +9,7 @@ from typing import Any
 
 from seqprep.errors import ConfigError
 from seqprep.preparation.form import Unit, source_form
-from seqprep.preparation.transform import Transform
+from seqprep.preparation.transform import Symbols, Transform
 from seqprep.recipe import Prepare, Tokens, resolve_tokens
 from seqprep.schema import Task
 from seqprep.source import Domain
@@ -127,6 +127,7 @@ def check_chain(steps: Sequence[Transform], domain: Domain, task: Task, tokens: 
         ConfigError: naming the step and a remedy.
     """
     unit = first_unit(domain, tokens)
+    had_tokens = unit != "value"
     before = 1 if tokens.unit == "symbol" else 0  # a step that the person has not written
     views = {step.views for step in steps if step.views}
     if len(views) > 1:
@@ -144,7 +145,13 @@ def check_chain(steps: Sequence[Transform], domain: Domain, task: Task, tokens: 
                 "(tokens.unit, and the techniques before it); move or remove it"
             )
         step.check(domain=domain, task=task)
+        if isinstance(step, Symbols) and had_tokens:
+            raise ConfigError(
+                f"{where} makes tokens of values that were made of tokens, and a recipe has one "
+                "vocabulary; keep one of the two"
+            )
         unit = step.gives(unit)
+        had_tokens = had_tokens or unit != "value"
         if step.when == "store" and any(earlier.when == "train" for earlier in steps[:index]):
             raise ConfigError(
                 f"{where} follows a step with `when: train`; steps that run when batches are made "

@@ -319,6 +319,13 @@ def test_wrong_options_say_what_is_right(step: dict[str, Any], message: str) -> 
             "regress_steps",
             "needs task: label_steps, got task: regress_steps",
         ),
+        ([{"one_hot": {}}, {"sax": {}}], "dna", "classify", "values that were made of tokens"),
+        (
+            [{"sax": {"alphabet": 2}}, {"one_hot": {}}, {"sax": {"alphabet": 2}}],
+            "eeg",
+            "classify",
+            "values that were made of tokens",
+        ),
         ([{"reverse_complement": {}}], "text", "classify", "works on kmer"),
         ([{"reverse_complement": {}}], "dna", "translate", "belongs to the strand"),
         ([{"windows": {"length": 3}}], "dna", "translate", "belongs to the whole record"),
