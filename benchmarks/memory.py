@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS, environment, facts_line, folder_mb, peer_environment
-from benchmarks.memory_inputs import KINDS, ONE_RECORD, RECORD_MB
+from benchmarks.memory_inputs import KINDS, ONE_RECORD, RECORD_MB, SHORT
 
 LIMIT_MB = 1500.0
 LARGE_LIMIT_MB = 2000.0
 """For one record, and for sizes that grow."""
-ALL = {**KINDS, **ONE_RECORD}
+SHORT_SHARE = 0.03
+"""Of a size: short records are many in little."""
+ALL = {**KINDS, **SHORT, **ONE_RECORD}
 
 
 def work(kind: str, inputs: Path, store: Path, stage: str, processes: int) -> dict[str, Any]:
@@ -156,6 +158,21 @@ def exponents(cases: list[dict[str, Any]]) -> dict[str, float]:
     return found
 
 
+def bytes_a_record(cases: list[dict[str, Any]]) -> dict[str, float]:
+    """For each input the bytes by which the peak of preparing it grows with each record.
+
+    Between the smallest and the largest size; nothing for one size.
+    """
+    found = {}
+    for kind in dict.fromkeys(case["input"] for case in cases):
+        sizes = [case for case in cases if case["input"] == kind and case["stage"] == "prepare"]
+        first, last = (pick(sizes, key=lambda case: case["rows"]) for pick in (min, max))
+        if last["rows"] > first["rows"]:
+            more = (last["peak_mb"] - first["peak_mb"]) * 1e6
+            found[kind] = more / (last["rows"] - first["rows"])
+    return found
+
+
 def same_layouts(cases: list[dict[str, Any]]) -> bool:
     """Whether one record gave the same files on one line, wrapped and compressed."""
     layouts = {f"one record, {layout}" for layout in ("line", "wrapped", "gz")}
@@ -186,7 +203,12 @@ def markdown(body: dict[str, Any]) -> str:
             f"| {case['rows']:,} |"
         )
     for kind, power in body["exponents"].items():
-        lines += ["", f"Seconds of {kind}, both stages, grow as size to the power of {power:.2f}."]
+        grown = body["bytes_a_record"][kind]
+        lines += [
+            "",
+            f"Seconds of {kind}, both stages, grow as size to the power of {power:.2f}; the peak "
+            f"of preparing grows by {grown:.0f} bytes a record.",
+        ]
     if not body["same_layouts"]:
         lines += ["", "The layouts of one record gave different files."]
     return "\n".join(lines) + "\n"
@@ -224,6 +246,7 @@ def main() -> int:
         "environment": environment(),
         "cases": cases,
         "exponents": exponents(cases),
+        "bytes_a_record": bytes_a_record(cases),
         "same_layouts": same_layouts(cases),
     }
     text = markdown(body)
@@ -239,8 +262,12 @@ def main() -> int:
 def planned(options: Any) -> list[tuple[str, float, float]]:
     """Kind, megabytes and limit of each input."""
     if options.sizes_gb:
-        kinds = [options.kind] if options.kind else KINDS
-        return [(kind, 1000 * gb, LARGE_LIMIT_MB) for kind in kinds for gb in options.sizes_gb]
+        kinds = [options.kind] if options.kind else [*KINDS, *SHORT]
+        return [
+            (kind, 1000 * gb * (SHORT_SHARE if kind in SHORT else 1), LARGE_LIMIT_MB)
+            for kind in kinds
+            for gb in options.sizes_gb
+        ]
     if options.kind is None:
         kinds = ["fasta", "text", *ONE_RECORD]
     else:

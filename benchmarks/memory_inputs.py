@@ -22,6 +22,7 @@ TEXT_BLOCK = 5_000
 RECORDINGS = 16
 """Recordings of about a megabyte that are made once; each repeat starts with another value."""
 PIECE_BASES = 6_000_000
+SHORT_BLOCK = 50_000
 LINE = 60
 
 
@@ -105,6 +106,23 @@ class Kind:
     prepare: Mapping[str, Any] = field(default_factory=dict)
 
 
+def write_short(folder: Path, size_mb: float) -> None:
+    """`a.fa` and `b.fa` with records of 20 to 40 bases: as many as so many megabytes can hold."""
+    rng = np.random.default_rng(SEED)
+    letters = np.frombuffer(b"ACGT", dtype=np.uint8)
+    made = number = 0
+    with (folder / "a.fa").open("wb") as first, (folder / "b.fa").open("wb") as second:
+        while made < size_mb * 1e6:
+            sizes = rng.integers(20, 41, size=SHORT_BLOCK).tolist()
+            bases = letters[rng.integers(0, 4, size=40 * SHORT_BLOCK, dtype=np.uint8)].tobytes()
+            block = [
+                b">%d\n%s\n" % (number + place, bases[40 * place : 40 * place + size])
+                for place, size in enumerate(sizes)
+            ]
+            made += (second if number // SHORT_BLOCK % 2 else first).write(b"".join(block))
+            number += SHORT_BLOCK
+
+
 FASTA: dict[str, Any] = {
     "source": {"domain": "dna", "include": "*.fa"},
     "label": {"from_": "file"},
@@ -124,6 +142,14 @@ KINDS: dict[str, Kind] = {
     ),
 }
 """Many records; their sizes may grow."""
+SHORT: dict[str, Kind] = {
+    "short": Kind(
+        make=write_short,
+        prepare={"memory": "64MB", "steps": ({"truncate": {"length": 30, "keep": "tail"}},)},
+        **FASTA,
+    )
+}
+"""Records so short that memory goes into what is kept of each."""
 
 
 def _one_record(layout: str, prepare: Mapping[str, Any]) -> Kind:
