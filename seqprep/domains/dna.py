@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 from Bio.Data.CodonTable import standard_dna_table
 
-from seqprep.bases import are_bases
+from seqprep.bases import Letters, are_bases
 from seqprep.domains.dna_letters import (
     MANY_BYTES,
     MAX_BASES,
@@ -88,13 +88,14 @@ class _Names:
         self._hashes: list[npt.NDArray[np.uint64]] = []
         self._repeats = 0
 
-    def repeated(self, names: list[str]) -> set[int]:
+    def repeated(self, names: pa.StringArray) -> set[int]:
         """Places of names seen before; where repeats are kept, they are counted at the end."""
         if not self._unique:
-            self._hashes.append(pl.Series(names, dtype=pl.String).hash().to_numpy())
+            hashed = pl.Series(pl.from_arrow(names)).hash()
+            self._hashes.append(hashed.to_numpy())
             return set()
         found = set()
-        for place, name in enumerate(names):
+        for place, name in enumerate(names.to_pylist()):
             if name in self._seen:
                 found.add(place)
             self._seen.add(name)
@@ -105,8 +106,8 @@ class _Names:
         """How many records had a name that an earlier one had."""
         if self._unique:
             return self._repeats
-        hashes = np.concatenate([np.zeros(0, np.uint64), *self._hashes])
-        return len(hashes) - len(np.unique(hashes))
+        hashes = np.sort(np.concatenate([np.zeros(0, np.uint64), *self._hashes]))
+        return int((hashes[1:] == hashes[:-1]).sum())
 
 
 class _FileReader:
@@ -125,10 +126,12 @@ class _FileReader:
 
     def add(self, records: RawRecords) -> list[Rejection]:
         """Add the next records to the builder; those that cannot be used, in order."""
-        headers = [_decoded(header) for header in records.headers]
-        names = [(header.split(None, 1) or [""])[0] for header in headers]
-        count, repeated = len(headers), self.names.repeated(names)
-        places: list[int] = list(range(count))
+        count = len(records)
+        if not count:
+            return []
+        headers, names = records.titles()
+        repeated = self.names.repeated(names)
+        places: Ints = np.arange(count)
         faults: dict[int, tuple[str, str]] = {}
         plain = None if repeated or self._codons else _plain(records)
         if plain is not None:
@@ -136,25 +139,26 @@ class _FileReader:
         else:
             places, cleaned, faults = self._clean_each(records, names, repeated)
             offsets = to_offsets(np.fromiter(map(len, cleaned), np.int64, len(cleaned)))
-            bases = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
-            names, headers = ([values[place] for place in places] for values in (names, headers))
+            raw = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
+            bases = np.frombuffer(raw, np.uint8)
+            names, headers = names.take(pa.array(places)), headers.take(pa.array(places))
         rejections = [self._rejection(place, *fault) for place, fault in faults.items()]
-        if places:
+        if len(places):
             hashes = strand_hashes(bases, offsets, plain=plain is not None)
             rejections += self._add_block(places, bases, offsets, hashes, names, headers)
         self.count += count
         return sorted(rejections, key=lambda one: one.record or 0)
 
     def _clean_each(
-        self, records: RawRecords, names: list[str], repeated: set[int]
-    ) -> tuple[list[int], list[bytes], dict[int, tuple[str, str]]]:
+        self, records: RawRecords, names: pa.StringArray, repeated: set[int]
+    ) -> tuple[Ints, list[bytes], dict[int, tuple[str, str]]]:
         """Places and bases of the records that can be used, and why not by place for the others."""
         places: list[int] = []
         cleaned: list[bytes] = []
         faults: dict[int, tuple[str, str]] = {}
-        for place in range(len(records.headers)):
+        for place in range(len(records)):
             if place in repeated:
-                called = f"an earlier record is also called {names[place]!r}"
+                called = f"an earlier record is also called {names[place].as_py()!r}"
                 faults[place] = "repeated_name", called
                 continue
             bases, fault = self._clean(records.take_body(place))
@@ -163,7 +167,7 @@ class _FileReader:
                 cleaned.append(bases)
             else:
                 faults[place] = fault
-        return places, cleaned, faults
+        return np.array(places, np.int64), cleaned, faults
 
     def _clean(self, body: bytes) -> tuple[bytes, tuple[str, str] | None]:
         found = clean(body, self._alphabet)
@@ -180,21 +184,20 @@ class _FileReader:
 
     def _add_block(
         self,
-        places: list[int],
-        bases: bytes,
+        places: Ints,
+        bases: Letters,
         offsets: Ints,
         hashes: list[bytes],
-        names: list[str],
-        headers: list[str],
+        names: pa.StringArray,
+        headers: pa.StringArray,
     ) -> list[Rejection]:
         proteins = None
         if self._codons:
-            proteins = [
-                codons_to_protein(bases[start:stop]) for start, stop in pairwise(offsets.tolist())
-            ]
+            spans = pairwise(offsets.tolist())
+            proteins = [codons_to_protein(bases[start:stop].tobytes()) for start, stop in spans]
         rows, rejections = block_rows(
             RecordBlock(
-                records=np.asarray(places, np.int32) + np.int32(self.count),
+                records=(places + self.count).astype(np.int32),
                 content=pa.StringArray.from_buffers(
                     len(places), pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(bases)
                 ),
@@ -217,21 +220,14 @@ class _FileReader:
         )
 
 
-def _plain(records: RawRecords) -> tuple[bytes, Ints] | None:
+def _plain(records: RawRecords) -> tuple[Letters, Ints] | None:
     """The bases of records that all hold some and nothing else, and their offsets; else None."""
     if records.size_bytes > MANY_BYTES:
         return None
     bases, offsets = records.joined()
-    if not np.diff(offsets).all() or not are_bases(np.frombuffer(bases, np.uint8)):
+    if not np.diff(offsets).all() or not are_bases(bases):
         return None
     return bases, offsets
-
-
-def _decoded(header: bytes) -> str:
-    try:
-        return header.decode().strip()
-    except UnicodeDecodeError:
-        return header.decode("cp1252", "replace").strip()
 
 
 def _codon_table() -> np.ndarray:

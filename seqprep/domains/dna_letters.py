@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from Bio.Data.IUPACData import ambiguous_dna_complement
 
-from seqprep.bases import are_bases, other_strand
+from seqprep.bases import Letters, are_bases, other_strand
 from seqprep.domains.fasta_records import joined_lines
 from seqprep.hashing import Ints
 
@@ -145,7 +145,7 @@ def _shown(letters: bytes) -> str:
     return ", ".join(repr(chr(letter)) for letter in _distinct(letters)[:6])
 
 
-def strand_hashes(bases: bytes, offsets: Ints, *, plain: bool = False) -> list[bytes]:
+def strand_hashes(bases: Letters, offsets: Ints, *, plain: bool = False) -> list[bytes]:
     """The strand hash of each record, `offsets` `(R + 1,)` in `bases`.
 
     Args:
@@ -155,10 +155,16 @@ def strand_hashes(bases: bytes, offsets: Ints, *, plain: bool = False) -> list[b
     """
     places = offsets.tolist()
     if len(bases) > MANY_BYTES:
-        return [strand_hash(bases[start:stop]) for start, stop in pairwise(places)]
+        return [strand_hash(bases[start:stop].tobytes()) for start, stop in pairwise(places)]
     forward = _forward_are_smaller(bases, offsets)
     turned = memoryview(b"") if all(forward) else _turned(bases, plain=plain)
-    view, total = memoryview(bases), len(bases)
+    view, total = bases.data, len(bases)
+    sha256, longest = hashlib.sha256, int(np.diff(offsets).max(initial=0))
+    if longest <= _LOCK_KEPT:
+        return [
+            sha256(view[start:stop] if ahead else turned[total - stop : total - start]).digest()
+            for ahead, (start, stop) in zip(forward, pairwise(places), strict=True)
+        ]
     return [
         _digest(view[start:stop] if ahead else turned[total - stop : total - start])
         for ahead, (start, stop) in zip(forward, pairwise(places), strict=True)
@@ -179,16 +185,14 @@ def _digest(letters: memoryview) -> bytes:
     return digest.digest()
 
 
-def _turned(bases: bytes, *, plain: bool) -> memoryview:
-    letters = np.frombuffer(bases, np.uint8)
-    if plain or are_bases(letters):
-        return other_strand(letters).data
-    return memoryview(bases.translate(_COMPLEMENT)[::-1])
+def _turned(bases: Letters, *, plain: bool) -> memoryview:
+    if plain or are_bases(bases):
+        return other_strand(bases).data
+    return memoryview(bases.tobytes().translate(_COMPLEMENT)[::-1])
 
 
-def _forward_are_smaller(bases: bytes, offsets: Ints) -> list[bool]:
+def _forward_are_smaller(letters: Letters, offsets: Ints) -> list[bool]:
     """Whether each record is the smaller strand: by its first and last eight bases, mostly."""
-    letters = np.frombuffer(bases, np.uint8)
     eight = np.arange(8)
     lengths = np.diff(offsets)
     heads = letters[np.minimum(offsets[:-1, None] + eight, len(letters) - 1)]
@@ -197,7 +201,7 @@ def _forward_are_smaller(bases: bytes, offsets: Ints) -> list[bool]:
     head, mirror = (np.ascontiguousarray(part).view(">u8")[:, 0] for part in (heads, mirrored))
     forward: list[bool] = (head < mirror).tolist()
     for row in np.flatnonzero((head == mirror) | (lengths < 8)).tolist():
-        forward[row] = _forward_is_smaller(bases[offsets[row] : offsets[row + 1]])
+        forward[row] = _forward_is_smaller(letters[offsets[row] : offsets[row + 1]].tobytes())
     return forward
 
 

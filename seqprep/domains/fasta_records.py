@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
+from seqprep.bases import Letters
+from seqprep.domains.fasta_headers import split_headers
 from seqprep.domains.fasta_lines import FastaStream
 from seqprep.hashing import Ints
-from seqprep.kernels import to_offsets
+from seqprep.kernels import copy_spans, to_offsets
 
 BLOCK_BYTES = 4 * 2**20
 """Text that is cut at a time, unless a single record is larger."""
@@ -25,40 +28,55 @@ _LINE_ENDS = re.compile(rb"(?<!" + _WHITE + rb")" + _WHITE + rb"+(?:\n|\Z)")
 
 @dataclass(slots=True)
 class RawRecords:
-    """R records as they stand in the file, in order.
+    """R records of S lines as they stand in the file, in order.
 
     Args:
-        headers: `(R,)` the lines behind `>`.
-        text: that holds the records.
-        spans: `(R,)` where the lines after each header start and stop.
+        text: that holds them.
+        lines: `(S, 2)` where each line starts, and where it ends.
+        heads: `(R,)` which of them are headers; nothing but blank lines stands before the first.
     """
 
-    headers: list[bytes]
     text: bytes
-    spans: list[tuple[int, int]]
+    lines: Ints
+    heads: Ints
+
+    def __len__(self) -> int:
+        return len(self.heads)
 
     @property
     def size_bytes(self) -> int:
-        """Of the lines after the headers."""
-        return sum(stop - start for start, stop in self.spans)
+        """Of the text."""
+        return len(self.text)
+
+    def titles(self) -> tuple[pa.StringArray, pa.StringArray]:
+        """The headers without `>`, `(R,)`, and their first words."""
+        starts, ends = self.lines[self.heads].T
+        letters = copy_spans(np.frombuffer(self.text, np.uint8), starts + 1, ends - starts - 1)
+        return split_headers(letters, to_offsets(ends - starts - 1))
 
     def take_body(self, place: int) -> bytes:
         """The lines after one header; with those of the last one the text is forgotten.
 
         So no long record stands in memory twice.
         """
-        start, stop = self.spans[place]
+        first, last = self.heads[place] + 1, place == len(self) - 1
+        stop = len(self.text) if last else int(self.lines[self.heads[place + 1], 0])
+        start = int(self.lines[first, 0]) if first < len(self.lines) else stop
         body = self.text[start:stop]
-        if place == len(self.spans) - 1:
+        if last:
             self.text = b""
         return body
 
-    def joined(self) -> tuple[bytes, Ints]:
-        r"""The bodies without `\n` one after the other, and their offsets `(R + 1,)`."""
-        view, count = memoryview(self.text), self.text.count
-        lengths = [stop - start - count(b"\n", start, stop) for start, stop in self.spans]
-        letters = b"".join([view[start:stop] for start, stop in self.spans])
-        return letters.replace(b"\n", b""), to_offsets(lengths)
+    def joined(self) -> tuple[Letters, Ints]:
+        r"""The lines of all bodies without `\n`, and the offsets `(R + 1,)` of the records."""
+        starts = self.lines[:, 0]
+        sizes = self.lines[:, 1] - starts
+        sizes[: self.heads[0]] = 0
+        sizes[self.heads] = 0
+        places = to_offsets(sizes)
+        held = np.flatnonzero(sizes)
+        letters = copy_spans(np.frombuffer(self.text, np.uint8), starts[held], sizes[held])
+        return letters, places[np.append(self.heads, len(sizes))]
 
 
 def record_blocks(stream: FastaStream) -> Iterator[RawRecords]:
@@ -82,18 +100,24 @@ def _taken(held: list[bytes]) -> RawRecords:
     text = b"".join(held)
     held.clear()
     letters = np.frombuffer(text, np.uint8)
-    marks = np.flatnonzero(letters == ord(">"))
-    starts = marks[(marks == 0) | (letters[marks - 1] == ord("\n"))].tolist()
-    stops = [*starts[1:], len(text)]
-    ends = [
-        end if (end := text.find(b"\n", start, stop)) >= 0 else stop
-        for start, stop in zip(starts, stops, strict=False)
+    ends = _places(letters, ord("\n"))
+    lines = np.empty((len(ends) + 1, 2), np.int64)
+    lines[:-1, 1], lines[-1, 1] = ends, len(text)
+    lines[0, 0], lines[1:, 0] = 0, ends + 1
+    del ends
+    if lines[-1, 0] == len(text):
+        lines = lines[:-1]
+    return RawRecords(text, lines, np.flatnonzero(letters[lines[:, 0]] == ord(">")))
+
+
+def _places(letters: Letters, letter: int) -> Ints:
+    """Where a letter stands, without a mask of the whole text."""
+    size = 2**20
+    found = [
+        np.flatnonzero(letters[start : start + size] == letter) + start
+        for start in range(0, len(letters), size)
     ]
-    return RawRecords(
-        headers=[text[start + 1 : end] for start, end in zip(starts, ends, strict=True)],
-        text=text,
-        spans=[(end + 1, max(end + 1, stop)) for end, stop in zip(ends, stops, strict=False)],
-    )
+    return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def joined_lines(body: bytes) -> bytes:

@@ -37,8 +37,8 @@ class RecordBlock:
     content: pa.Array
     lengths: npt.NDArray[np.integer]
     content_hashes: Sequence[bytes]
-    names: Sequence[str]
-    headers: Sequence[str]
+    names: pa.StringArray
+    headers: pa.StringArray
     target_text: Sequence[str | None] | None = None
 
 
@@ -107,7 +107,7 @@ def _found(
             return [None] * count, dict.fromkeys(range(count), (reason, str(error)))
     values: list[str | None] = []
     for place, (id_, name, header) in enumerate(
-        zip(ids.to_pylist(), block.names, block.headers, strict=True)
+        zip(ids.to_pylist(), block.names.to_pylist(), block.headers.to_pylist(), strict=True)
     ):
         try:
             values.append(reader.find(file, header=header, name=name, id_=id_))

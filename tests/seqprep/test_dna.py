@@ -7,14 +7,17 @@ import io
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from Bio.Seq import Seq
 from Bio.SeqIO.FastaIO import SimpleFastaParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqprep.bases import Letters
 from seqprep.domains import dna
 from seqprep.domains.dna_letters import strand_hash, strand_hashes
+from seqprep.domains.fasta_headers import split_headers
 from seqprep.domains.fasta_lines import FastaStream, record_lines
 from seqprep.domains.fasta_records import joined_lines, record_blocks
 from seqprep.ingestion.files import SourceFile
@@ -78,6 +81,22 @@ ODD_LINES = st.lists(
 ).map(b"".join)
 
 
+def as_letters(text: str) -> Letters:
+    """Text as the kernels take it."""
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.text("ab \t\x1f\x0b\x01\x85é", max_size=6), min_size=1, max_size=6))
+def test_headers_are_cut_into_words_as_python_cuts_them(headers: list[str]) -> None:
+    """Otherwise the white space or letters of one header would shift the names of others."""
+    raw = [header.encode() for header in headers]
+    letters = np.frombuffer(b"".join(raw), np.uint8)
+    found, names = split_headers(letters, to_offsets([len(one) for one in raw]))
+    assert found.to_pylist() == [header.strip() for header in headers]
+    assert names.to_pylist() == [(header.split(None, 1) or [""])[0] for header in headers]
+
+
 @settings(deadline=None, max_examples=200)
 @given(ODD_LINES, st.integers(1, 9), st.integers(1, 20))
 def test_odd_text_is_cut_as_biopython_cuts_it(odd: bytes, read: int, cut: int) -> None:
@@ -94,12 +113,14 @@ def test_odd_text_is_cut_as_biopython_cuts_it(odd: bytes, read: int, cut: int) -
         path.write_bytes(text)
         with FastaStream(SourceFile(path="a.fa", full=str(path)), max_expanded_bytes=99) as stream:
             blocks = list(record_blocks(stream))
-    headers = [header.decode("latin-1") for block in blocks for header in block.headers]
+    headers = [
+        block.text[start + 1 : stop].decode("latin-1")
+        for block in blocks
+        for start, stop in block.lines[block.heads].tolist()
+    ]
     titles = [header.rstrip().encode("latin-1") for header in headers]
     bodies = [
-        joined_lines(block.take_body(place))
-        for block in blocks
-        for place in range(len(block.spans))
+        joined_lines(block.take_body(place)) for block in blocks for place in range(len(block))
     ]
     found = zip(titles, bodies, strict=True)
     assert list(found) == expected
@@ -210,7 +231,7 @@ def test_both_strands_have_one_hash(records: list[str]) -> None:
     expected = [hashlib.sha256(letters).digest() for letters in smaller]
     for strand in (records, mirrored):
         offsets = to_offsets([len(letters) for letters in strand])
-        assert strand_hashes("".join(strand).encode(), offsets) == expected
+        assert strand_hashes(as_letters("".join(strand)), offsets) == expected
 
 
 def test_a_long_record_is_hashed_in_blocks() -> None:
@@ -218,7 +239,8 @@ def test_a_long_record_is_hashed_in_blocks() -> None:
     letters = b"T" + b"ACGGT" * 500_000 + b"C"
     mirrored = str(Seq(letters.decode()).reverse_complement()).encode()
     assert strand_hash(letters) == strand_hash(mirrored)
-    assert strand_hashes(letters, to_offsets([len(letters)])) == [strand_hash(letters)]
+    found = strand_hashes(as_letters(letters.decode()), to_offsets([len(letters)]))
+    assert found == [strand_hash(letters)]
 
 
 def test_a_record_is_the_same_on_one_line_wrapped_and_compressed(tmp_path: Path) -> None:
