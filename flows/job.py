@@ -26,19 +26,28 @@ NOT_THE_ROWS = ("memory", "drift", "near_duplicates")
 
 
 def find_prepared(spec: Pipeline, *, store: Path) -> Prepared:
-    """The newest version of a recipe's examples that was made with the options of `spec`.
+    """The version of a recipe's examples that `prepare` made, or used again, last.
+
+    Of those with the options of `spec` it is the newest one made from what `sequences` holds now;
+    where there is none, because `ingest` came after it, the newest.
 
     Raises:
         SeqprepError: if there is none, naming the first option that differs from the newest.
     """
     folder = store / spec.dataset
     table = Table(folder / f"examples-{spec.prepare.recipe}")
+    sequences = Table(folder / "sequences")
     first: str | None = None
+    fitting: list[int] = []
     for version, _, info in reversed(table.history()):
-        difference = _difference(spec, info, Table(folder / "sequences"))
-        if difference is None:
-            return read_prepared(table, version, recipe=spec.prepare.recipe)
+        difference = _difference(spec, info, sequences)
         first = first or difference
+        if difference is None:
+            fitting.append(version)
+            if _holds_now(sequences, info):
+                return read_prepared(table, version, recipe=spec.prepare.recipe)
+    if fitting:
+        return read_prepared(table, fitting[0], recipe=spec.prepare.recipe)
     if first is None:
         raise SeqprepError(
             f"{spec.dataset}: recipe {spec.prepare.recipe!r} has no examples yet; "
@@ -48,6 +57,12 @@ def find_prepared(spec: Pipeline, *, store: Path) -> Prepared:
         f"{spec.dataset}: the examples of recipe {spec.prepare.recipe!r} were made with other "
         f"options: {first}; run `seqprep run`, or `ingest` and `prepare` first"
     )
+
+
+def _holds_now(sequences: Table, info: CommitInfo) -> bool:
+    """Whether examples were made from the records that the newest version of `sequences` holds."""
+    made, newest = (sequences.info(version) for version in (info.params["sequences_version"], None))
+    return made.fingerprint == newest.fingerprint
 
 
 def _difference(spec: Pipeline, info: CommitInfo, sequences: Table) -> str | None:

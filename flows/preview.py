@@ -139,7 +139,7 @@ def described(found: Preview) -> Json:
     roster, totals = found.roster, found.totals
     steps, unknown = named(totals.steps), named(totals.unknown)
     frequency = found.encoding.frequency
-    lengths = LengthCounts.of(found.before, np.zeros(len(found.before)))
+    lengths = LengthCounts.of(found.before, np.zeros(len(found.before), np.int8))
     return {
         "records": int((roster.splits != LEFT_OUT).sum()),
         "rows": named(totals.rows),

@@ -9,9 +9,9 @@ from seqprep.ingest import ingest
 from seqprep.prepare import Prepared, prepare
 
 
-def ingest_and_prepare(spec: Pipeline, store: Path) -> Prepared:
+def ingest_and_prepare(spec: Pipeline, store: Path, *, prune: bool = False) -> Prepared:
     """Ingest and prepare with the options of `spec`."""
-    ingest(spec.source, dataset=spec.dataset, store=store)
+    ingest(spec.source, dataset=spec.dataset, store=store, prune=prune)
     return prepare(
         dataset=spec.dataset,
         store=store,

@@ -47,6 +47,19 @@ def test_training_finds_the_version_made_with_its_options(tmp_path: Path) -> Non
     assert find_prepared(letters, store=tmp_path).version == 1
 
 
+def test_training_leaves_what_preparing_went_back_from(tmp_path: Path) -> None:
+    """Would break if a model were trained on files that were pruned before it."""
+    spec, extra = pipeline(tmp_path), tmp_path / "in" / "warm" / "more.txt"
+    ingest_and_prepare(spec, tmp_path)
+    extra.write_text("warm words and more of them")
+    assert ingest_and_prepare(spec, tmp_path).version == 1
+    assert find_prepared(spec, store=tmp_path).version == 1
+    extra.unlink()
+    again = ingest_and_prepare(spec, tmp_path, prune=True)
+    assert (again.version, again.reused) == (0, True)
+    assert find_prepared(spec, store=tmp_path).version == 0
+
+
 def test_training_refuses_examples_made_with_other_options(tmp_path: Path) -> None:
     """Would break if the newest examples were taken whatever they are."""
     ingest_and_prepare(pipeline(tmp_path), tmp_path)
