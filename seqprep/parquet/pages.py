@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from seqprep.bases import Letters
 from seqprep.parquet.letters import pack_letters
 from seqprep.parquet.thrift import Value, i32, struct
-from seqprep.parquet.values import NO_LETTERS, Letters
+from seqprep.parquet.values import NO_LETTERS
 
 ZSTD_LEVEL = 1
 
@@ -37,12 +38,14 @@ def pack_page(
         kind: of page, by Parquet's number.
         header: the fields that this kind adds.
     """
+    size_bytes = len(raw) + len(letters)
+    if size_bytes >= 2**31:
+        raise ValueError(f"a value of {size_bytes} bytes: Parquet holds less than 2 GB of each")
     codec = pa.Codec("zstd", compression_level=ZSTD_LEVEL)  # several threads pack at once
     packed = pack_letters(raw, letters, codec)
     if packed is None:
         whole = b"".join([raw, letters.data]) if len(letters) else raw
         packed = codec.compress(whole, asbytes=True)
-    size_bytes = len(raw) + len(letters)
     checksum = zlib.crc32(packed)
     fields = {
         1: i32(kind),

@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from seqprep.bases import Letters
 from seqprep.hashing import Ints
 from seqprep.kernels import to_offsets
 from seqprep.parquet.thrift import varint, zigzag
 
 PLAIN, RLE, DELTA_LENGTH, RLE_DICTIONARY, BYTE_STREAM_SPLIT = 0, 3, 6, 8, 9
-Letters = npt.NDArray[np.uint8]
 _NEAR = 16
 """Numbers so near to each other are looked for one by one."""
 NO_LETTERS: Letters = np.zeros(0, np.uint8)

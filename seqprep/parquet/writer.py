@@ -89,7 +89,7 @@ class PageWriter:
         if self._file.closed:
             return
         leaves = [_leaf(field_)[0] for field_ in self._schema]
-        ordered = struct({1: struct({})})
+        by_type = struct({1: struct({})})
         kept = base64.b64encode(self._schema.serialize())
         footer = struct(
             {
@@ -99,7 +99,7 @@ class PageWriter:
                 4: items(self._groups) if self._groups else Value(9, b"\x0c"),
                 5: items([struct({1: binary(b"ARROW:schema"), 2: binary(kept)})]),
                 6: binary(b"seqprep"),
-                7: items([ordered] * len(leaves)),
+                7: items([by_type] * len(leaves)),
             }
         ).raw
         self._file.write(footer + len(footer).to_bytes(4, "little") + _MAGIC)
@@ -192,9 +192,10 @@ def _arrays(field_: pa.Field, column: pa.ChunkedArray) -> Sequence[pa.Array | pa
         return list(column.chunks)
     if column.num_chunks > 1 and _leaf(field_)[0] == pa.float32():
         return [column]  # pages take floats from several chunks, without a copy of all
-    array = as_array(column)
-    if isinstance(array, pa.ChunkedArray):  # Arrow keeps chunks that it cannot join
-        raise ValueError(f"{field_.name}: a row group of more than 2 GB; write fewer rows")
+    try:
+        array = as_array(column)
+    except pa.ArrowInvalid as error:  # an array counts its values in 32 bits
+        raise ValueError(f"{field_.name}: a row group of 2^31 values; write fewer rows") from error
     return [array]
 
 
@@ -218,7 +219,9 @@ def _column_message(chunk: _Chunk, about: dict[int, Value | None]) -> Value:
     return struct({2: i64(chunk.start), 3: struct(about)})
 
 
-def _extremes(array: pa.Array) -> Value:
+def _extremes(array: pa.Array) -> Value | None:
+    if array.null_count == len(array):
+        return None
     least, most = (int(number.as_py()) for number in pc.min_max(array).values())
     size = array.type.bit_width // 8
     low, high = (binary(number.to_bytes(size, "little", signed=True)) for number in (least, most))

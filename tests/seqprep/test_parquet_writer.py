@@ -153,6 +153,17 @@ def test_a_slice_of_a_table_is_written_as_it_reads(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "a.parquet").to_pylist() == table.slice(1).to_pylist()
 
 
+def test_a_column_without_values_has_no_statistics(tmp_path: Path) -> None:
+    """Otherwise a group without a length, or without rows, could not be written."""
+    schema = pa.schema([("length", pa.int32())])
+    tables = [pa.table({"length": pa.array(rows, pa.int32())}) for rows in ([None], [], [4])]
+    write(tmp_path / "a.parquet", tables, schema)
+    found = pq.ParquetFile(tmp_path / "a.parquet").metadata
+    kept = [found.row_group(number).column(0).statistics for number in range(3)]
+    assert [one is not None and one.min for one in kept] == [False, False, 4]
+    assert pq.read_table(tmp_path / "a.parquet")["length"].to_pylist() == [None, 4]
+
+
 def test_lengths_have_statistics_and_pages_have_checksums(tmp_path: Path) -> None:
     """Otherwise readers could not skip row groups, nor notice a flipped bit."""
     path = tmp_path / "a.parquet"
