@@ -15,7 +15,7 @@ from seqprep.checks import parse_bytes
 from seqprep.fitted import Fitted
 from seqprep.length_counts import LengthCounts
 from seqprep.parallel import Progress
-from seqprep.preparation.append import Previous, Removal, compare, remove_rows
+from seqprep.preparation.append import Previous, compare
 from seqprep.preparation.drift import Since
 from seqprep.preparation.finisher import Finisher
 from seqprep.preparation.first_pass import Encoding, first_pass
@@ -24,6 +24,7 @@ from seqprep.preparation.frozen import Frozen, Identity
 from seqprep.preparation.job import Job
 from seqprep.preparation.made import Made
 from seqprep.preparation.records import verify_chunks
+from seqprep.preparation.removal import Removal, remove_rows
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.rows import slot_schema
 from seqprep.preparation.second_pass import second_pass
@@ -115,7 +116,7 @@ def make_what_is_new(work: Work, folder: SpillFolder, roster: Roster, previous: 
     encoding = _first(work, folder, fresh, fitted)
     finisher = _finisher(job, fitted)
     files, totals, emptied, fitted = _write(work, folder, fresh, encoding, finisher, refit=False)
-    removal = remove_rows(job, work.examples, previous, change.removed)
+    removal = remove_rows(work.examples, previous, change.removed, stride=job.chain.window_stride)
     steps = change.steps + encoding.steps
     lengths = _training_lengths(encoding.steps, fresh)
     since = Since.from_bytes(work.examples.state.get(previous.info.state["since"]))
