@@ -17,10 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from seqprep.chunk_ranks import ChunkRanks, Maps
 from seqprep.ragged import Ints, Ragged, take
-
-Ranks = npt.NDArray[np.int32]
-"""`(V,)` the rank of each local id; as many as there are ranks for a token without one."""
 
 _BLOCK = 2**18
 _SORTED = 2**16
@@ -206,38 +204,44 @@ class ChunkCounts:
 
 
 class FrequencyCounter:
-    """Merges the dictionaries and counts of chunks, which all count the same."""
+    """Merges the dictionaries and counts of chunks, which all count the same.
 
-    def __init__(self) -> None:
+    Args:
+        maps: keeps the place of each chunk's local ids among all tokens, so that `finish` can tell
+            their ranks; None where nobody asks for them.
+    """
+
+    def __init__(self, maps: Maps | None = None) -> None:
         self._tokens = pa.array([], pa.large_string())
         self._sums: dict[str, Ints] = {}
         self._label_totals: Ints | None = None
         self._num_records = 0
-        self._waiting: list[ChunkCounts] = []
-        self._maps: list[Ranks] = []
+        self._waiting: list[tuple[int, ChunkCounts]] = []
+        self._maps = maps
 
-    def add(self, part: ChunkCounts) -> None:
-        """Add the next chunk."""
-        self._waiting.append(part)
+    def add(self, part: ChunkCounts, *, chunk: int = 0) -> None:
+        """Add the next chunk; its number is that of its map."""
+        self._waiting.append((chunk, part))
         self._num_records += part.rows
         if part.label_totals is not None:
             known = self._label_totals
             self._label_totals = part.label_totals + (0 if known is None else known)
-        if sum(len(part.tokens) for part in self._waiting) > max(
+        if sum(len(part.tokens) for _, part in self._waiting) > max(
             _FOLD_TOKENS, 2 * len(self._tokens)
         ):
             self._fold()
 
     def _fold(self) -> None:
-        parts = [part.tokens.cast(pa.large_string()) for part in self._waiting]
+        parts = [part.tokens.cast(pa.large_string()) for _, part in self._waiting]
         coded = pa.concat_arrays([self._tokens, *parts]).dictionary_encode()
         ids = coded.indices.to_numpy(zero_copy_only=False)
         start, self._tokens = len(self._tokens), coded.dictionary
         self._sums = {name: _grown(sums, len(self._tokens)) for name, sums in self._sums.items()}
-        for part in self._waiting:
+        for chunk, part in self._waiting:
             places = ids[start : start + len(part.tokens)]
             start += len(part.tokens)
-            self._maps.append(places)
+            if self._maps is not None:
+                self._maps[chunk] = places
             for name in _COUNTED:
                 counts = getattr(part, name)
                 if counts is not None:
@@ -246,8 +250,8 @@ class FrequencyCounter:
                     np.add.at(sums, places, counts)  # a token may stand twice in a dictionary
         self._waiting = []
 
-    def finish(self, known: pa.Array | None = None) -> tuple[Frequency, list[Ranks]]:
-        """The merged table, and for each chunk the rank of each local id (V: not in training).
+    def finish(self, known: pa.Array | None = None) -> tuple[Frequency, ChunkRanks]:
+        """The merged table, and by chunk the rank of each local id (V: not in training).
 
         Args:
             known: `(V,)` tokens whose places are the ranks instead, where they were fitted before.
@@ -272,7 +276,7 @@ class FrequencyCounter:
         )
         if known is not None:
             rank = places_in(self._tokens, known).astype(np.int32)
-        return frequency, [rank[places] for places in self._maps]
+        return frequency, ChunkRanks(ranks=rank, maps={} if self._maps is None else self._maps)
 
 
 _COUNTED = ("counts", "records", "by_label")

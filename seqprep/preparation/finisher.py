@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from seqprep import ragged
+from seqprep.chunk_ranks import Ranks
 from seqprep.fitted import Fitted
-from seqprep.frequency import Ranks
 from seqprep.preparation.chain import Chain, fill_empty
 from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.scaling import scale_records

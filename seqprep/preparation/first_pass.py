@@ -17,12 +17,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep import ragged, splits
+from seqprep.chunk_ranks import ChunkRanks
 from seqprep.fitted import Fitted
 from seqprep.frequency import (
     ChunkCounts,
     Frequency,
     FrequencyCounter,
-    Ranks,
     count_by_label,
     count_records,
     count_tokens,
@@ -34,6 +34,7 @@ from seqprep.preparation.pieces import early_pieces, late_bytes
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.scaling import Moments
 from seqprep.preparation.spill import SpillFolder, list_array, list_rows, take_rows
+from seqprep.preparation.spilled_maps import SpilledMaps
 from seqprep.preparation.target_text import encode_targets
 from seqprep.ragged import Ints, Ragged, row_keys
 from seqprep.schema import CONTENT_COLUMN, SPLITS, Task
@@ -47,9 +48,9 @@ class Encoding:
     """What the first pass found.
 
     Args:
-        frequency: of the tokens in training rows; None for values. maps: for each chunk the rank
-            of each local id, in this table or in that of the state that is kept.
-            target_frequency, target_maps: likewise for target text.
+        frequency: of the tokens in training rows; None for values. ranks: by chunk of each local
+            id, in this table or in that of the state that is kept.
+            target_frequency, target_ranks: likewise for target text.
         moments: of the values in training rows after the early steps; None for tokens.
         step_labels: codes of labelled steps that occur in training rows.
         before: `(3,)` steps by split before any technique.
@@ -59,9 +60,9 @@ class Encoding:
     """
 
     frequency: Frequency | None
-    maps: dict[int, Ranks]
+    ranks: ChunkRanks | None
     target_frequency: Frequency | None
-    target_maps: dict[int, Ranks]
+    target_ranks: ChunkRanks | None
     moments: Moments | None
     step_labels: tuple[int, ...]
     before: Ints
@@ -116,7 +117,7 @@ def first_pass(
         workers: threads.
         progress: see `parallel.Progress`.
     """
-    tokens, targets = FrequencyCounter(), FrequencyCounter()
+    tokens, targets = (FrequencyCounter(SpilledMaps(folder, f"map-{n}")) for n in range(2))
     moments: Moments | None = None
     step_labels: set[int] = set()
     before, size_bytes = np.zeros(len(SPLITS), np.int64), 0
@@ -127,11 +128,11 @@ def first_pass(
         size_bytes += max(spilled, part.size_bytes)
         counts[part.number] = part.piece + 1
         if part.counted is not None:
-            tokens.add(part.counted)
+            tokens.add(part.counted, chunk=part.number)
         if part.target_text is not None:
             ids, counted = part.target_text
             folder.write(f"target-{part.number}", pa.table({"ids": list_array(ids)}))
-            targets.add(counted)
+            targets.add(counted, chunk=part.number)
         if part.moments is not None:
             moments = part.moments if moments is None else moments.merge(part.moments)
         step_labels.update(part.step_labels.tolist())
@@ -143,15 +144,15 @@ def first_pass(
     if known is not None:
         inputs = known.frequency and known.frequency.tokens
         outputs = pa.array(known.target_vocabulary, pa.large_string())
-    frequency, maps = tokens.finish(inputs) if job.counts_tokens else (None, [])
-    target_frequency, target_maps = (
-        targets.finish(outputs) if job.task == "translate" else (None, [])
+    frequency, ranks = tokens.finish(inputs) if job.counts_tokens else (None, None)
+    target_frequency, target_ranks = (
+        targets.finish(outputs) if job.task == "translate" else (None, None)
     )
     return Encoding(
         frequency=frequency,
-        maps=dict(zip(roster.active, maps, strict=False)),
+        ranks=ranks,
         target_frequency=target_frequency,
-        target_maps=dict(zip(roster.active, target_maps, strict=False)),
+        target_ranks=target_ranks,
         moments=moments,
         step_labels=tuple(sorted(step_labels)),
         before=before,

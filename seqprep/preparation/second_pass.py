@@ -77,7 +77,7 @@ def finish_chunks(
             width=job.chain.spilled.width,
             target_width=job.target_width,
         )
-        ranks = encoding.maps.get(number)
+        ranks = None if encoding.ranks is None else encoding.ranks[number]
         chunk, emptied = finisher.finish(chunk, ranks=ranks, overwrite=True)
         chunk = finisher.step_labels(chunk)
         names = job.table.read_group(*roster.chunks[number], ["id", "length"])
@@ -102,8 +102,8 @@ def finish_chunks(
 
 
 def _target_ids(folder: SpillFolder, encoding: Encoding, finisher: Finisher, number: int) -> Ragged:
-    assert encoding.target_frequency is not None
+    assert encoding.target_ranks is not None
     ids = list_rows(folder.read(f"target-{number}", keep=True)["ids"])
     known = len(finisher.fitted.target_vocabulary)
-    ranks = np.minimum(encoding.target_maps[number], known)  # beyond `max_vocab` is OOV
+    ranks = np.minimum(encoding.target_ranks[number], known)  # beyond `max_vocab` is OOV
     return Ragged(target_table(known)[ranks][ids.values], ids.offsets)

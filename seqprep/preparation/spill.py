@@ -103,12 +103,17 @@ class SpillFolder:
             path.unlink()
         return table
 
+    def claim(self, size_bytes: int) -> bool:
+        """Whether there is room in memory for so many bytes, which are then taken."""
+        fits = size_bytes <= self._room_bytes
+        self._room_bytes -= size_bytes if fits else 0
+        return fits
+
     def put(self, name: str, chunk: Chunk) -> int:
         """Keep a chunk, in memory if there is room for it; return its bytes."""
         table = chunk_table(chunk)
-        if table.nbytes > self._room_bytes:
+        if not self.claim(table.nbytes):
             return self.write(name, table)
-        self._room_bytes -= table.nbytes
         self._held[name] = chunk
         return int(table.nbytes)
 

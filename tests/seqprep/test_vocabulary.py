@@ -48,7 +48,7 @@ def counted(rows: list[list[str]], *, chunk: int, training: list[bool]) -> Frequ
 
 def test_a_token_that_stands_twice_in_a_dictionary_is_counted_whole() -> None:
     """Bytes that mean one letter would be counted once for all of them."""
-    counter = FrequencyCounter()
+    counter = FrequencyCounter({})
     counter.add(ChunkCounts(tokens=pa.array(["N", "A", "N"]), counts=np.array([2, 4, 3]), rows=1))
     found, ranks = counter.finish()
     assert found.tokens.to_pylist() == ["N", "A"] and found.counts.tolist() == [5, 4]
