@@ -9,7 +9,7 @@ Legend: R rows of a slot, N steps of all of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,9 +132,9 @@ class DiskSlots:
     def read(self, number: int) -> list[pa.Table]:
         """The rows of one slot, and forget them on disk."""
         with pa.OSFile(str(self._path(number)), "rb") as source:
-            table = pa.ipc.open_stream(source).read_all()
+            tables = _joined(pa.Table.from_batches([part]) for part in pa.ipc.open_stream(source))
         self._path(number).unlink()
-        return [table.combine_chunks()] if len(table) else []
+        return tables
 
 
 def slot_of(place: Keys, count: int) -> npt.NDArray[np.int16]:
@@ -147,19 +147,21 @@ def slot_of(place: Keys, count: int) -> npt.NDArray[np.int16]:
     return np.minimum(place // step, count - 1).astype(np.int16)
 
 
-def _joined(tables: Sequence[pa.Table]) -> list[pa.Table]:
+def _joined(tables: Iterable[pa.Table]) -> list[pa.Table]:
     """The same rows in fewer tables, small neighbours in one."""
     joined: list[pa.Table] = []
     waiting: list[pa.Table] = []
+    waiting_bytes = 0
     for table in tables:
         if table.nbytes >= _JOINED_BYTES:
             joined += [*_as_one(waiting), table]
-            waiting = []
+            waiting, waiting_bytes = [], 0
             continue
         waiting.append(table)
-        if sum(part.nbytes for part in waiting) >= _JOINED_BYTES:
+        waiting_bytes += table.nbytes
+        if waiting_bytes >= _JOINED_BYTES:
             joined += _as_one(waiting)
-            waiting = []
+            waiting, waiting_bytes = [], 0
     return [*joined, *_as_one(waiting)]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from seqprep.preparation import slots
-from seqprep.preparation.slots import SortedRows
+from seqprep.preparation.slots import DiskSlots, SortedRows
+from seqprep.preparation.spill import SpillFolder
 
 
 def tables() -> list[pa.Table]:
@@ -46,3 +49,31 @@ def test_long_rows_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     own = parts[1]["values"].chunk(0).values
     place = chunk.values.buffers()[1].address - own.buffers()[1].address
     assert place == 4 * (3 + 4)  # behind the rows of three and four numbers
+
+
+def test_rows_of_a_slot_on_disk_are_never_one_array(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slot of more than 2**31 numbers cannot be one: lists count them in 32 bits."""
+    monkeypatch.setattr(slots, "_JOINED_BYTES", 1_000)
+    lists = pa.list_(pa.int32())
+    parts = [
+        pa.table(
+            {
+                "place": np.arange(3, dtype=np.uint64) + 2**63 * (number % 2),
+                "row": [3 * number, 3 * number + 1, 3 * number + 2],
+                "tokens": pa.array([[number] * (1_000 if number == 8 else 20)] * 3, lists),
+            }
+        )
+        for number in range(40)
+    ]
+    with SpillFolder(tmp_path) as folder:
+        with DiskSlots(folder, 2, parts[0].schema) as disk:
+            for part in parts:
+                disk.add(part)
+        for number in range(2):
+            found = disk.read(number)
+            assert pa.concat_tables(found).equals(pa.concat_tables(parts[number::2]))
+            sizes = [table["tokens"].nbytes for table in found if len(table) > 3]
+            assert 3 < len(found) < 10 and max(sizes) < 2_000
+            assert all(table["tokens"].num_chunks == 1 for table in found)
