@@ -203,12 +203,10 @@ def markdown(body: dict[str, Any]) -> str:
             f"| {case['rows']:,} |"
         )
     for kind, power in body["exponents"].items():
-        grown = body["bytes_a_record"][kind]
-        lines += [
-            "",
-            f"Seconds of {kind}, both stages, grow as size to the power of {power:.2f}; the peak "
-            f"of preparing grows by {grown:.0f} bytes a record.",
-        ]
+        lines += ["", f"Seconds of {kind}, both stages, grow as size to the power of {power:.2f}."]
+        if kind in SHORT:
+            grown = body["bytes_a_record"][kind]
+            lines[-1] += f" The peak of preparing grows by {grown:.0f} bytes a record."
     if not body["same_layouts"]:
         lines += ["", "The layouts of one record gave different files."]
     return "\n".join(lines) + "\n"

@@ -35,7 +35,7 @@ PAGE_LETTERS = 2**20
 """Of strings in a page, unless one is longer."""
 PACKERS = 2
 """Threads that pack the pages of a column, where there are many."""
-MANY_PAGES = 4
+MANY_PAGES = 32
 _MAGIC = b"PAR1"
 _ZSTD = 6
 _REQUIRED, _OPTIONAL, _REPEATED = range(3)
