@@ -32,7 +32,8 @@ def main(arguments: list[str]) -> int:
 
 def renew() -> None:
     """Put the tables of `results/` under the mark in README.md."""
-    tables = [RESULTS / f"{name}.md" for name in NAMES]
+    names = [*NAMES, "growth"]  # of `memory --sizes-gb`
+    tables = [RESULTS / f"{name}.md" for name in names]
     text = "\n".join(table.read_text() for table in tables if table.exists())
     head = README.read_text().partition(MARK)[0]
     README.write_text(f"{head}{MARK}\n\n{text}")
