@@ -1,4 +1,4 @@
-"""Columns of Arrow tables as arrays. Needs only pyarrow.
+"""Columns of Arrow tables as arrays. Needs only numpy and pyarrow.
 
 Use it for every column that is read whole: Arrow's `combine_chunks` copies a single chunk, too, and
 a long record is one.
@@ -6,7 +6,19 @@ a long record is one.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+
+
+def as_strings(letters: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> pa.StringArray:
+    """Strings of UTF-8 that lie one behind the other, not copied; `offsets` `(R + 1,)`.
+
+    >>> as_strings(np.frombuffer(b"abc", np.uint8), np.array([0, 1, 3])).to_pylist()
+    ['a', 'bc']
+    """
+    edges = pa.py_buffer(offsets.astype(np.int32))
+    return pa.StringArray.from_buffers(len(offsets) - 1, edges, pa.py_buffer(letters))
 
 
 def as_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -59,11 +59,8 @@ class StateDir:
         Raises:
             CorruptError: naming the file, if it is missing or altered.
         """
-        path = self.path / name
-        if not path.is_file():
-            raise CorruptError(f"{path}: the file is missing; run the stage that made it again")
-        if file_sha256(path) != name.split(".")[0]:
-            raise CorruptError(f"{path}: the bytes are not those that were committed")
+        path = self._found(name)
+        _compare(path, file_sha256(path))
         return path
 
     def get(self, name: str) -> bytes:
@@ -72,10 +69,18 @@ class StateDir:
         Raises:
             CorruptError: naming the file, if it is missing or altered.
         """
+        path = self._found(name)
+        data = path.read_bytes()
+        _compare(path, hashlib.sha256(data).hexdigest())
+        return data
+
+    def _found(self, name: str) -> Path:
         path = self.path / name
         if not path.is_file():
             raise CorruptError(f"{path}: the file is missing; run the stage that made it again")
-        data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != name.split(".")[0]:
-            raise CorruptError(f"{path}: the bytes are not those that were committed")
-        return data
+        return path
+
+
+def _compare(path: Path, sha256: str) -> None:
+    if sha256 != path.name.split(".")[0]:
+        raise CorruptError(f"{path}: the bytes are not those that were committed")

@@ -21,6 +21,7 @@ import polars as pl
 import pyarrow as pa
 from Bio.Data.CodonTable import standard_dna_table
 
+from seqprep.arrays import as_strings
 from seqprep.bases import Letters, are_bases
 from seqprep.domains.dna_letters import (
     MANY_BYTES,
@@ -140,6 +141,7 @@ class _FileReader:
             places, cleaned, faults = self._clean_each(records, names, repeated)
             offsets = to_offsets(np.fromiter(map(len, cleaned), np.int64, len(cleaned)))
             raw = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
+            cleaned.clear()  # no second copy of a long record
             bases = np.frombuffer(raw, np.uint8)
             names, headers = names.take(pa.array(places)), headers.take(pa.array(places))
         rejections = [self._rejection(place, *fault) for place, fault in faults.items()]
@@ -198,9 +200,7 @@ class _FileReader:
         rows, rejections = block_rows(
             RecordBlock(
                 records=(places + self.count).astype(np.int32),
-                content=pa.StringArray.from_buffers(
-                    len(places), pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(bases)
-                ),
+                content=as_strings(bases, offsets),
                 lengths=np.diff(offsets),
                 content_hashes=hashes,
                 names=names,

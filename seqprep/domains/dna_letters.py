@@ -159,16 +159,13 @@ def strand_hashes(bases: Letters, offsets: Ints, *, plain: bool = False) -> list
     forward = _forward_are_smaller(bases, offsets)
     turned = memoryview(b"") if all(forward) else _turned(bases, plain=plain)
     view, total = bases.data, len(bases)
-    sha256, longest = hashlib.sha256, int(np.diff(offsets).max(initial=0))
-    if longest <= _LOCK_KEPT:
-        return [
-            sha256(view[start:stop] if ahead else turned[total - stop : total - start]).digest()
-            for ahead, (start, stop) in zip(forward, pairwise(places), strict=True)
-        ]
-    return [
-        _digest(view[start:stop] if ahead else turned[total - stop : total - start])
+    smaller = (
+        view[start:stop] if ahead else turned[total - stop : total - start]
         for ahead, (start, stop) in zip(forward, pairwise(places), strict=True)
-    ]
+    )
+    if np.diff(offsets).max(initial=0) <= _LOCK_KEPT:
+        return [hashlib.sha256(strand).digest() for strand in smaller]
+    return [_digest(strand) for strand in smaller]
 
 
 def _digest(letters: memoryview) -> bytes:

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
+from seqprep.arrays import as_strings
 from seqprep.bases import Letters
 from seqprep.hashing import Ints
 from seqprep.kernels import copy_spans, to_offsets
@@ -38,7 +39,7 @@ def split_headers(letters: Letters, offsets: Ints) -> tuple[pa.StringArray, pa.S
     ends = np.minimum(white[np.searchsorted(white, offsets[:-1])], offsets[1:])
     sizes = ends - offsets[:-1]
     names = copy_spans(letters, offsets[:-1], sizes)
-    return _strings(letters, offsets), _strings(names, to_offsets(sizes))
+    return as_strings(letters, offsets), as_strings(names, to_offsets(sizes))
 
 
 def _is_plain(letters: Letters, offsets: Ints) -> bool:
@@ -61,9 +62,3 @@ def _decoded(header: bytes) -> str:
         return header.decode().strip()
     except UnicodeDecodeError:
         return header.decode("cp1252", "replace").strip()
-
-
-def _strings(letters: Letters, offsets: Ints) -> pa.StringArray:
-    return pa.StringArray.from_buffers(
-        len(offsets) - 1, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(letters)
-    )

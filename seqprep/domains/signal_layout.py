@@ -58,11 +58,6 @@ class Layout:
         """The rows, copied."""
         return self.text[self.start : self.stop]
 
-    @property
-    def rows(self) -> memoryview:
-        """The rows, where they lie."""
-        return memoryview(self.text)[self.start : self.stop]
-
     def holds(self, mark: bytes) -> bool:
         """Whether something stands in the rows."""
         return self.text.find(mark, self.start, self.stop) >= 0

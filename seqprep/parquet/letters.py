@@ -97,15 +97,13 @@ class _Coder:
             return [_Block(_RAW, len(text), text.tobytes())]
         body, rest = text[:whole], text[whole:]
         if are_bases(body):
-            made = _Block(_CODED, 0, _coded(self._base_pairs(body), whole, _BASES_TREE))
+            made = _coded(self._base_pairs(body), whole, _BASES_TREE)
         elif (body == body[0]).all():
             made = _Block(_SAME, whole, body[:1].tobytes())
         elif not body.tobytes().translate(None, WITH_CODES):
-            made = _Block(_CODED, 0, _coded(_nibbles(body), whole, _CODES_TREE))
+            made = _coded(_nibbles(body), whole, _CODES_TREE)
         else:
             return None
-        if made.kind == _CODED:
-            made = _Block(_CODED, len(made.content), made.content)
         return [made, _Block(_RAW, len(rest), rest.tobytes())] if len(rest) else [made]
 
     def _base_pairs(self, text: Letters) -> Letters:
@@ -147,7 +145,7 @@ def _tree(letters: bytes) -> bytes:
 _BASES_TREE, _CODES_TREE = _tree(BASES), _tree(WITH_CODES)
 
 
-def _coded(packed: Letters, count: int, tree: bytes) -> bytes:
+def _coded(packed: Letters, count: int, tree: bytes) -> _Block:
     """A block of `count` coded letters and no repeats.
 
     Four streams, which are read backwards from a bit that marks their end.
@@ -159,4 +157,5 @@ def _coded(packed: Letters, count: int, tree: bytes) -> bytes:
     length = len(tree) + len(jumps) + streams.size
     kind, sizes = 2, 3
     head = (kind | sizes << 2 | count << 4 | length << 22).to_bytes(5, "little")
-    return b"".join([head, tree, jumps, streams.tobytes(), b"\0"])
+    content = b"".join([head, tree, jumps, streams.tobytes(), b"\0"])
+    return _Block(_CODED, len(content), content)
