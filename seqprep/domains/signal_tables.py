@@ -25,6 +25,7 @@ from seqprep.domains.signal_layout import (
 
 _DECIMAL_COMMA = re.compile(rb"[0-9],[0-9]")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_columns(
@@ -200,9 +201,6 @@ def _cell_fault(cell: str, allow_missing: bool) -> str | None:
     if is_missing(cell) or _INFINITE.fullmatch(cell.strip()):
         return None if allow_missing else "missing_values"
     return "bad_number"
-
-
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def explain(layout: Layout, numbers: Sequence[int], *, allow_missing: bool) -> SignalError:

@@ -29,15 +29,7 @@ def opened(job: Job, *, base: Path, workers: int) -> Iterator[tuple[Job, Roster]
     Raises:
         ConfigError: if a split is empty, a group is torn, or there is nothing to learn.
     """
-    roster = read_roster(
-        job.table,
-        job.version,
-        split=job.split,
-        recipe=job.recipe,
-        task=job.task,
-        base=base,
-        workers=workers,
-    )
+    roster = read_roster(job, base=base, workers=workers)
     byte_pairs = byte_pairs_of(job, roster, None)
     with open_encoder(job, byte_pairs, workers=workers) as encoder:
         yield replace(job, encoder=encoder, byte_pairs=byte_pairs), roster

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from seqprep import split_checks, splits
 from seqprep.duplicates import count_distinct, hash_parts, resolve_records
 from seqprep.errors import ConfigError
+from seqprep.preparation.job import Job
 from seqprep.preparation.labels import (
     class_codes,
     label_counts,
@@ -120,12 +121,8 @@ class Roster:
 
 
 def read_roster(
-    table: Table,
-    version: int,
+    job: Job,
     *,
-    split: Split,
-    recipe: Prepare,
-    task: Task,
     base: Path,
     known: tuple[str, ...] | None = None,
     stored: Stored | None = None,
@@ -135,11 +132,7 @@ def read_roster(
     """Read the records' columns, split them and decide which take part.
 
     Args:
-        table: of sequences.
-        version: of it.
-        split: as in the pipeline file.
-        recipe: as in the pipeline file.
-        task: as in the pipeline file.
+        job: which sequences, and how they are prepared.
         base: folder that `split.table` is relative to.
         known: classes of state that is kept; others are left out, in training, too.
         stored: columns that a run before kept, with the same options.
@@ -149,11 +142,12 @@ def read_roster(
     Raises:
         ConfigError: if a split is empty, a group is torn, or there is nothing to learn.
     """
+    table, version, split = job.table, job.version, job.split
     records, names = read_records(
         table,
         version,
         split=split,
-        task=task,
+        task=job.task,
         base=base,
         stored=stored,
         columns=HeldColumns() if columns is None else columns,
@@ -175,7 +169,9 @@ def read_roster(
             raise ConfigError(_torn(placed, groups, int(rows[torn]), table, records))
     del groups
     try:
-        settled = _settle(records, placed, split=split, recipe=recipe, task=task, known=known)
+        settled = _settle(
+            records, placed, split=split, recipe=job.recipe, task=job.task, known=known
+        )
     except split_checks.EmptySplitError as error:
         values = split_checks.values_there(split, table, version, base=base)
         raise ConfigError(f"{error}{_named(values)}") from None

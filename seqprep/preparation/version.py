@@ -37,11 +37,7 @@ def make_version(work: Work) -> int:
     collect_stale(work.examples.path)
     with SpillFolder(work.examples.path.parent, held_bytes=work.held_bytes) as folder:
         roster = read_roster(
-            job.table,
-            job.version,
-            split=job.split,
-            recipe=job.recipe,
-            task=job.task,
+            job,
             base=work.base,
             known=None if kept is None else kept.labels,
             stored=None if previous is None else previous.stored,
