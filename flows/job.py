@@ -39,12 +39,14 @@ def find_prepared(spec: Pipeline, *, store: Path) -> Prepared:
     sequences = Table(folder / "sequences")
     first: str | None = None
     fitting: list[int] = []
-    for version, _, info in reversed(table.history()):
+    history = table.history()
+    now = sequences.info().fingerprint if history else None
+    for version, _, info in reversed(history):
         difference = _difference(spec, info, sequences)
         first = first or difference
         if difference is None:
             fitting.append(version)
-            if _holds_now(sequences, info):
+            if sequences.info(info.params["sequences_version"]).fingerprint == now:
                 return read_prepared(table, version, recipe=spec.prepare.recipe)
     if fitting:
         return read_prepared(table, fitting[0], recipe=spec.prepare.recipe)
@@ -57,12 +59,6 @@ def find_prepared(spec: Pipeline, *, store: Path) -> Prepared:
         f"{spec.dataset}: the examples of recipe {spec.prepare.recipe!r} were made with other "
         f"options: {first}; run `seqprep run`, or `ingest` and `prepare` first"
     )
-
-
-def _holds_now(sequences: Table, info: CommitInfo) -> bool:
-    """Whether examples were made from the records that the newest version of `sequences` holds."""
-    made, newest = (sequences.info(version) for version in (info.params["sequences_version"], None))
-    return made.fingerprint == newest.fingerprint
 
 
 def _difference(spec: Pipeline, info: CommitInfo, sequences: Table) -> str | None:
