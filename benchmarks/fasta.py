@@ -96,8 +96,9 @@ BENCHMARK = Benchmark(
         "Two files, lognormal lengths. `biopython_expert` writes one table of codes and no more; "
         "`biopython_expert_same` does what ours does but for buckets and shards: digests of the "
         "files, cleaned records, digests that are the same for both strands, one copy of equal "
-        "records in all files, a split, and two Delta tables, each committed once. The floors read "
-        "the bytes and do nothing with them, and write the Parquet of ours again with pyarrow alone."
+        "records in all files, a split, and two Delta tables, each committed once. The floors "
+        "read the bytes and do nothing with them, and write the Parquet of ours again with "
+        "pyarrow alone."
     ),
 )
 
