@@ -105,8 +105,9 @@ class Source:
         ambiguity: DNA: IUPAC codes become N (`n`), stay (`keep`), are removed (`drop`), or reject
             the record (`reject`).
         channels: EEG: columns to read, by name or position; default all but time and targets.
-        time_column: EEG: `auto` finds a column named time, timestamp(s) or seconds; none: there is
-            no such column.
+        time_column: EEG: `auto` finds a column named time, timestamp(s) or seconds, also with a
+            unit from s to ns (`Time [ms]`, `t_us`), and a first column `t` that rises evenly;
+            without a unit they are seconds; none: there is no such column.
         header: EEG: whether the first row names the columns; `auto` looks whether it is numbers.
         form: EEG: `wide` (a row a step) or `long` (a row a sample and channel).
         channel_column: EEG, long form: the column that names the channel; `auto` finds one named

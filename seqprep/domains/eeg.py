@@ -3,9 +3,9 @@
 A row is a step and a column a channel; in the long form, a row is a sample of one channel.
 
 Most files say which channels and what rate there are; files with others are rejected. The time
-column, in seconds, is checked and left out of the values. Labels of steps become codes by the
-sorted names of all that occur (`target_classes`); which of them training knows is decided when
-splits are. A recording is held whole in memory while it is read.
+column, in seconds unless its name has another unit, is checked and left out of the values. Labels
+of steps become codes by the sorted names of all that occur (`target_classes`); which of them
+training knows is decided when splits are. A recording is held whole in memory while it is read.
 Use it for tables of numbers as text; not for the binary formats of recording devices.
 """
 
@@ -165,4 +165,4 @@ def _list(source: Source, base: Path) -> list[SourceFile]:
     return list_files(source, base, default=INCLUDE)
 
 
-READER = Reader(version=2, workers="threads", list_files=_list, probe=probe, read=read)
+READER = Reader(version=3, workers="threads", list_files=_list, probe=probe, read=read)

@@ -6,12 +6,11 @@ from collections import Counter
 from typing import NamedTuple
 
 from seqprep.domains.signal_layout import Layout, SignalError
+from seqprep.domains.signal_time import TimeColumn, find_time, named_time, rises_evenly
 from seqprep.errors import InputError
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.records import Context
 from seqprep.source import Source
-
-TIME_NAMES = ("time", "times", "timestamp", "timestamps", "second", "seconds", "time_s")
 
 
 class Picked(NamedTuple):
@@ -22,6 +21,7 @@ class Picked(NamedTuple):
         names: of the channels; positions as text where there is no header.
         time: none or one. targets: per-step targets.
         cells: of `label` and `group`. kept: of the columns to keep, by name.
+        per_second: units of `time` in a second.
     """
 
     channels: list[int]
@@ -30,6 +30,7 @@ class Picked(NamedTuple):
     targets: list[int]
     cells: dict[str, int]
     kept: dict[str, int]
+    per_second: int
 
 
 def pick_columns(layout: Layout, context: Context, file: SourceFile) -> Picked:
@@ -41,7 +42,6 @@ def pick_columns(layout: Layout, context: Context, file: SourceFile) -> Picked:
     """
     source = context.source
     check_names(layout, file)
-    time = _time_column(layout, context, file)
     cells, kept, targets = {}, {}, []
     for key, reader in (("label", context.label), ("group", context.group)):
         if reader is not None and reader.column is not None:
@@ -49,8 +49,10 @@ def pick_columns(layout: Layout, context: Context, file: SourceFile) -> Picked:
     if not context.predicting:
         kept = {name: find_column(layout, name, file) for name in source.keep}
         targets = [find_column(layout, name, file) for name in target_names(source)]
-    taken = {*time, *targets, *cells.values(), *kept.values()}
-    channels = _channels(layout, context, file, taken)
+    taken = {*targets, *cells.values(), *kept.values()}
+    clock = _time_column(layout, context, file, taken)
+    time = [] if clock is None else [clock.place]
+    channels = _channels(layout, context, file, taken | set(time))
     if not channels:
         raise SignalError("wrong_channels", layout.header_line, "no column is left for values")
     _check_apart(layout, channels, time + targets, file)
@@ -62,7 +64,8 @@ def pick_columns(layout: Layout, context: Context, file: SourceFile) -> Picked:
             line=max(1, layout.first_line - 1),
             reason="unnamed_channel",
         )
-    return Picked(channels, names, time, targets, cells, kept)
+    per_second = 1 if clock is None else clock.per_second
+    return Picked(channels, names, time, targets, cells, kept, per_second)
 
 
 def _check_apart(layout: Layout, channels: list[int], others: list[int], file: SourceFile) -> None:
@@ -129,16 +132,30 @@ def check_names(layout: Layout, file: SourceFile) -> None:
         )
 
 
-def _time_column(layout: Layout, context: Context, file: SourceFile) -> list[int]:
-    wanted = context.source.time_column
+def _time_column(
+    layout: Layout, context: Context, file: SourceFile, taken: set[int]
+) -> TimeColumn | None:
+    """The time: what is asked for, else found by its name among what nothing else takes."""
+    wanted, known = context.source.time_column, context.facts.channels
     if wanted == "none":
-        return []
+        return None
     if wanted != "auto":
-        return [find_column(layout, wanted, file)]
-    for place, name in enumerate(layout.names or ()):
-        if name.lower() in TIME_NAMES:
-            return [place]
-    return []
+        return named_time(layout, find_column(layout, wanted, file))
+    found = find_time(layout, others={*taken, *known})
+    if found is None and _is_bare_time(layout, context, taken):
+        return TimeColumn(0, 1)
+    return found
+
+
+def _is_bare_time(layout: Layout, context: Context, taken: set[int]) -> bool:
+    """Whether the first column is called `t` and is the time, not a channel of that name."""
+    if layout.width < 2 or not layout.names or layout.names[0] != "t" or 0 in taken:
+        return False
+    known = context.facts.channels
+    if {"t", 0} & {*context.source.channels, *known}:
+        return False
+    # Beside the dataset's channels it could be none, even where it has a gap.
+    return bool(known and not context.predicting) or rises_evenly(layout)
 
 
 def find_column(layout: Layout, name: str | int, file: SourceFile) -> int:

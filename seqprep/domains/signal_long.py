@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from seqprep.domains.signal_columns import TIME_NAMES, check_names, find_column, target_names
+from seqprep.domains.signal_columns import check_names, find_column, target_names
 from seqprep.domains.signal_layout import Layout, SignalError
 from seqprep.domains.signal_parts import Recording, constant_cell
 from seqprep.domains.signal_pivot import Samples, pivot
 from seqprep.domains.signal_tables import read_columns
+from seqprep.domains.signal_time import TimeColumn, find_time, named_time
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.records import Context
 
@@ -37,7 +38,7 @@ class LongPicked(NamedTuple):
     """Positions of columns.
 
     Args:
-        time: of seconds, or of the samples' numbers where `numbered`.
+        time: in `per_second` units a second, or of the samples' numbers where `numbered`.
         channel, value: of a sample. targets: per-step targets.
         cells: of `label` and `group`. kept: of the columns to keep, by name.
         numbered: whether `time` counts samples.
@@ -50,6 +51,7 @@ class LongPicked(NamedTuple):
     cells: dict[str, int]
     kept: dict[str, int]
     numbered: bool
+    per_second: int
 
 
 def pick_long(layout: Layout, context: Context, file: SourceFile) -> LongPicked:
@@ -61,7 +63,7 @@ def pick_long(layout: Layout, context: Context, file: SourceFile) -> LongPicked:
     """
     source = context.source
     check_names(layout, file)
-    time, numbered = _time(layout, context, file)
+    (time, per_second), numbered = _time(layout, context, file)
     channel = _column(layout, source.channel_column, "channel_column", CHANNEL_NAMES, file)
     value = _column(layout, source.value_column, "value_column", VALUE_NAMES, file)
     cells = {
@@ -80,20 +82,26 @@ def pick_long(layout: Layout, context: Context, file: SourceFile) -> LongPicked:
             "time, channel, value and targets must stand in columns of their own; set "
             "source.time_column, channel_column and value_column",
         )
-    return LongPicked(time, channel, value, targets, cells, kept, numbered)
+    return LongPicked(time, channel, value, targets, cells, kept, numbered, per_second)
 
 
-def _time(layout: Layout, context: Context, file: SourceFile) -> tuple[int, bool]:
+def _time(layout: Layout, context: Context, file: SourceFile) -> tuple[TimeColumn, bool]:
     """The column that orders the samples, and whether it numbers them."""
     source = context.source
     if source.time_column not in ("auto", "none"):
-        return find_column(layout, source.time_column, file), False
+        return named_time(layout, find_column(layout, source.time_column, file)), False
     if source.sample_column != "auto":
-        return find_column(layout, source.sample_column, file), True
-    named = None if source.time_column == "none" else _named(layout, TIME_NAMES)
-    if named is not None:
-        return named, False
-    return _column(layout, "auto", "time_column or source.sample_column", SAMPLE_NAMES, file), True
+        return TimeColumn(find_column(layout, source.sample_column, file), 1), True
+    if source.time_column == "auto":
+        found = find_time(layout)
+        if found is not None:
+            return found, False
+        names = layout.names or ()
+        # No column of the long form is a channel.
+        if "t" in names and _named(layout, SAMPLE_NAMES) is None:
+            return TimeColumn(names.index("t"), 1), False
+    key = "time_column or source.sample_column"
+    return TimeColumn(_column(layout, "auto", key, SAMPLE_NAMES, file), 1), True
 
 
 def _column(
@@ -206,4 +214,4 @@ def _seconds(
     if len(lacking):
         line = layout.first_line + int(lacking[0])
         raise SignalError("missing_values", line, "timestamps are missing")
-    return column / (_clock_hz(context) or 1.0) if picked.numbered else column
+    return column / ((_clock_hz(context) or 1.0) if picked.numbered else picked.per_second)

@@ -76,7 +76,7 @@ def look(file: SourceFile, context: Context) -> Head | None:
         )
         rate_hz = None
         if picked.time:
-            times = values[:, -1]
+            times = values[:, -1] / picked.per_second
             if not whole and (len(times) < 2 or np.median(np.diff(times)) <= 0):
                 rate_hz = _facts(file, context).rate_hz
             else:

@@ -66,7 +66,7 @@ def _load_wide(layout: Layout, picked: Picked, context: Context) -> Recording:
     strings = dict(zip((place for place in texts), series, strict=True))
     part = Part(
         values=values[:, :count],
-        times=values[:, count] if picked.time else None,
+        times=values[:, count] / picked.per_second if picked.time else None,
         places=tuple(range(count)),
     )
     return Recording(
