@@ -27,7 +27,7 @@ REASONS = {
     "no_group": "no group could be found for the record",
     "no_header": "bases stand before the first header line",
     "no_label": "no label could be found for the record",
-    "protein": "the record looks like protein, not DNA",
+    "protein": "the record holds amino acids, or mostly ambiguity codes, as a protein would",
     "ragged_row": "a row has another number of cells than the first",
     "railed_values": "the signal touches its limits and the policy is to reject such records",
     "repeated_name": "the name occurred before and the policy is to reject repeats",

@@ -113,8 +113,7 @@ def _clean_odd(body: bytes, others: bytes, alphabet: Alphabet, *, gaps: bool) ->
     coded = others.translate(None, b"NXnx")
     letters = len(body.translate(None, _SPACES)) if coded else 0
     if 2 * len(coded) > letters >= 10:
-        detail = f"{len(coded)} of {letters} letters are rare IUPAC codes, as in a protein"
-        return Cleaned(b"", ("protein", detail))
+        return Cleaned(b"", ("protein", _vague(len(coded), letters)))
     if others and alphabet.ambiguity == "reject":
         detail = f"{len(others)} letters such as {_shown(others)}"
         return Cleaned(b"", ("ambiguous_bases", detail))
@@ -126,6 +125,14 @@ def _empty(body: bytes) -> tuple[str, str]:
     if joined_lines(body):
         return "empty", "nothing is left of the record without gaps and dropped codes"
     return "empty", "the record has a header and no bases"
+
+
+def _vague(coded: int, letters: int) -> str:
+    """What is said of a record whose letters could be those of either: no amino acid shows."""
+    return (
+        f"{coded} of {letters} letters are IUPAC codes other than N: DNA too ambiguous to tell, or "
+        f"a protein without {', '.join(map(chr, _AMINO_ONLY[:-1]))} or {chr(_AMINO_ONLY[-1])}"
+    )
 
 
 def _invalid(letters: bytes, strange: bytes) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqprep.errors import InputError, SeqprepError
+from seqprep.errors import REASONS, InputError, SeqprepError
 from seqprep.ingest import ingest
 from seqprep.source import Field, Source
 from tests.sources import read_source, stored_rows, write_files
@@ -48,6 +48,18 @@ def test_bad_fasta_records_are_rejected(
 ) -> None:
     """Otherwise a model would learn from proteins, holes and noise as if they were DNA."""
     assert rejected("dna", tmp_path, "a.fa", content) == expected
+
+
+def test_letters_that_are_all_iupac_codes_are_not_said_to_be_amino_acids(tmp_path: Path) -> None:
+    """Otherwise a person with degenerate DNA would look for a protein that is not there."""
+    write_files(tmp_path, {"a.fa": ">a\nRYKMSWBDHVNRYKMSWBDHVN\n>b\nACGT\n>c\nRYNNNNNNNNNNNNN\n"})
+    rows, seen = read_source(source_of("dna", tmp_path))
+    (one,) = seen.rejections
+    assert (one.line, one.reason) == (1, "protein")
+    assert "20 of 22 letters are IUPAC codes other than N" in one.detail
+    assert "DNA too ambiguous to tell, or a protein" in one.detail
+    assert "mostly ambiguity codes" in REASONS["protein"]
+    assert [row["bases"] for row in rows] == ["ACGT", "N" * 15]
 
 
 @pytest.mark.parametrize(
