@@ -3,7 +3,7 @@
 Lines are joined, lower case raised, U becomes T; the gap characters `-`, `.` and `*` and white
 space are left out (counted); `;` lines are comments (counted). X, the older code for any base,
 counts as an ambiguity code. A record with other letters is rejected, as `protein` if these are
-amino acids; so is one of ten letters or more that are mostly codes other than N, whatever the policy.
+amino acids; so is one of ten letters or more, mostly codes other than N, whatever the policy.
 Use it for any FASTA whose records are sequences of their own; not for alignments whose gaps matter.
 Source: Biopython's SimpleFastaParser; the standard genetic code as Biopython's CodonTable has it.
 """
