@@ -157,6 +157,9 @@ def described(found: Preview) -> Json:
                 "rows": [effect.rows_before, effect.rows_after],
                 "steps": [effect.steps_before, effect.steps_after],
                 "removed_share": effect.removed_share,
+                "window": {"steps": effect.window, "short_rows": effect.short_rows}
+                if effect.window
+                else None,
             }
             for effect in found.effects
         ],

@@ -33,6 +33,9 @@ def print_preview(done: Json) -> None:
         )
     if done["steps"]:
         console.print(_steps(done["steps"]))
+    for step in done["steps"]:
+        if step["window"] and step["window"]["short_rows"]:
+            console.print(_short_rows(step), soft_wrap=True)
     for cut in done["cuts"]:
         _print_cut(console, cut)
     console.print(_lengths(done["lengths"]))
@@ -55,6 +58,15 @@ def _steps(steps: list[Json]) -> Grid:
         cells += [f"{number:,}" for number in step["steps"]]
         grid.add_row(*map(Text, [*cells, f"{step['removed_share']:.1%}"]))
     return grid
+
+
+def _short_rows(step: Json) -> str:
+    """How many rows fill no window: a window of little more than padding is easily overlooked."""
+    window, rows = step["window"], step["rows"][0]
+    return (
+        f"{step['name']}: {window['short_rows']:,} of {rows:,} rows are shorter than a window of "
+        f"{window['steps']:,} steps; each makes one window of what it has"
+    )
 
 
 def _print_cut(console: Console, cut: Json) -> None:

@@ -9,12 +9,9 @@ Legend: R records of the version.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +21,6 @@ from seqprep import ragged
 from seqprep.fitted import Fitted
 from seqprep.frequency_table import Cut, find_cuts
 from seqprep.parallel import Progress
-from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.finisher import Finisher
 from seqprep.preparation.first_pass import Encoding, first_pass
 from seqprep.preparation.fitting import fit
@@ -33,40 +29,17 @@ from seqprep.preparation.roster import Roster
 from seqprep.preparation.second_pass import finish_chunks
 from seqprep.preparation.spill import SpillFolder
 from seqprep.preparation.totals import Totals, merge_totals
-from seqprep.preparation.transform import Transform, as_step
+from seqprep.preparation.transform import as_step
 from seqprep.ragged import Ints, mix
 from seqprep.schema import SPLITS
 from seqprep.splits import LEFT_OUT, TRAIN
+from seqprep.step_effects import EffectWatch, StepEffect
 from seqprep.transforms import name_of
 from seqprep.views import view_lengths
 
 MOST_STEPS = 2**24
 """Numbers (steps x channels) that are previewed; beyond, a sample of whole chunks."""
 _SALT = 401
-
-
-@dataclass(kw_only=True, slots=True)
-class StepEffect:
-    """What one technique is given and gives, over all rows that it may change.
-
-    Args:
-        name: of it. options: that are not at their defaults.
-        drawn: whether it runs afresh in every epoch.
-        rows_before, rows_after: rows. steps_before, steps_after: their steps.
-    """
-
-    name: str
-    options: dict[str, Any]
-    drawn: bool = False
-    rows_before: int = 0
-    rows_after: int = 0
-    steps_before: int = 0
-    steps_after: int = 0
-
-    @property
-    def removed_share(self) -> float:
-        """Share of the steps that are gone; below 0 where rows grow."""
-        return 1 - self.steps_after / self.steps_before if self.steps_before else 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,29 +68,6 @@ class Preview:
     rows: list[tuple[int, pa.Table]]
     chosen: Ints
     fitted: Fitted
-
-
-@dataclass(kw_only=True, slots=True)
-class _Watch:
-    """Adds up what the steps of a chain are given and give."""
-
-    effects: list[StepEffect]
-    views: Sequence[bool]
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def seen(self, position: int, before: Chunk, after: Chunk) -> None:
-        """Called by the chain, from any thread."""
-        numbers = [
-            (int(marked.sum()), int(chunk.lengths[marked].sum()))
-            for chunk in (before, after)
-            for marked in (chunk.views >= (1 if self.views[position] else 0),)
-        ]
-        with self.lock:
-            effect = self.effects[position]
-            effect.rows_before += numbers[0][0]
-            effect.steps_before += numbers[0][1]
-            effect.rows_after += numbers[1][0]
-            effect.steps_after += numbers[1][1]
 
 
 def make_preview(
@@ -149,9 +99,8 @@ def make_preview(
     chunks = _sampled(job, roster, most_steps)
     if len(chunks) < len(roster.chunks):
         roster = roster.only(np.isin(_chunk_of(roster), chunks))
-    steps = job.chain.steps
-    effects = [StepEffect(name=name_of(step), options=_given(step)) for step in steps]
-    watch = _Watch(effects=effects, views=[step.views > 0 for step in steps])
+    watch = EffectWatch.of(job.chain)
+    effects = watch.effects
     job = replace(job, chain=replace(job.chain, watch=watch.seen))
     chosen = choose(roster, records)
     with SpillFolder(folder) as spill:
@@ -179,7 +128,7 @@ def make_preview(
         all_chunks=len(roster.chunks),
         roster=roster,
         effects=effects,
-        cuts=[] if frequency is None else find_cuts(frequency, steps, job.tables),
+        cuts=[] if frequency is None else find_cuts(frequency, job.chain.steps, job.tables),
         encoding=encoding,
         totals=merge_totals(totals),
         emptied=emptied,
@@ -189,12 +138,6 @@ def make_preview(
         chosen=chosen,
         fitted=fitted,
     )
-
-
-def _given(step: Transform) -> dict[str, Any]:
-    """The options that are not at their defaults."""
-    defaults = {one.name: one.default for one in fields(step)}  # type: ignore[arg-type]
-    return {name: value for name, value in step.options().items() if value != defaults[name]}
 
 
 def _sampled(job: Job, roster: Roster, most_steps: int) -> Ints:

@@ -95,6 +95,14 @@ class Symbols(Protocol):
         """`(V,)` the text of each token that it makes of rows of this form."""
 
 
+@runtime_checkable
+class Windowed(Protocol):
+    """A technique whose windows a row may be too short to fill; such a row makes one of its own."""
+
+    def window_steps(self, form: Form) -> int:
+        """Steps of a whole window of rows of this form."""
+
+
 def as_step(name: str, position: int, options: Mapping[str, Any]) -> dict[str, Any]:
     """What the kernels of `views` read of a step."""
     return {"name": name, "position": position, **options}

@@ -77,6 +77,10 @@ class Project(MergingStep):
         """The stride, filled in."""
         return self.window if self.stride is None else self.stride
 
+    def window_steps(self, form: Form) -> int:
+        """Steps of a whole window."""
+        return self.window
+
     def outcome(self, form: Form) -> Form:
         """So many features, at a lower rate."""
         names = tuple(f"projection {number}" for number in range(self.features))

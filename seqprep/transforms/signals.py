@@ -100,6 +100,10 @@ class SpectralStep(MergingStep):
             )
         return Frames(window=window, hop=hop, rate_hz=rate_hz, taper=self.taper)
 
+    def window_steps(self, form: Form) -> int:
+        """Steps of a window at the rate of these rows."""
+        return self.frames(form).window
+
     def spans(self, offsets: Ints, frames: Frames) -> Spans:
         """The windows of rows with these offsets."""
         return window_spans(offsets, window=frames.window, stride=frames.hop, tail=False)

@@ -14,6 +14,7 @@ import numpy as np
 from seqprep import ragged
 from seqprep.errors import ConfigError
 from seqprep.preparation.chunk import Chunk, Kind
+from seqprep.preparation.form import Form
 from seqprep.preparation.transform import Context
 from seqprep.schema import Task
 from seqprep.transforms.options import FixedStep, check_at_least
@@ -52,6 +53,10 @@ class Windows(FixedStep):
     def hop(self) -> int:
         """The stride, filled in."""
         return self.length if self.stride is None else self.stride
+
+    def window_steps(self, form: Form) -> int:
+        """Steps of a whole window."""
+        return self.length
 
     def count(self, lengths: ragged.Ints) -> ragged.Ints:
         """Windows of rows with these lengths, `(R,)`; at least one each."""

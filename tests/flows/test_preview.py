@@ -71,6 +71,26 @@ def test_what_preparation_refuses_is_refused(file: Path, tmp_path: Path) -> None
         preview(str(file), store=str(tmp_path), settings=settings, records=1, out=None)
 
 
+def test_windows_that_records_do_not_fill_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A spectrum of mostly zeros would be trained on without a word."""
+    rows = ["time,x", *(f"{step / 100},{step % 7}" for step in range(50))]
+    files = {f"in/{'ab'[n % 2]}/{n}.csv": "\n".join([*rows, f"0.5,{n}"]) for n in range(40)}
+    lines = PIPELINE.replace("text", "eeg").replace(
+        "summarize: {drop_top: 1}", "spectrum: {window_s: 2, stride_s: 1}"
+    )
+    write_files(tmp_path, {**files, "p.yaml": lines})
+    store = str(tmp_path / "store")
+    done = preview(str(tmp_path / "p.yaml"), store=store, settings=[], records=1, out=None)
+    assert done["steps"][0]["window"] == {"steps": 200, "short_rows": 40}
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "spectrum: 40 of 40 rows are shorter than a window of 200 steps" in shown
+    settings = ["prepare.steps=[{spectrum: {window_s: 0.5, stride_s: 0.5}}]"]
+    preview(str(tmp_path / "p.yaml"), store=store, settings=settings, records=1, out=None)
+    assert "shorter than a window" not in capsys.readouterr().out
+
+
 def test_long_records_show_both_ends() -> None:
     """A record would fill the screen, or its end, which a tail keeps, be hidden."""
     text = "first " + "middle " * 500 + "last"

@@ -152,6 +152,30 @@ def test_values_are_previewed_too(tmp_path: Path) -> None:
     assert set(found.after.tolist()) <= {1, 2, 3, 4}
 
 
+@pytest.mark.parametrize(
+    ("step", "window", "short"),
+    [
+        ({"spectrum": {"window_s": 0.12, "stride_s": 0.06}}, 12, 24),
+        ({"spectrum": {"window_s": 0.5, "stride_s": 0.5}}, 50, 60),
+        ({"band_power": {"bands": {"a": [20, 40]}, "window_s": 0.1, "stride_s": 0.1}}, 10, 0),
+        ({"project": {"window": 11, "features": 2}}, 11, 12),
+        ({"windows": {"length": 13}}, 13, 36),
+        ({"block_means": {"block": 50}}, 0, 0),
+    ],
+)
+def test_rows_that_fill_no_window_are_counted(
+    tmp_path: Path, step: dict[str, Any], window: int, short: int
+) -> None:
+    """Windows longer than every record would make one step of mostly zeros, and look all right."""
+    records = [{"values": [float(n), *range(9 + n // 12)], "label": "xy"[n % 2]} for n in range(60)]
+    recipe, params = Prepare(steps=(step,)), {"channels": ["a"], "rate_hz": 100.0}
+    found = previewed(
+        tmp_path, records, recipe=recipe, folder=tmp_path / "s", domain="eeg", params=params
+    )
+    (effect,) = found.effects
+    assert (effect.window, effect.short_rows, effect.rows_before) == (window, short, 60)
+
+
 def test_a_source_is_sampled_evenly_and_whole_where_it_is_small(tmp_path: Path) -> None:
     """A preview would need an ingest, or see the first class only."""
     files: dict[str, bytes | str] = {
