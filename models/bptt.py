@@ -10,24 +10,35 @@ Source: Werbos 1990, doi:10.1109/5.58337
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
+from models.config import Train
 from models.objectives import Objective
 from models.shape import TensorBatch
 
+Loss = Callable[[nn.Module, Objective, TensorBatch], tuple[Tensor, Tensor]]
+"""Sum of the losses of a batch, ready for `backward`, and their count: rows, steps or symbols."""
 
-def full(model: nn.Module, objective: Objective, batch: TensorBatch) -> tuple[Tensor, int]:
-    """Add the gradients of the mean loss over all steps to the parameters.
+
+def full(model: nn.Module, objective: Objective, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+    """The loss over all steps, every activation kept.
 
     Args:
         model: in training mode.
         objective: what the loss is.
         batch: `x_BT` ids or `x_BTF` float32, `lengths_B`, and the targets.
-
-    Returns:
-        The mean loss, and the rows, steps or symbols that it is the mean of.
     """
-    total, weight = objective.loss(model(batch), batch)
-    loss = total / weight.clamp(min=1)
-    loss.backward()
-    return loss, int(weight)
+    return objective.loss(model(batch), batch)
+
+
+def loss_of(options: Train) -> Loss:
+    """The way from a batch to its loss that `train.backpropagation` names.
+
+    Raises:
+        AssertionError: for a mode that has no loss of a batch: segments.
+    """
+    if options.backpropagation.mode == "full":
+        return full
+    raise AssertionError(f"unknown mode {options.backpropagation.mode!r}")

@@ -7,7 +7,7 @@ command line and a Prefect deployment all read the same job.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from models.checks import JobError, check, check_finite, not_built, size_bytes
@@ -15,17 +15,31 @@ from models.model_config import Model
 
 __all__ = ["Backpropagation", "Model", "Optimizer", "Train"]
 
+_MODES_OF_KEYS: dict[str, tuple[str, ...]] = {
+    "k": ("last_k",),
+    "k1": ("segments",),
+    "k2": ("segments",),
+    "label_each": ("segments",),
+    "schedule": ("segments",),
+    "patience": ("segments",),
+    "memory": ("exact",),
+}
+"""Keys of backpropagation -> the modes that read them."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backpropagation:
-    """How far gradients flow back.
+    """How far gradients flow back (CONTRACT 23, 24).
 
     Args:
         mode: `full`; `last_k` steps; `segments` with carried state; `exact`, recomputed.
-        k: steps of gradient (last_k). k1: steps between updates; k2: steps of gradient (segments).
+        k: steps of gradient (last_k).
+        k1: steps between updates (segments). k2: steps of gradient; none: k1.
         label_each: segments: a loss in every segment, weighted by length / T.
         memory: exact: bytes for activations.
-        schedule: segments: numbers of segments, e.g. [100, 50, 10, 2, 1]; patience: epochs.
+        schedule: segments, instead of k1: numbers of segments, e.g. [100, 50, 10, 2, 1], each
+            ceil(longest row / number) steps; `auto`: by doubling lengths, the whole row last.
+        patience: epochs without a better training loss after which the schedule goes on.
     """
 
     mode: Literal["full", "last_k", "segments", "exact"] = "full"
@@ -33,18 +47,47 @@ class Backpropagation:
     k1: int | None = None
     k2: int | None = None
     label_each: bool = False
-    memory: str | None = None
-    schedule: tuple[int, ...] = ()
+    memory: str | int | None = None
+    schedule: tuple[int, ...] | Literal["auto"] = ()
     patience: int = 20
 
     def __post_init__(self) -> None:
-        if self.mode != "full":
-            raise not_built(f"train.backpropagation.mode: {self.mode}")
-        for item in fields(self):
-            if item.name not in ("mode", "patience") and getattr(self, item.name) != item.default:
+        for name, modes in _MODES_OF_KEYS.items():
+            default = type(self).__dataclass_fields__[name].default
+            if getattr(self, name) != default and self.mode not in modes:
                 raise JobError(
-                    f"train.backpropagation.{item.name} has no meaning with mode: {self.mode}"
+                    f"train.backpropagation.{name} has no meaning with mode: {self.mode}; it "
+                    f"belongs to mode: {modes[0]}"
                 )
+        for name in ("k", "k1", "k2"):
+            value = getattr(self, name)
+            check(value is None or value >= 1, f"backpropagation.{name}", ">= 1 step", value)
+        check(self.patience >= 1, "backpropagation.patience", ">= 1 epoch", self.patience)
+        if self.mode == "last_k" and self.k is None:
+            raise JobError("train.backpropagation.k is missing: steps of gradient for last_k")
+        if self.mode == "segments":
+            self._check_segments()
+        if self.memory is not None:
+            memory = size_bytes(self.memory, key="train.backpropagation.memory")
+            check(memory >= 2**20, "backpropagation.memory", ">= 1MB", self.memory)
+
+    def _check_segments(self) -> None:
+        if (self.k1 is None) == (not self.schedule):
+            raise JobError(
+                "train.backpropagation: mode segments needs either k1, the steps between updates, "
+                "or a schedule, the numbers of segments"
+            )
+        if self.k2 is not None and (self.k1 is None or self.k2 < self.k1):
+            raise JobError(
+                f"train.backpropagation.k2 must be >= k1, got k1 {self.k1} and k2 {self.k2}"
+            )
+        if self.schedule != "auto":
+            check(
+                all(number >= 1 for number in self.schedule),
+                "backpropagation.schedule",
+                "numbers of segments >= 1",
+                self.schedule,
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,8 +115,6 @@ class Optimizer:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.name not in ("adamw", "adam", "sgd"):
-            raise not_built(f"train.optimizer.name: {self.name}")
         check_finite(self, "optimizer.")
         check(self.lr > 0, "optimizer.lr", "> 0", self.lr)
         check(self.weight_decay >= 0, "optimizer.weight_decay", ">= 0", self.weight_decay)
@@ -99,7 +140,8 @@ class Train:
         early_stopping: stop after this many epochs without a better one; none: never.
         class_weights: `balanced` weighs classes by the inverse of their share of training rows.
         label_smoothing: of the cross-entropy.
-        precision: bf16 runs the recurrent core under autocast.
+        precision: bf16 and float16 run the recurrent core under autocast, float16 with its loss
+            scaled, on CUDA only.
         device: `auto` takes CUDA where there is one.
         threads: CPU threads; none: chosen and reported.
         deterministic: set what PyTorch needs for the same bits on CUDA.
@@ -108,6 +150,8 @@ class Train:
         guard: stop after this many updates in a row with a loss or gradient that is not finite.
         processes: training processes (torchrun).
         tracking: also write TensorBoard events.
+        encoder_from: a bundle whose front and core the model starts from (of an autoencoder or a
+            next_symbol model, say); none: fresh weights.
         if_newer, warm_start: retraining policies of deployments.
     """
 
@@ -123,7 +167,7 @@ class Train:
     early_stopping: int | None = None
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: float = 0.0
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["float32", "bf16", "float16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = None
     deterministic: bool = False
@@ -132,6 +176,7 @@ class Train:
     guard: int = 10
     processes: int = 1
     tracking: Literal["none", "tensorboard"] = "none"
+    encoder_from: str | None = None
     if_newer: bool = False
     warm_start: bool = False
 
@@ -150,10 +195,6 @@ class Train:
         memory = size_bytes(self.memory, key="train.memory")
         check(memory >= 2**20, "memory", ">= 1MB", self.memory)
         check(self.checkpoint_minutes > 0, "checkpoint_minutes", "> 0", self.checkpoint_minutes)
-        if self.processes > 1:
-            raise not_built("train.processes")
-        if self.tracking != "none":
-            raise not_built(f"train.tracking: {self.tracking}")
         for key in ("if_newer", "warm_start"):
             if getattr(self, key):
                 raise not_built(f"train.{key}")

@@ -17,8 +17,9 @@ from torch import nn
 
 from models.checks import JobError
 from models.config import Train
+from models.core import Core, Execution
 from models.objectives import Objective
-from models.recurrent import EXECUTIONS, LSTM, Execution
+from models.recurrent import EXECUTIONS
 from models.shape import TensorBatch
 
 logger = logging.getLogger(__name__)
@@ -65,8 +66,8 @@ def supports_bf16(device: torch.device) -> bool:
 def set_precision(model: nn.Module, *, bf16: bool) -> None:
     """Run every LSTM that reads whole rows under autocast, or not."""
     for module in model.modules():
-        if isinstance(module, LSTM):
-            module.bf16 = bf16
+        if isinstance(module, Core):
+            module.autocast = torch.bfloat16 if bf16 else None
 
 
 def flush_denormals() -> bool:
@@ -86,7 +87,7 @@ def free_threads() -> int:
 def set_execution(model: nn.Module, execution: Execution) -> None:
     """Choose the form of every LSTM in a model."""
     for module in model.modules():
-        if isinstance(module, LSTM):
+        if isinstance(module, Core):
             module.execution = execution
 
 

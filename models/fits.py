@@ -21,8 +21,26 @@ SELECTABLE: dict[str, tuple[str, ...]] = {
     "regress": ("loss", "rmse"),
     "regress_steps": ("loss", "rmse"),
     "translate": ("loss", "token_accuracy"),
+    "next": ("loss",),
+    "reconstruct": ("loss",),
 }
 """Figures of each task that the best epoch can be chosen by."""
+
+
+_OF_RECORDS, _OF_STEPS = ("classify", "regress"), ("label_steps", "regress_steps")
+TASKS: dict[str, tuple[str, ...]] = {
+    "lstm": (*_OF_RECORDS, *_OF_STEPS),
+    "min_lstm": (*_OF_RECORDS, *_OF_STEPS),
+    "chunks": (*_OF_RECORDS, *_OF_STEPS),
+    "hierarchical": _OF_RECORDS,
+    "split": _OF_RECORDS,
+    "encoder_decoder": ("translate",),
+    "autoencoder": ("reconstruct",),
+    "next_symbol": ("next",),
+}
+"""What each model learns."""
+CARRIED = ("lstm", "min_lstm", "next_symbol")
+"""Models that are read segment by segment with the state handed on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,30 +52,53 @@ class _Case:
     kind: Kind
     has_validation: bool
 
-    @property
-    def decodes(self) -> bool:
-        return self.train.model.name == "encoder_decoder"
+    def names(self, *names: str) -> bool:
+        """Whether the model is one of these."""
+        return self.train.model.name in names
 
     @property
     def pools(self) -> bool:
-        return not self.decodes and self.task in ("classify", "regress")
+        return self.task in _OF_RECORDS
+
+
+def _only(*names: str) -> tuple[Callable[[_Case], bool], str]:
+    return lambda case: case.names(*names), f"model.name: {' or '.join(names)}"
 
 
 _MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
     "model.input": (lambda case: case.kind == "tokens", "tokens; these sequences are values"),
     "model.embedding": (
-        lambda case: case.decodes or (case.kind == "tokens" and _embeds(case)),
+        lambda case: (
+            case.names("encoder_decoder")
+            or (case.kind == "tokens" and case.train.model.input == "embedding")
+        ),
         "tokens with `input: embedding`, or model.name: encoder_decoder",
     ),
-    "model.noise": (lambda case: not case.decodes, "model.name: lstm"),
-    "model.pooling": (lambda case: case.pools, "model.name: lstm with task classify or regress"),
-    "model.attention": (lambda case: case.decodes, "model.name: encoder_decoder"),
-    "model.beam": (lambda case: case.decodes, "model.name: encoder_decoder"),
-    "model.teacher_forcing": (lambda case: case.decodes, "model.name: encoder_decoder"),
-    "model.max_target": (lambda case: case.decodes, "model.name: encoder_decoder"),
+    "model.noise": (
+        lambda case: not case.names("encoder_decoder", "autoencoder"),
+        "another model.name than encoder_decoder and autoencoder",
+    ),
+    "model.pooling": (lambda case: case.pools, "task classify or regress"),
+    "model.attention": _only("encoder_decoder"),
+    "model.beam": _only("encoder_decoder"),
+    "model.teacher_forcing": _only("encoder_decoder"),
+    "model.max_target": _only("encoder_decoder"),
+    "model.parts": _only("split"),
+    "model.merge": _only("split"),
+    "model.second_backwards": _only("split"),
+    "model.chunk": _only("hierarchical", "chunks"),
+    "model.overlap": _only("chunks"),
+    "model.upper_hidden": _only("hierarchical"),
+    "model.lower_pooling": _only("hierarchical"),
+    "model.code_every": _only("autoencoder"),
+    "model.continuation": _only("next_symbol"),
+    "model.temperature": (
+        lambda case: case.names("next_symbol") and case.train.model.continuation > 0,
+        "model.name: next_symbol with a continuation",
+    ),
     "optimizer.momentum": (
-        lambda case: case.train.optimizer.name == "sgd",
-        "optimizer.name: sgd",
+        lambda case: case.train.optimizer.name in ("sgd", "rmsprop"),
+        "optimizer.name: sgd or rmsprop",
     ),
     "class_weights": (
         lambda case: case.task in ("classify", "label_steps"),
@@ -73,10 +114,6 @@ _MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
 """Keys under `train` -> when a value beside the default means something, and what that needs."""
 
 
-def _embeds(case: _Case) -> bool:
-    return case.train.model.input == "embedding"
-
-
 def check_fits(train: Train, *, task: str, kind: Kind, has_validation: bool) -> None:
     """Refuse options that would be ignored or can not be met, before any work starts.
 
@@ -89,8 +126,13 @@ def check_fits(train: Train, *, task: str, kind: Kind, has_validation: bool) -> 
     Raises:
         JobError: naming the first such key, its value, and what it needs.
     """
-    if task not in SELECTABLE:
-        raise JobError(f"task {task!r} is not built yet; choose from {', '.join(SELECTABLE)}")
+    if task not in TASKS[train.model.name]:
+        able = [name for name, tasks in TASKS.items() if task in tasks]
+        raise JobError(
+            f"train.model.name: {train.model.name} does not learn task {task!r} (it does "
+            f"{', '.join(TASKS[train.model.name])}); choose {' or '.join(able)}, or change "
+            "source.task"
+        )
     if train.select_by not in SELECTABLE[task]:
         raise JobError(
             f"train.select_by: {train.select_by} is not a figure of task {task!r}; choose from "
@@ -104,6 +146,38 @@ def check_fits(train: Train, *, task: str, kind: Kind, has_validation: bool) -> 
                 f"train.{key}: {value!r} would be ignored: it needs {needed}; leave it at "
                 f"{default!r}"
             )
+    _check_directions(train)
+
+
+def _check_directions(train: Train) -> None:
+    """Refuse what cannot be done in two directions, or not by this model at all."""
+    mode, model = train.backpropagation.mode, train.model
+    carries = mode in ("last_k", "segments")
+    if carries and model.name not in CARRIED:
+        raise JobError(
+            f"train.backpropagation.mode: {mode} needs a model whose state is handed on from "
+            f"segment to segment ({', '.join(CARRIED)}), not {model.name}; choose mode exact or "
+            "full"
+        )
+    if carries and model.front.conv:
+        raise JobError(
+            f"train.backpropagation.mode: {mode} cuts records into segments, which a convolution "
+            "in model.front would see as records of their own; remove front.conv, or choose exact"
+        )
+    if carries and model.front.parallel > 1:
+        raise JobError(
+            f"train.backpropagation.mode: {mode} cuts records into segments, but "
+            "model.front.parallel needs whole records; remove one of them"
+        )
+    why = None
+    if carries:
+        why = f"backpropagation.mode: {mode} hands the state on in one direction only"
+    elif model.name == "next_symbol":
+        why = "next_symbol would see in the other direction what it has to foretell"
+    elif model.name == "chunks" and not model.overlap:
+        why = "chunks without overlap hand the state on in one direction only"
+    if why is not None and model.bidirectional:
+        raise JobError(f"train.model.bidirectional: true, but {why}; set bidirectional: false")
 
 
 def _value(train: Train, key: str) -> tuple[Any, Any]:

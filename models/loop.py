@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from models import bptt, metrics, outputs
+from models import metrics, outputs
 from models.architectures.encoder_decoder import EncoderDecoder
 from models.memory import peak_bytes
 from models.optimize import Clipped, clip, learning_rate, set_learning_rate
@@ -140,12 +140,14 @@ def update(run: Run, batch: Batch, share: float) -> tuple[Clipped, int]:
     if isinstance(model, EncoderDecoder):
         model.set_progress(share)
     run.optimizer.zero_grad(set_to_none=True)
-    loss, weight = bptt.full(model, run.objective, to_tensors(batch, run.device))
+    total, weight = run.loss(model, run.objective, to_tensors(batch, run.device))
+    loss = total / weight.clamp(min=1)
+    loss.backward()
     result = clip(model, options.optimizer, loss)
     if result.finite:
         set_learning_rate(run.optimizer, learning_rate(options.optimizer, share))
         run.optimizer.step()
-    return result, weight
+    return result, int(weight)
 
 
 def _guard(run: Run, batch: Batch) -> None:

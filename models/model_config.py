@@ -8,14 +8,22 @@ library only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from models.checks import check, check_finite, not_built
+from models.checks import check, check_finite
 
 Pooling = Literal["last", "mean", "max", "attention"]
 
-Planned = Literal["hierarchical", "split", "parallel", "autoencoder", "next_symbol", "min_lstm"]
-"""Models of the contract that are refused by name."""
+Name = Literal[
+    "lstm",
+    "min_lstm",
+    "chunks",
+    "hierarchical",
+    "split",
+    "encoder_decoder",
+    "autoencoder",
+    "next_symbol",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,8 +69,6 @@ class Front:
         check(self.parallel >= 1, "model.front.parallel", ">= 1 part", self.parallel)
         if isinstance(self.conv, Conv):
             object.__setattr__(self, "conv", (self.conv,))
-        if self.parallel > 1:
-            raise not_built("train.model.front.parallel")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,12 +79,12 @@ class Model:
         name: a key of MODELS.
         embedding: features of a token's embedding; one-hot instead with `input: one_hot`.
         input: how token ids enter.
-        hidden: units of a direction; layers: stacked LSTM layers.
+        hidden: units of a direction; layers: stacked recurrent layers.
         bidirectional: also read backwards, from each record's own end.
         pooling: of the states of a record, one or several; not for per-step tasks.
         head: units of dense layers before the output layer.
         dropout: before the head and between layers; input_dropout: of whole input features.
-        noise: standard deviation of Gaussian noise on the states, in training only.
+        noise: standard deviation of Gaussian noise on the states of each layer, in training only.
         front: what stands before the core.
         execution: how the recurrent layer runs; `auto`: dense on CPU, measured on CUDA.
         attention: encoder_decoder: attend to the encoder's states.
@@ -86,11 +92,17 @@ class Model:
         teacher_forcing: encoder_decoder: share of true previous symbols at the start and the end.
         max_target: encoder_decoder: longest output in prediction, as a multiple of the input steps
             left after the front, at least 16 symbols.
-        parts, merge, second_backwards: split LSTM. chunk, upper_hidden: hierarchical.
-        code_every: autoencoder.
+        parts: split: LSTMs, each on its part of the record. merge: of their vectors.
+        second_backwards: split into 2: the second part is read from its end.
+        chunk: hierarchical, chunks: steps (after the front) of a chunk.
+        overlap: chunks: steps that neighbouring chunks share; 0 hands the state on instead.
+        upper_hidden: hierarchical: units of the upper LSTM. lower_pooling: of a chunk's states.
+        code_every: autoencoder: steps of a code; none: one code a record.
+        continuation: next_symbol: symbols that prediction goes on by; temperature: of their
+            drawing, 0 takes the likeliest.
     """
 
-    name: Literal["lstm", "encoder_decoder", Planned] = "lstm"
+    name: Name = "lstm"
     embedding: int = 32
     input: Literal["embedding", "one_hot"] = "embedding"
     hidden: int = 64
@@ -107,36 +119,34 @@ class Model:
     beam: int = 1
     teacher_forcing: tuple[float, float] = (1.0, 1.0)
     max_target: float = 1.0
-    parts: int | None = None
-    merge: Literal["concat", "sum", "mean"] | None = None
-    second_backwards: bool | None = None
-    chunk: int | None = None
-    upper_hidden: int | None = None
+    parts: int = 2
+    merge: Literal["concat", "sum", "mean"] = "concat"
+    second_backwards: bool = False
+    chunk: int = 100
+    overlap: int = 0
+    upper_hidden: int = 32
+    lower_pooling: tuple[Pooling, ...] | Pooling = ("last",)
     code_every: int | None = None
+    continuation: int = 0
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.name in get_args(Planned):
-            raise not_built(f"train.model.name: {self.name}")
-        for key in ("parts", "merge", "second_backwards", "chunk", "upper_hidden", "code_every"):
-            if getattr(self, key) is not None:
-                raise not_built(f"train.model.{key}")
         if isinstance(self.pooling, str):
             object.__setattr__(self, "pooling", (self.pooling,))
+        if isinstance(self.lower_pooling, str):
+            object.__setattr__(self, "lower_pooling", (self.lower_pooling,))
         check_finite(self, "model.")
-        for key in ("embedding", "hidden", "layers", "beam"):
+        for key in ("embedding", "hidden", "layers", "beam", "chunk", "upper_hidden"):
             check(getattr(self, key) >= 1, f"model.{key}", ">= 1", getattr(self, key))
         for key in ("dropout", "input_dropout"):
             value = getattr(self, key)
             check(0 <= value < 1, f"model.{key}", "in [0, 1)", value)
         check(self.noise >= 0, "model.noise", ">= 0", self.noise)
         check(all(units >= 1 for units in self.head), "model.head", "units >= 1", self.head)
-        check(len(self.pooling) > 0, "model.pooling", "one or several", self.pooling)
-        check(
-            len(set(self.pooling)) == len(self.pooling),
-            "model.pooling",
-            "without repeats",
-            self.pooling,
-        )
+        for key in ("pooling", "lower_pooling"):
+            names = getattr(self, key)
+            check(len(names) > 0, f"model.{key}", "one or several", names)
+            check(len(set(names)) == len(names), f"model.{key}", "without repeats", names)
         check(
             all(0 <= share <= 1 for share in self.teacher_forcing),
             "model.teacher_forcing",
@@ -144,3 +154,24 @@ class Model:
             self.teacher_forcing,
         )
         check(self.max_target > 0, "model.max_target", "> 0", self.max_target)
+        check(self.parts >= 2, "model.parts", ">= 2", self.parts)
+        check(
+            not self.second_backwards or self.parts == 2,
+            "model.second_backwards",
+            "false unless parts is 2",
+            self.second_backwards,
+        )
+        check(
+            0 <= self.overlap < self.chunk,
+            "model.overlap",
+            f"in 0..{self.chunk - 1} (less than chunk)",
+            self.overlap,
+        )
+        check(
+            self.code_every is None or self.code_every >= 1,
+            "model.code_every",
+            ">= 1 step or none",
+            self.code_every,
+        )
+        check(self.continuation >= 0, "model.continuation", ">= 0 symbols", self.continuation)
+        check(self.temperature >= 0, "model.temperature", ">= 0", self.temperature)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.bptt import Loss
 from models.config import Train
 from models.objectives import Objective
 
@@ -66,7 +67,7 @@ class Run:
     """A model in training.
 
     Args:
-        model, optimizer: being changed. objective: with class weights and smoothing; plain: as
+        model, optimizer: being changed. loss: of a batch, as backpropagation goes. objective: with class weights and smoothing; plain: as
             evaluation uses it. options: of the job. device: of the model.
         majority: code of the most frequent training class, where there are classes.
         progress: counters. best: weights of the best epoch, {} before it.
@@ -74,6 +75,7 @@ class Run:
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
+    loss: Loss
     objective: Objective
     plain: Objective
     options: Train

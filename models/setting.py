@@ -13,6 +13,7 @@ from torch import nn
 
 from models.architectures import build
 from models.architectures.encoder_decoder import EncoderDecoder
+from models.bptt import loss_of
 from models.checkpoint import (
     Checkpoint,
     optimizer_options,
@@ -90,6 +91,7 @@ def set_up(job: Job, snapshot: Snapshot, identity: dict[str, str], device: torch
     run = Run(
         model=model.to(device),
         optimizer=build_optimizer(model, options.optimizer),
+        loss=loss_of(options),
         objective=training_objective(options, plain, sources["train"]),
         plain=plain,
         options=options,

@@ -6,6 +6,7 @@ from torch import nn
 
 from models.architectures.encoder_decoder import EncoderDecoder
 from models.architectures.lstm import PooledLSTM
+from models.checks import not_built
 from models.model_config import Model
 from models.shape import Shape
 
@@ -29,5 +30,5 @@ def build(config: Model, shape: Shape) -> nn.Module:
         ValueError: if there is no such model, or it does not do the task.
     """
     if config.name not in MODELS:
-        raise ValueError(f"unknown model {config.name!r}; choose from {sorted(MODELS)}")
+        raise not_built(f"train.model.name: {config.name}")
     return MODELS[config.name](config, shape)

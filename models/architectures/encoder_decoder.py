@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.checks import JobError
+from models.core import State
 from models.front import Front
 from models.head import Head
 from models.model_config import Model
-from models.recurrent import LSTM, State
+from models.recurrent import LSTM
 from models.shape import Shape, TensorBatch, step_mask
 from seqprep.schema import BOS, EOS, PAD
 
@@ -51,13 +52,12 @@ class Memory:
 
     def take(self, rows: Tensor) -> Memory:
         """The named rows, in that order."""
-        h, c = self.state
         return Memory(
             self.states[rows],
             self.keys[rows],
             self.mask[rows],
             self.limit[rows],
-            (h[:, rows], c[:, rows]),
+            tuple(part[:, rows] for part in self.state),
             self.place[rows],
         )
 

@@ -17,6 +17,7 @@ from models.head import Head
 from models.model_config import Model
 from models.pooling import Pool
 from models.recurrent import LSTM
+from models.segmented import Carried
 from models.shape import Shape, TensorBatch, step_mask
 
 TASKS = ("classify", "regress", "label_steps", "regress_steps")
@@ -50,8 +51,8 @@ class PooledLSTM(nn.Module):
             layers=config.layers,
             bidirectional=config.bidirectional,
             dropout=config.dropout,
+            noise=config.noise,
         )
-        self.noise = config.noise
         features = self.core.features
         if not self.per_step:
             self.pool = Pool(config.pooling, features)
@@ -61,8 +62,6 @@ class PooledLSTM(nn.Module):
     def forward(self, batch: TensorBatch) -> Tensor:
         """Logits or values: `(B, C)`, or `(B, T, C)` for tasks of steps."""
         states_BTF, lengths_B = self.states(batch)
-        if self.noise and self.training:
-            states_BTF = states_BTF + self.noise * torch.randn_like(states_BTF)
         if not self.per_step:
             states_BTF = self.pool(self.core, states_BTF, lengths_B)
         out: Tensor = self.head(states_BTF)
@@ -72,6 +71,33 @@ class PooledLSTM(nn.Module):
         """States of the core `(B, T', F)` and their lengths `(B,)`."""
         x_BTF, lengths_B = self.front(batch)
         return self.core(x_BTF, lengths_B), lengths_B
+
+    def begin(self, rows: int) -> Carried:
+        """What stands before the first segment of so many records."""
+        state = self.core.begin(rows)
+        pooled = () if self.per_step else self.pool.start(rows, state[0])
+        return Carried(state, pooled, torch.zeros(rows, dtype=torch.int64, device=state[0].device))
+
+    def read(self, inputs: Tensor, lengths_B: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
+        """States of a segment `(B, T, H)`, and what to hand on; see Segmented."""
+        x_BTF, lengths_B = self.front(TensorBatch(inputs=inputs, lengths=lengths_B))
+        states_BTF, state = self.core.carry(x_BTF, lengths_B, carried.state)
+        pooled = carried.pooled
+        if not self.per_step:
+            pooled = self.pool.add(pooled, states_BTF, lengths_B)
+        return states_BTF, Carried(state, pooled, carried.lengths + lengths_B)
+
+    def answer(self, carried: Carried) -> Tensor:
+        """Outputs of records from all that was read, `(B, C)`."""
+        out: Tensor = self.head(
+            self.pool.finish(carried.pooled, carried.state[0][-1], carried.lengths)
+        )
+        return out
+
+    def answer_steps(self, states_BTF: Tensor) -> Tensor:
+        """Outputs of steps, `(B, T, C)`."""
+        out: Tensor = self.head(states_BTF)
+        return out
 
     def attention(self, batch: TensorBatch) -> Tensor:
         """Weights of attention pooling over the core's steps, `(B, T')`.

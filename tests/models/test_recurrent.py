@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.recurrent import LSTM, turn
+from models.core import turn
+from models.recurrent import LSTM
 
 LENGTHS = torch.tensor([5, 1, 9, 3, 9, 2])
 
