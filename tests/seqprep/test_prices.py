@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seqprep.domains.prices import action_values, changes, prices
 from seqprep.source import Generator, Source
@@ -62,6 +64,25 @@ def test_action_values_obey_bellmans_equation() -> None:
         assert q[step, 0] == pytest.approx(gain + 0.9 * best, abs=1e-6)
         assert q[step, 1] == pytest.approx(-gain + 0.9 * best, abs=1e-6)
     assert q[4].tolist() == [0, 0]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=40),
+    st.sampled_from([0.0, 0.5, 0.9, 0.999]),
+)
+def test_action_values_are_those_of_steps_taken_one_by_one(
+    series: list[float], discount: float
+) -> None:
+    """Otherwise a stored target would differ in its last bit from one version to the next."""
+    expected = [[0.0, 0.0]]
+    value = 0.0
+    for now, then in reversed([*zip(series, series[1:], strict=False)]):
+        gain, future = then - now, discount * value
+        expected.append([gain + future, future - gain])
+        value = abs(gain) + future
+    found = action_values(np.array(series), discount)
+    np.testing.assert_array_equal(found, np.array(expected[::-1], np.float32))
 
 
 def test_changes_are_differences_to_each_earlier_step() -> None:
