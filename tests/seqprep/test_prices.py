@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,7 +79,7 @@ def test_action_values_are_those_of_steps_taken_one_by_one(
     """Otherwise a stored target would differ in its last bit from one version to the next."""
     expected = [[0.0, 0.0]]
     value = 0.0
-    for now, then in reversed([*zip(series, series[1:], strict=False)]):
+    for now, then in reversed([*pairwise(series)]):
         gain, future = then - now, discount * value
         expected.append([gain + future, future - gain])
         value = abs(gain) + future
