@@ -67,8 +67,9 @@ class Run:
     """A model in training.
 
     Args:
-        model, optimizer: being changed. loss: of a batch, as backpropagation goes. objective: with class weights and smoothing; plain: as
-            evaluation uses it. options: of the job. device: of the model.
+        model, optimizer: being changed. loss: of a batch, as backpropagation goes.
+        objective: with class weights and smoothing; plain: as evaluation uses it.
+        options: of the job. device: of the model.
         majority: code of the most frequent training class, where there are classes.
         progress: counters. best: weights of the best epoch, {} before it.
     """
