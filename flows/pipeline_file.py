@@ -112,13 +112,6 @@ class Pipeline:
 
     def _check_model(self) -> None:
         """Refuse a model, or options of it, that do not fit the task and the data."""
-        sequence = self.source.task == "translate"
-        name = self.train.model.name
-        if sequence != (name == "encoder_decoder"):
-            right = "encoder_decoder" if sequence else "lstm"
-            raise ConfigError(
-                f"train.model.name: {name} does not fit task: {self.source.task}; use {right}"
-            )
         per_step = self.source.task in ("label_steps", "regress_steps")
         if per_step and any(conv.stride > 1 for conv in self.train.model.front.conv):
             raise ConfigError(

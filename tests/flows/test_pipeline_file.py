@@ -132,10 +132,8 @@ def test_a_wrong_value_is_told_in_the_words_of_the_file(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"train__backpropagation__mode": "exact"},
-        {"train__model__name": "hierarchical"},
-        {"source__task": "reconstruct"},
-        {"train__processes": 2},
+        {"train__if_newer": True},
+        {"train__warm_start": True},
     ],
 )
 def test_what_is_not_built_yet_is_refused_by_name(changes: dict[str, Any]) -> None:
