@@ -5,6 +5,7 @@ A key that is read and then ignored trains another model than was asked for. Sta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -114,6 +115,35 @@ _MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
 """Keys under `train` -> when a value beside the default means something, and what that needs."""
 
 
+def check_task(name: str, task: str) -> None:
+    """Refuse a task that a model does not learn.
+
+    Raises:
+        JobError: naming the models that do.
+    """
+    if task not in TASKS[name]:
+        able = [other for other, tasks in TASKS.items() if task in tasks]
+        raise JobError(
+            f"train.model.name: {name} does not learn task {task!r} (it does "
+            f"{', '.join(TASKS[name])}); choose {' or '.join(able)}, or change source.task"
+        )
+
+
+def check_keeps_steps(model: Model, task: str) -> None:
+    """Refuse a front that shortens where each step needs an output of its own.
+
+    Raises:
+        JobError: naming the front's options.
+    """
+    stride = model.front.parallel * math.prod(conv.stride for conv in model.front.conv)
+    if stride > 1:
+        raise JobError(
+            f"task {task!r} needs an output for each step, but train.model.front leaves one of "
+            f"{stride} steps (parallel x strides of conv: a stride of {stride} in all); set "
+            "parallel and every stride to 1"
+        )
+
+
 def check_fits(train: Train, *, task: str, kind: Kind, has_validation: bool) -> None:
     """Refuse options that would be ignored or can not be met, before any work starts.
 
@@ -126,13 +156,9 @@ def check_fits(train: Train, *, task: str, kind: Kind, has_validation: bool) -> 
     Raises:
         JobError: naming the first such key, its value, and what it needs.
     """
-    if task not in TASKS[train.model.name]:
-        able = [name for name, tasks in TASKS.items() if task in tasks]
-        raise JobError(
-            f"train.model.name: {train.model.name} does not learn task {task!r} (it does "
-            f"{', '.join(TASKS[train.model.name])}); choose {' or '.join(able)}, or change "
-            "source.task"
-        )
+    check_task(train.model.name, task)
+    if task in _OF_STEPS:
+        check_keeps_steps(train.model, task)
     if train.select_by not in SELECTABLE[task]:
         raise JobError(
             f"train.select_by: {train.select_by} is not a figure of task {task!r}; choose from "

@@ -33,6 +33,11 @@ VARIANTS: dict[str, tuple[Task, Model]] = {
     "every pooling": ("classify", replace(SMALL, pooling=("last", "mean", "max", "attention"))),
     "one hot": ("classify", replace(SMALL, input="one_hot", head=(9,))),
     "strided": ("classify", replace(SMALL, front=STRIDED)),
+    "parallel": ("classify", replace(SMALL, front=Front(parallel=4))),
+    "parallel, interleaved, strided": (
+        "classify",
+        replace(SMALL, front=replace(STRIDED, parallel=2, layout="interleaved")),
+    ),
     "stacked, one direction": ("classify", replace(SMALL, layers=2, bidirectional=False)),
     "stacked, packed": ("classify", replace(SMALL, layers=2, execution="packed")),
     "regress": ("regress", SMALL),

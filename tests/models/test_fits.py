@@ -13,7 +13,7 @@ from models.checks import JobError
 from models.config import Optimizer, Train
 from models.fits import SELECTABLE, TASKS, check_fits
 from models.job import Job
-from models.model_config import Model
+from models.model_config import Conv, Front, Model
 from tests.synthetic import task_snapshot
 
 
@@ -44,6 +44,8 @@ def of_model(**options: Any) -> Train:
         (Train(early_stopping=3), {"has_validation": False}, "early_stopping.*validation rows"),
         (Train(select_by="accuracy"), {"has_validation": False}, "select_by.*validation rows"),
         (Train(select_by="accuracy"), {"task": "regress"}, "choose from loss, rmse"),
+        (of_model(front=Front(parallel=3)), {"task": "label_steps"}, "one of 3 steps"),
+        (of_model(front=Front(conv=(Conv(),))), {"task": "regress_steps"}, "one of 4 steps"),
         (Train(), {"task": "next"}, "lstm does not learn task 'next'.*choose next_symbol"),
     ],
 )
