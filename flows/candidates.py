@@ -12,7 +12,7 @@ from models.masking import token_rows
 from seqprep.fitted import Fitted
 from seqprep.frequency import count_by_label, count_records, count_tokens
 from seqprep.ragged import Ints
-from seqprep.schema import NUM_RESERVED
+from seqprep.schema import num_reserved
 from seqprep.snapshot import Snapshot, read_shard
 from seqprep.transforms.usefulness import mutual_information
 
@@ -38,7 +38,7 @@ class Candidates:
 def candidates(snapshot: Snapshot, bundle: Bundle, *, most: int) -> Candidates:
     """The tokens of the stored training rows that promise most: by information, else by count."""
     facts = snapshot.facts
-    size = facts.vocab_size or 0
+    size, reserved = facts.vocab_size or 0, num_reserved(facts.task)
     labels = len(facts.labels) if facts.task == "classify" else 0
     counts = np.zeros(size, np.int64)
     held = np.zeros((size, max(labels, 1)), np.int64)
@@ -57,13 +57,13 @@ def candidates(snapshot: Snapshot, bundle: Bundle, *, most: int) -> Candidates:
             else:
                 held[:, 0] += count_records(rows, every, num_tokens=size)
     promise = mutual_information(held, totals) if labels else None
-    known = np.flatnonzero(counts[NUM_RESERVED:] > 0) + NUM_RESERVED
+    known = np.flatnonzero(counts[reserved:] > 0) + reserved
     rank = counts if promise is None else promise
     ids = known[np.lexsort((known, -rank[known]))][:most]
     strings = Fitted.from_bytes(bundle.fitted).vocabulary
     return Candidates(
         ids=ids,
-        tokens=[strings[number - NUM_RESERVED] for number in ids.tolist()],
+        tokens=[strings[number - reserved] for number in ids.tolist()],
         counts=counts[ids],
         promise=None if promise is None else promise[ids],
     )

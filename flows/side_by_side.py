@@ -10,7 +10,7 @@ from seqprep.preparation.job import Job
 from seqprep.preparation.spill import list_rows
 from seqprep.preview import Preview
 from seqprep.ragged import Ints
-from seqprep.schema import CONTENT_COLUMN, NUM_RESERVED, OOV, SPLITS
+from seqprep.schema import CONTENT_COLUMN, OOV, SPLITS, Task, num_reserved
 
 TEXT = 180
 """Letters of a record that are shown, half of them from its end."""
@@ -48,7 +48,7 @@ def _record(job: Job, found: Preview, record: int, chunk: int) -> Json:
         "split": SPLITS[int(roster.splits[record])],
         "label": label,
         "steps_before": int(found.encoding.steps[record]),
-        **_after(found, roster.records.keys[record].astype(np.int64), chunk),
+        **_after(found, roster.records.keys[record].astype(np.int64), chunk, task=job.task),
         "before": _before(own[content], job.width),
     }
 
@@ -59,7 +59,7 @@ def _before(content: pa.ChunkedArray, width: int | None) -> str:
     return curves(list_rows(content, width=width).values)
 
 
-def _after(found: Preview, key: np.int64, chunk: int) -> Json:
+def _after(found: Preview, key: np.int64, chunk: int, *, task: Task) -> Json:
     """The record's first stored row: view 0 and window 0 where there are some."""
     tables = [table for number, table in found.rows if number == chunk]
     rows = pa.concat_tables(tables)
@@ -68,7 +68,7 @@ def _after(found: Preview, key: np.int64, chunk: int) -> Json:
     row = rows.slice(int(mine[order[0]]), 1)
     told = {"rows_after": len(mine), "steps_after": int(row["length"][0].as_py())}
     if "tokens" in row.column_names:
-        return told | {"after": _words(list_rows(row["tokens"]).values, found)}
+        return told | {"after": _words(list_rows(row["tokens"]).values, found, task=task)}
     return told | {"after": curves(list_rows(row["values"], width=_width(row)).values)}
 
 
@@ -76,14 +76,11 @@ def _width(row: pa.Table) -> int:
     return len(row["values"][0]) // max(int(row["length"][0].as_py()), 1)
 
 
-def _words(ids: Ints, found: Preview) -> str:
-    names = [UNKNOWN if number == OOV else _name(number, found) for number in ids.tolist()]
-    single = all(len(name) == 1 for name in found.fitted.vocabulary)
+def _words(ids: Ints, found: Preview, *, task: Task) -> str:
+    known, reserved = found.fitted.vocabulary, num_reserved(task)
+    names = [UNKNOWN if number == OOV else known[number - reserved] for number in ids.tolist()]
+    single = all(len(name) == 1 for name in known)
     return shortened(("" if single else " ").join(names))
-
-
-def _name(number: int, found: Preview) -> str:
-    return found.fitted.vocabulary[number - NUM_RESERVED]
 
 
 def shortened(text: str, *, most: int = TEXT) -> str:

@@ -9,6 +9,9 @@ Windows of a record are drawn apart, as rows of their own: no state is carried f
 and a batch full of one record, or an epoch that reads every record from its start to its end, would
 make neighbouring gradients alike. Those that meet in a batch stand together, in order of window.
 
+For task `next` a row is read with BOS before it, and the symbol after each step is its target: one
+step more than is stored.
+
 Legend: R rows of a split.
 """
 
@@ -24,6 +27,7 @@ import pyarrow as pa
 
 from seqprep import ragged
 from seqprep.examples import Examples
+from seqprep.foretold import foretold
 from seqprep.padded import Batch, pad_batches
 from seqprep.plan import BatchSettings, Plan, cut, together
 from seqprep.ragged import Ints, Keys
@@ -110,8 +114,13 @@ class BatchSource:
 
     @property
     def lengths(self) -> Ints:
-        """Stored steps of each row, `(R,)`."""
-        return self._lengths
+        """Steps of each row as batches hold it where nothing is drawn, `(R,)`."""
+        return self._lengths + self._more
+
+    @property
+    def _more(self) -> int:
+        """Steps of a row in batches beyond those that are stored."""
+        return 1 if self.facts.task == "next" else 0
 
     @property
     def first_steps(self) -> Ints:
@@ -123,6 +132,7 @@ class BatchSource:
         lengths = self._lengths
         for step in self.facts.on_the_fly:
             lengths = view_lengths(lengths, step, **self._drawn(slice(None), epoch))
+        lengths = lengths + self._more
         orders, sizes, window = [], [np.zeros(1, np.int64)], []
         windows = self._windows(epoch)
         for number, shards in enumerate(windows):
@@ -140,11 +150,11 @@ class BatchSource:
         for number, shards in enumerate(windows):
             rows = np.concatenate([self._rows(shard) for shard in shards])
             order = rows[np.argsort(self._lengths[rows], kind="stable")]
-            edges = self._cut(self._lengths[order])
+            edges = self._cut(self.lengths[order])
             orders.append(order)
             sizes.append(np.diff(edges))
             window += [number] * (len(edges) - 1)
-        return self._plan(-1, orders, sizes, window, windows, self._lengths)
+        return self._plan(-1, orders, sizes, window, windows, self.lengths)
 
     def batches(
         self, plan: Plan, *, start: int = 0, rank: int = 0, world: int = 1
@@ -291,6 +301,8 @@ class BatchSource:
                 inputs = apply_view(inputs, step, **drawn)
                 if targets is not None:  # the same draw selects the same steps
                     targets = apply_view(targets, step, **drawn)
+        if self.facts.task == "next":
+            inputs, targets = foretold(inputs)
         some = replace(some, inputs=inputs, targets=targets)
-        ignored = IGNORED_LABEL if self.facts.task == "label_steps" else 0
+        ignored = IGNORED_LABEL if self.facts.task in ("label_steps", "next") else 0
         yield from pad_batches(some, plan, block, rows, sizes=sizes, ignored=ignored)

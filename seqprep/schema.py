@@ -78,6 +78,15 @@ def sequences_schema(domain: str, task: Task) -> pa.Schema:
     return pa.schema(fields)
 
 
+def num_reserved(task: Task) -> int:
+    """Input ids below this one are not tokens; where the next symbol is learnt they are targets.
+
+    >>> num_reserved("classify"), num_reserved("next")
+    (2, 4)
+    """
+    return NUM_RESERVED_TARGET if task == "next" else NUM_RESERVED
+
+
 def token_type(vocab_size: int) -> pa.DataType:
     """The smallest signed integer type that holds every id below `vocab_size`.
 

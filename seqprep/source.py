@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from seqprep.checks import at_least
-from seqprep.errors import ConfigError, NotBuiltError
+from seqprep.errors import ConfigError
 from seqprep.fields import Field, Target, check_columns
 from seqprep.schema import Task
 
@@ -240,7 +240,7 @@ class Source:
         allowed = {
             "dna": ("classify", "regress", "translate", "next", "reconstruct"),
             "text": ("classify", "regress", "translate", "next", "reconstruct"),
-            "eeg": ("classify", "regress", "label_steps", "regress_steps", "reconstruct"),
+            "eeg": ("classify", "regress", "label_steps", "regress_steps", "next", "reconstruct"),
             "prices": ("regress_steps",),
         }[self.domain]
         if self.domain == "prices" and self.task == "classify":
@@ -250,8 +250,6 @@ class Source:
                 f"source.task: {self.task} does not fit domain: {self.domain}; "
                 f"choose from {', '.join(allowed)}"
             )
-        if self.task in ("next", "reconstruct"):
-            raise NotBuiltError(f"source.task: {self.task}")
         steps = self.task in ("label_steps", "regress_steps") and self.domain != "prices"
         if (steps or self.task == "translate") and self.target is None:
             raise ConfigError(

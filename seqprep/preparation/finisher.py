@@ -21,7 +21,14 @@ from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.scaling import scale_records
 from seqprep.preparation.transform import Transform
 from seqprep.ragged import Ints, Ragged
-from seqprep.schema import IGNORED_LABEL, OOV, Task, examples_schema, token_type
+from seqprep.schema import (
+    IGNORED_LABEL,
+    OOV,
+    Task,
+    examples_schema,
+    num_reserved,
+    token_type,
+)
 from seqprep.vocabulary import Vocabulary, build_vocabulary, complement_ranks
 
 
@@ -50,7 +57,11 @@ class Finisher:
         vocabulary = complement = None
         if fitted.frequency is not None:
             vocabulary = build_vocabulary(
-                fitted.frequency, chain.steps, decided=fitted.decided, max_vocab=max_vocab
+                fitted.frequency,
+                chain.steps,
+                decided=fitted.decided,
+                max_vocab=max_vocab,
+                reserved=num_reserved(task),
             )
             if any(step.kind == "views" for step in chain.steps):
                 complement = complement_ranks(fitted.frequency)
