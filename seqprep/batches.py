@@ -26,12 +26,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep import ragged
-from seqprep.examples import Examples
+from seqprep.examples import Examples, step_bytes
 from seqprep.foretold import foretold
 from seqprep.padded import Batch, pad_batches
-from seqprep.plan import BatchSettings, Plan, cut, together
+from seqprep.plan import BatchSettings, Plan, cut, group, together
 from seqprep.ragged import Ints, Keys
-from seqprep.schema import IGNORED_LABEL, Split, token_type
+from seqprep.schema import IGNORED_LABEL, Split
 from seqprep.snapshot import Facts, Snapshot, read_shard
 from seqprep.views import apply_view, view_lengths
 
@@ -127,14 +127,18 @@ class BatchSource:
         """The step of its record at which each row begins, `(R,)`."""
         return self._windows_of * self.facts.window_stride
 
-    def plan(self, epoch: int) -> Plan:
-        """The batches of a training epoch, every row once."""
+    def lengths_of(self, epoch: int) -> Ints:
+        """Steps of each row as an epoch draws it, `(R,)`."""
         lengths = self._lengths
         for step in self.facts.on_the_fly:
             lengths = view_lengths(lengths, step, **self._drawn(slice(None), epoch))
-        lengths = lengths + self._more
+        return lengths + self._more
+
+    def plan(self, epoch: int) -> Plan:
+        """The batches of a training epoch, every row once."""
+        lengths = self.lengths_of(epoch)
         orders, sizes, window = [], [np.zeros(1, np.int64)], []
-        windows = self._windows(epoch)
+        windows = self.windows(epoch)
         for number, shards in enumerate(windows):
             rows = np.concatenate([self._rows(shard) for shard in shards])
             order, size = self._shuffle(rows, lengths[rows], epoch)
@@ -145,7 +149,7 @@ class BatchSource:
 
     def plan_evaluation(self) -> Plan:
         """The batches of an evaluation: always the same, each row once, nothing drawn."""
-        windows = self._windows(None)
+        windows = self.windows(None)
         orders, sizes, window = [], [np.zeros(1, np.int64)], []
         for number, shards in enumerate(windows):
             rows = np.concatenate([self._rows(shard) for shard in shards])
@@ -176,7 +180,7 @@ class BatchSource:
 
     def _blocks(self, plan: Plan, start: int) -> Iterator[range]:
         """Runs of batches of one window that are gathered together: many small copies cost time."""
-        limit = max(1, _BLOCK_BYTES // self._step_bytes())
+        limit = max(1, _BLOCK_BYTES // step_bytes(self.facts))
         while start < len(plan):
             steps, stop = 0, start
             while stop < len(plan) and plan.window[stop] == plan.window[start]:
@@ -189,7 +193,7 @@ class BatchSource:
 
     def examples(self) -> Iterator[Examples]:
         """All rows in stored order, a window of shards at a time."""
-        for shards in self._windows(None):
+        for shards in self.windows(None):
             yield self._load(shards)[0]
 
     def _rows(self, shard: int) -> Ints:
@@ -216,36 +220,21 @@ class BatchSource:
         order = rows[rising[ragged.ranges(edges[:-1][turn], size)]]
         return together(order, size, self._windows_of, self._views, self._ids), size
 
-    def _windows(self, epoch: int | None) -> tuple[tuple[int, ...], ...]:
-        """Groups of shards that fit the memory together; None keeps the stored order."""
+    def windows(self, epoch: int | None) -> tuple[tuple[int, ...], ...]:
+        """Groups of shards that fit half the memory (reading doubles them); None: stored order."""
         shards = np.arange(len(self._starts) - 1)
         if epoch is not None:
             shards = shards[np.argsort(self._draw(shards, _SHARDS, epoch), kind="stable")]
-        sizes = self._shard_bytes()
-        windows: list[list[int]] = []
-        room = 0
-        for shard in shards.tolist():
-            if not windows or sizes[shard] > room:
-                windows.append([])
-                room = self.settings.memory // 2  # reading holds a window twice for a moment
-            windows[-1].append(shard)
-            room -= int(sizes[shard])
-        return tuple(tuple(sorted(window)) for window in windows)
+        return group(shards, self._shard_bytes(), room=self.settings.memory // 2)
 
-    def _step_bytes(self) -> int:
-        """Bytes of a step with its target."""
-        facts = self.facts
-        inputs = (
-            4 * len(facts.channels)
-            if facts.vocab_size is None
-            else token_type(facts.vocab_size).bit_width // 8
-        )
-        targets = {"label_steps": 4, "regress_steps": 4 * len(facts.target_names), "translate": 4}
-        return inputs + targets.get(facts.task, 0)
+    def window(self, shards: tuple[int, ...], epoch: int) -> tuple[Examples, Ints]:
+        """All rows of a window of shards as an epoch draws them, and their numbers."""
+        rows = np.concatenate([self._rows(shard) for shard in shards])
+        return self._as_read(self._load(shards)[0], rows, epoch), rows
 
     def _shard_bytes(self) -> Ints:
         ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._lengths)])[self._starts]
-        return np.diff(ends) * self._step_bytes() + np.diff(self._starts) * 96
+        return np.diff(ends) * step_bytes(self.facts) + np.diff(self._starts) * 96
 
     def _load(self, shards: tuple[int, ...]) -> tuple[Examples, Ints]:
         """Examples of these shards, and where each shard's rows start in them, by shard."""
@@ -294,15 +283,18 @@ class BatchSource:
         examples, first = self._load(plan.windows[int(plan.window[block[0]])])
         shard = np.searchsorted(self._starts, rows, side="right") - 1
         some = examples.take(rows - self._starts[shard] + first[shard])
-        inputs, targets = some.inputs, some.targets
-        if plan.epoch >= 0:
-            drawn = self._drawn(rows, plan.epoch)
-            for step in self.facts.on_the_fly:
-                inputs = apply_view(inputs, step, **drawn)
-                if targets is not None:  # the same draw selects the same steps
-                    targets = apply_view(targets, step, **drawn)
-        if self.facts.task == "next":
-            inputs, targets = foretold(inputs)
-        some = replace(some, inputs=inputs, targets=targets)
+        some = self._as_read(some, rows, plan.epoch)
         ignored = IGNORED_LABEL if self.facts.task in ("label_steps", "next") else 0
         yield from pad_batches(some, plan, block, rows, sizes=sizes, ignored=ignored)
+
+    def _as_read(self, some: Examples, rows: Ints, epoch: int) -> Examples:
+        """These rows as a model reads them in an epoch, or in an evaluation, -1."""
+        inputs, targets = some.inputs, some.targets
+        for step in self.facts.on_the_fly if epoch >= 0 else ():
+            drawn = self._drawn(rows, epoch)
+            inputs = apply_view(inputs, step, **drawn)
+            if targets is not None:  # the same draw selects the same steps
+                targets = apply_view(targets, step, **drawn)
+        if self.facts.task == "next":
+            inputs, targets = foretold(inputs)
+        return replace(some, inputs=inputs, targets=targets)

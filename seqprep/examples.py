@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from seqprep.arrays import as_array
 from seqprep.ragged import Ints, Keys, Ragged, take
+from seqprep.schema import token_type
 from seqprep.snapshot import Facts
 
 Array = npt.NDArray[Any]
@@ -105,6 +106,17 @@ class Examples:
             targets=steps("targets", target_channels if floats else 0),
             target_tokens=steps("target_tokens", 0),
         )
+
+
+def step_bytes(facts: Facts) -> int:
+    """Bytes of a step with its target."""
+    inputs = (
+        4 * len(facts.channels)
+        if facts.vocab_size is None
+        else token_type(facts.vocab_size).bit_width // 8
+    )
+    targets = {"label_steps": 4, "regress_steps": 4 * len(facts.target_names), "translate": 4}
+    return inputs + targets.get(facts.task, 0)
 
 
 def _flat(column: pa.Array, *, width: int) -> Ragged:

@@ -126,3 +126,25 @@ def together(order: Ints, sizes: Ints, windows: Ints, views: Ints, records: Keys
         return order
     batch = np.repeat(np.arange(len(sizes)), sizes)
     return order[np.lexsort((windows[order], views[order], records[order], batch))]
+
+
+def group(shards: Ints, sizes: Ints, *, room: int) -> tuple[tuple[int, ...], ...]:
+    """Windows of shards whose sizes fit the room together; a larger shard goes alone.
+
+    Args:
+        shards: numbers, in the order in which they are read.
+        sizes: bytes of each shard, by its number.
+        room: bytes.
+
+    >>> group(np.array([2, 0, 1]), np.array([3, 4, 5]), room=8)
+    ((0, 2), (1,))
+    """
+    windows: list[list[int]] = []
+    left = 0
+    for shard in shards.tolist():
+        if not windows or sizes[shard] > left:
+            windows.append([])
+            left = room
+        windows[-1].append(shard)
+        left -= int(sizes[shard])
+    return tuple(tuple(sorted(window)) for window in windows)
