@@ -22,7 +22,7 @@ SELECTABLE: dict[str, tuple[str, ...]] = {
     "regress": ("loss", "rmse"),
     "regress_steps": ("loss", "rmse"),
     "translate": ("loss", "token_accuracy"),
-    "next": ("loss",),
+    "next": ("loss", "token_accuracy"),
     "reconstruct": ("loss",),
 }
 """Figures of each task that the best epoch can be chosen by."""
@@ -106,8 +106,8 @@ _MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
         "task classify or label_steps",
     ),
     "label_smoothing": (
-        lambda case: case.task in ("classify", "label_steps", "translate"),
-        "task classify, label_steps or translate",
+        lambda case: case.task in ("classify", "label_steps", "translate", "next"),
+        "task classify, label_steps, translate or next",
     ),
     "early_stopping": (lambda case: case.has_validation, "validation rows; the split has none"),
     "select_by": (lambda case: case.has_validation, "validation rows; the split has none"),
@@ -129,18 +129,68 @@ def check_task(name: str, task: str) -> None:
         )
 
 
+def front_stride(model: Model) -> int:
+    """How many input steps the front makes one."""
+    return model.front.parallel * math.prod(conv.stride for conv in model.front.conv)
+
+
 def check_keeps_steps(model: Model, task: str) -> None:
     """Refuse a front that shortens where each step needs an output of its own.
 
     Raises:
         JobError: naming the front's options.
     """
-    stride = model.front.parallel * math.prod(conv.stride for conv in model.front.conv)
+    stride = front_stride(model)
     if stride > 1:
         raise JobError(
             f"task {task!r} needs an output for each step, but train.model.front leaves one of "
             f"{stride} steps (parallel x strides of conv: a stride of {stride} in all); set "
             "parallel and every stride to 1"
+        )
+
+
+def check_foretells(model: Model, *, tokens: bool) -> None:
+    """Refuse what would see the symbol that is to be foretold, or has none.
+
+    Raises:
+        JobError: naming the option.
+    """
+    if not tokens:
+        raise JobError(
+            "task 'next' foretells tokens, and these sequences are values; make them tokens, e.g. "
+            "by prepare.tokens: {unit: symbol}, or choose task reconstruct"
+        )
+    if model.front.conv or model.front.parallel > 1:
+        raise JobError(
+            "train.model.front: next_symbol would see in conv or parallel the steps that it has "
+            "to foretell; remove them"
+        )
+    if model.bidirectional:
+        raise JobError(
+            "train.model.bidirectional: true, but next_symbol would see in the other direction "
+            "what it has to foretell; set bidirectional: false"
+        )
+
+
+def check_codes(model: Model) -> None:
+    """Refuse codes of blocks of steps that the front tears apart.
+
+    Raises:
+        JobError: naming the options.
+    """
+    every = model.code_every
+    if every is None:
+        return
+    stride = front_stride(model)
+    if every % stride:
+        raise JobError(
+            f"train.model.code_every must be a multiple of the front's stride ({stride}), got "
+            f"{every}; try {max(1, round(every / stride)) * stride}"
+        )
+    if model.front.parallel > 1 and model.front.layout == "contiguous":
+        raise JobError(
+            "train.model.code_every needs neighbouring steps side by side, but front.layout: "
+            "contiguous puts distant ones there; choose layout: interleaved"
         )
 
 
@@ -159,6 +209,10 @@ def check_fits(train: Train, *, task: str, kind: Kind, has_validation: bool) -> 
     check_task(train.model.name, task)
     if task in _OF_STEPS:
         check_keeps_steps(train.model, task)
+    if task == "next":
+        check_foretells(train.model, tokens=kind == "tokens")
+    if task == "reconstruct":
+        check_codes(train.model)
     if train.select_by not in SELECTABLE[task]:
         raise JobError(
             f"train.select_by: {train.select_by} is not a figure of task {task!r}; choose from "
@@ -198,8 +252,6 @@ def _check_directions(train: Train) -> None:
     why = None
     if carries:
         why = f"backpropagation.mode: {mode} hands the state on in one direction only"
-    elif model.name == "next_symbol":
-        why = "next_symbol would see in the other direction what it has to foretell"
     elif model.name == "chunks" and not model.overlap:
         why = "chunks without overlap hand the state on in one direction only"
     if why is not None and model.bidirectional:

@@ -3,6 +3,9 @@
 Losses are sums with their counts (rows, real steps or target symbols), so that a mean over batches,
 ranks or an epoch weighs every one of them alike. Padded steps never count.
 
+What is learnt without labels has its truth in the inputs themselves: the symbol after each step, or
+the step.
+
 Legend: B rows, T steps, C classes, K target channels, S target symbols, V target ids.
 """
 
@@ -37,6 +40,13 @@ class Objective(Protocol):
         """Probabilities, or values in the units of the targets."""
         ...
 
+    def by_step(self, outputs: Tensor, batch: TensorBatch) -> Tensor:
+        """The loss of each step, `(B, T, 1)`; of symbols also whether they are right, `(B, T, 2)`.
+
+        After a row's end they mean nothing.
+        """
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CrossEntropy:
@@ -54,7 +64,7 @@ class CrossEntropy:
 
     def loss(self, outputs: Tensor, batch: TensorBatch) -> tuple[Tensor, Tensor]:
         """Cross-entropy of logits `(..., C)`, in nats."""
-        truth = _truth(batch)
+        truth = self.truth(batch)
         real = truth != self.ignored
         weights = None if self.weights is None else outputs.new_tensor(self.weights)
         total = functional.cross_entropy(
@@ -71,6 +81,26 @@ class CrossEntropy:
         """Probabilities of classes."""
         return torch.softmax(outputs.double(), dim=-1)
 
+    def by_step(self, outputs: Tensor, batch: TensorBatch) -> Tensor:
+        """Nats of the true symbol of each step, and whether it is the likeliest, `(B, T, 2)`."""
+        truth = self.truth(batch).clamp(min=0)
+        nats = functional.cross_entropy(outputs.flatten(0, 1), truth.flatten(), reduction="none")
+        right = (outputs.argmax(-1) == truth).to(nats.dtype)
+        return torch.stack([nats.view_as(right), right], dim=-1)
+
+    def truth(self, batch: TensorBatch) -> Tensor:
+        """Codes of the true classes."""
+        return _truth(batch)
+
+
+class ReconstructionEntropy(CrossEntropy):
+    """The token of each step, from a code of the record."""
+
+    def truth(self, batch: TensorBatch) -> Tensor:
+        """The inputs, `ignored` after each row's end."""
+        real_BT = step_mask(batch.lengths, batch.inputs.shape[1])
+        return batch.inputs.masked_fill(~real_BT, self.ignored)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SquaredError:
@@ -85,12 +115,11 @@ class SquaredError:
 
     def loss(self, outputs: Tensor, batch: TensorBatch) -> tuple[Tensor, Tensor]:
         """Mean over channels of the squared error, summed over rows or real steps."""
-        truth = _truth(batch)
-        truth = truth if batch.targets is not None else truth[:, None]
-        scaled = (truth - outputs.new_tensor(self.mean)) / outputs.new_tensor(self.std)
-        errors = (outputs - scaled).square().mean(-1)
-        if batch.targets is None:
+        truth = self.truth(batch)
+        if truth.ndim == 1:
+            errors = self._errors(outputs, truth[:, None])
             return errors.sum(), torch.tensor(len(errors), device=errors.device)
+        errors = self._errors(outputs, truth)
         real = step_mask(batch.lengths, errors.shape[1])
         return errors.masked_fill(~real, 0.0).sum(), real.sum()
 
@@ -98,6 +127,26 @@ class SquaredError:
         """Values in the units of the targets."""
         outputs = outputs.double()
         return outputs * outputs.new_tensor(self.std) + outputs.new_tensor(self.mean)
+
+    def by_step(self, outputs: Tensor, batch: TensorBatch) -> Tensor:
+        """Mean over channels of the squared error of each step, `(B, T, 1)`."""
+        return self._errors(outputs, self.truth(batch))[:, :, None]
+
+    def truth(self, batch: TensorBatch) -> Tensor:
+        """The true values, in the units of the targets."""
+        return _truth(batch)
+
+    def _errors(self, outputs: Tensor, truth: Tensor) -> Tensor:
+        scaled = (truth - outputs.new_tensor(self.mean)) / outputs.new_tensor(self.std)
+        return (outputs - scaled).square().mean(-1)
+
+
+class ReconstructionError(SquaredError):
+    """The values of each step, from a code of the record."""
+
+    def truth(self, batch: TensorBatch) -> Tensor:
+        """The inputs."""
+        return batch.inputs
 
 
 def _truth(batch: TensorBatch) -> Tensor:
@@ -112,30 +161,34 @@ def objective_for(task: Task, *, moments: Moments | None = None) -> Objective:
 
     Args:
         task: what is learnt.
-        moments: of the targets, for tasks with values.
+        moments: of the targets, for tasks with values; of the inputs where they are reconstructed.
 
     Returns:
         Without class weights and smoothing.
 
     Raises:
-        ValueError: if the task is not built.
+        ValueError: if there is no such task.
     """
     if task in ("regress", "regress_steps"):
         assert moments is not None, task
         return SquaredError(mean=moments[0], std=moments[1])
-    if task in ("classify", "label_steps"):
+    if task in ("classify", "label_steps", "next"):
         return CrossEntropy(ignored=IGNORED_LABEL)
     if task == "translate":
         return CrossEntropy(ignored=PAD)
-    raise ValueError(f"task {task!r} is not built yet")
+    if task == "reconstruct":
+        if moments is None:
+            return ReconstructionEntropy(ignored=IGNORED_LABEL)
+        return ReconstructionError(mean=moments[0], std=moments[1])
+    raise ValueError(f"unknown task {task!r}")
 
 
 def training_objective(options: Train, plain: Objective, source: BatchSource) -> Objective:
     """The objective with the options of training: class weights and label smoothing."""
-    if not isinstance(plain, CrossEntropy):
+    if type(plain) is not CrossEntropy:
         return plain
     weights = None
-    if options.class_weights == "balanced" and source.facts.task != "translate":
+    if options.class_weights == "balanced" and source.facts.task in ("classify", "label_steps"):
         weights = class_weights(class_counts(source))
     return CrossEntropy(ignored=plain.ignored, weights=weights, smoothing=options.label_smoothing)
 
@@ -164,12 +217,18 @@ def class_weights(counts: npt.NDArray[np.int64]) -> tuple[float, ...]:
 
 
 def target_moments(source: BatchSource) -> Moments | None:
-    """Mean and standard deviation of the targets over training rows; None for classes."""
-    if source.facts.task not in ("regress", "regress_steps"):
+    """Mean and standard deviation of the targets over training rows; None for classes.
+
+    Values that are to be reconstructed are targets themselves.
+    """
+    facts = source.facts
+    inputs = facts.task == "reconstruct" and facts.vocab_size is None
+    if facts.task not in ("regress", "regress_steps") and not inputs:
         return None
     count, mean, square = 0, np.zeros(1), np.zeros(1)
     for examples in source.examples():
         values = examples.labels if examples.targets is None else examples.targets.values
+        values = examples.inputs.values if inputs else values
         assert values is not None
         values = values.astype(np.float64).reshape(len(values), -1)
         delta = values.mean(0) - mean  # merged in the order of shards (Chan et al. 1979)

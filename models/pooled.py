@@ -35,7 +35,7 @@ class Pooled(nn.Module):
     def __init__(self, config: Model, shape: Shape) -> None:
         super().__init__()
         check_task(config.name, shape.task)
-        self.per_step = shape.task in ("label_steps", "regress_steps")
+        self.per_step = shape.task in ("label_steps", "regress_steps", "next")
         if self.per_step:
             check_keeps_steps(config, shape.task)
         self.front = Front(config, shape)

@@ -25,7 +25,8 @@ class Shape:
         task: what is learnt.
         vocab_size: input ids, PAD and OOV included; None where inputs are values.
         channels: value channels; 0 for tokens.
-        outputs: classes, target channels, 1 for regress, or target ids for translate.
+        outputs: classes, target channels, 1 for regress, target ids for translate; input ids or
+            channels where inputs are foretold or reconstructed.
     """
 
     task: Task
@@ -52,12 +53,14 @@ class Shape:
             "regress": 1,
             "regress_steps": len(facts.target_names),
             "translate": facts.target_vocab_size or 0,
+            "next": facts.vocab_size or 0,
+            "reconstruct": facts.vocab_size or len(facts.channels),
         }
         outputs = sizes.get(facts.task, 0)
         if outputs < 1:
             raise ValueError(
                 f"the snapshot of {facts.dataset!r} has nothing to learn for task {facts.task!r}: "
-                "no labels, target channels or target vocabulary; run prepare again"
+                "no labels, target channels, target vocabulary or tokens; run prepare again"
             )
         return cls(
             task=facts.task,

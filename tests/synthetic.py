@@ -15,6 +15,7 @@ from seqprep.fingerprint import fingerprint
 from seqprep.ragged import row_keys
 from seqprep.schema import (
     CONTENT_COLUMN,
+    NUM_RESERVED_TARGET,
     SPLITS,
     Split,
     Task,
@@ -59,6 +60,16 @@ def value_rows(rows: int, *, seed: int, channels: int = 2) -> dict[str, Any]:
     return {"values": values, "label": label.tolist()}
 
 
+def counting_rows(rows: int, *, seed: int) -> list[list[int]]:
+    """Token rows that count in a circle from anywhere, by 1 or by 2, and end after two rounds."""
+    rng = np.random.default_rng(seed)
+    ids = VOCAB - NUM_RESERVED_TARGET
+    return [
+        (NUM_RESERVED_TARGET + (first + by * np.arange(2 * ids // by)) % ids).tolist()
+        for first, by in zip(rng.integers(0, ids, rows), rng.integers(1, 3, rows), strict=True)
+    ]
+
+
 def rows_of_task(task: Task, rows: int, *, seed: int) -> dict[str, Any]:
     """Columns of inputs and targets for a task, learnable from `rows` rows."""
     rng = np.random.default_rng(seed + 1)
@@ -70,7 +81,11 @@ def rows_of_task(task: Task, rows: int, *, seed: int) -> dict[str, Any]:
     if task == "translate":
         tokens = [rng.integers(2, VOCAB, n).tolist() for n in rng.integers(2, 7, rows)]
         return {"tokens": tokens, "target_tokens": [[t + 2 for t in row[::-1]] for row in tokens]}
+    if task == "next":
+        return {"tokens": counting_rows(rows, seed=seed)}
     values = value_rows(rows, seed=seed)["values"]
+    if task == "reconstruct":
+        return {"values": values}
     steps = [np.asarray(row, np.float32).reshape(-1, 2) for row in values]
     if task == "label_steps":
         return {"values": values, "targets": [(s[:, 0] > 0).astype(int).tolist() for s in steps]}

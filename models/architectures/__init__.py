@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import nn
 
+from models.architectures.autoencoder import Autoencoder
 from models.architectures.encoder_decoder import EncoderDecoder
 from models.architectures.lstm import PooledLSTM
+from models.architectures.next_symbol import NextSymbol
 from models.checks import not_built
 from models.model_config import Model
 from models.shape import Shape
 
-MODELS: dict[str, type[PooledLSTM] | type[EncoderDecoder]] = {
+MODELS: dict[str, Callable[[Model, Shape], nn.Module]] = {
     "lstm": PooledLSTM,
     "encoder_decoder": EncoderDecoder,
+    "autoencoder": Autoencoder,
+    "next_symbol": NextSymbol,
 }
 
 
