@@ -10,11 +10,13 @@ Legend: B rows, T steps, F features, H units of a direction, D directions, L lay
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from models.recompute import read_in_blocks
 from models.shape import step_mask
 
 Execution = Literal["dense", "packed"]
@@ -60,8 +62,9 @@ def last_step(x_BTF: Tensor, lengths_B: Tensor) -> Tensor:
 class Core(nn.Module, ABC):
     """See the module.
 
-    `execution` and `autocast` (the type that layers run in; outputs are float32 again) are set from
-    outside, once the machine is known; they change no weight.
+    Set from outside, changing no weight: `execution` and `autocast` (the type that layers run in;
+    outputs are float32 again), once the machine is known, and `block`: of how many row-steps at a
+    time activations are kept, the others being computed again for the gradient; None keeps all.
 
     Args:
         inputs: features of a step.
@@ -74,6 +77,8 @@ class Core(nn.Module, ABC):
 
     state_parts: int
     """How many tensors a state has."""
+    unit_floats: float = 30.0
+    """Floats that a layer takes a step and unit, forwards and backwards; from measurements."""
 
     def __init__(
         self,
@@ -88,6 +93,7 @@ class Core(nn.Module, ABC):
         super().__init__()
         self.execution: Execution = "dense"
         self.autocast: torch.dtype | None = None
+        self.block: int | None = None
         self.directions = 2 if bidirectional else 1
         self.hidden, self.features = hidden, hidden * self.directions
         sizes = [inputs, *[self.features] * (layers - 1)]
@@ -128,10 +134,9 @@ class Core(nn.Module, ABC):
             for number, directions in enumerate(self.layers):
                 x_BTF = self._between(x_BTF, number)
                 assert isinstance(directions, nn.ModuleList)
-                out = self.read_layer(directions[0], x_BTF, lengths_B)
+                out = self._forwards(directions[0], x_BTF, lengths_B)
                 if len(directions) == 2:
-                    back = self.read_layer(directions[1], turn(x_BTF, lengths_B), lengths_B)
-                    out = torch.cat([out, turn(back, lengths_B)], dim=-1)
+                    out = torch.cat([out, self._back(directions[1], x_BTF, lengths_B)], dim=-1)
                 x_BTF = self._noisy(out)
         return x_BTF if self.autocast is None else x_BTF.float()
 
@@ -166,13 +171,64 @@ class Core(nn.Module, ABC):
                 x_BTF = self._between(x_BTF, number)
                 assert isinstance(directions, nn.ModuleList)
                 start = None if state is None else tuple(part[number] for part in state)
-                out, handed = self.carry_layer(directions[0], x_BTF, lengths_B, start)
+                out, handed = self._carry(directions[0], x_BTF, lengths_B, start)
                 x_BTF = self._noisy(out)
                 after.append(handed)
         parts = tuple(torch.stack(part) for part in zip(*after, strict=True))
         if self.autocast is None:
             return x_BTF, parts
         return x_BTF.float(), tuple(part.float() for part in parts)
+
+    def carry_direction(
+        self, direction: int, x_BTF: Tensor, lengths_B: Tensor, state: State
+    ) -> tuple[Tensor, State]:
+        """Read a segment in one direction of a core of one layer.
+
+        Args:
+            direction: 0 forwards, or 1: from the segment's end, so that the last one comes first.
+            x_BTF: float steps of the segment.
+            lengths_B: int64 real steps, each in 0..T.
+            state: from the segment before, or behind, each part `(B, H)`.
+
+        Returns:
+            `(B, T, H)` outputs, each at its step, and the state to hand on.
+        """
+        (directions,) = self.layers
+        assert isinstance(directions, nn.ModuleList)
+        with self._autocast(x_BTF):
+            read = self._carry_back if direction else self.carry_layer
+            out, state = read(directions[direction], x_BTF, lengths_B, state)
+            out = self._noisy(out)
+        if self.autocast is None:
+            return out, state
+        return out.float(), tuple(part.float() for part in state)
+
+    def _forwards(self, layer: nn.Module, x_BTF: Tensor, lengths_B: Tensor) -> Tensor:
+        if self.block is None:
+            return self.read_layer(layer, x_BTF, lengths_B)
+        # what comes after a row's end is not looked at, so no row needs to be held there
+        over_B = torch.full_like(lengths_B, x_BTF.shape[1])
+        return self._carry(layer, x_BTF, over_B, None)[0]
+
+    def _back(self, layer: nn.Module, x_BTF: Tensor, lengths_B: Tensor) -> Tensor:
+        if self.block is None:
+            return turn(self.read_layer(layer, turn(x_BTF, lengths_B), lengths_B), lengths_B)
+        read = partial(self._carry_back, layer)
+        return read_in_blocks(read, x_BTF, lengths_B, None, cells=self.block, backwards=True)[0]
+
+    def _carry(
+        self, layer: nn.Module, x_BTF: Tensor, lengths_B: Tensor, start: State | None
+    ) -> tuple[Tensor, State]:
+        if self.block is None:
+            return self.carry_layer(layer, x_BTF, lengths_B, start)
+        read = partial(self.carry_layer, layer)
+        return read_in_blocks(read, x_BTF, lengths_B, start, cells=self.block)
+
+    def _carry_back(
+        self, layer: nn.Module, x_BTF: Tensor, lengths_B: Tensor, start: State | None
+    ) -> tuple[Tensor, State]:
+        out, state = self.carry_layer(layer, turn(x_BTF, lengths_B), lengths_B, start)
+        return turn(out, lengths_B), state
 
     def begin(self, rows: int) -> State:
         """The state before the first step of so many rows: zeros."""

@@ -80,14 +80,15 @@ class Pool(nn.Module):
             return (self.attention(x_BTF, mask_BT)[:, None] @ x_BTF)[:, 0]
         raise AssertionError(f"unknown pooling {name!r}")
 
-    def start(self, rows: int, like: Tensor) -> Pooled:
+    def start(self, rows: int, like: Tensor, *, width: int | None = None) -> Pooled:
         """What has been pooled before the first segment.
 
         Args:
             rows: B.
             like: any tensor of the wanted type and device.
+            width: features of a step, if not all of them are pooled together.
         """
-        width = self.width
+        width = width or self.width
         parts: list[Tensor] = []
         for name in self.names:
             if name == "mean":

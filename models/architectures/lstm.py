@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from models.pooled import Pooled
+from models.pooled_segments import SegmentReader, reads_by_segments
 from models.segmented import Carried
 from models.shape import TensorBatch
 
@@ -22,6 +23,24 @@ class PooledLSTM(Pooled):
         config: the model's options.
         shape: of the data.
     """
+
+    block: int | None = None
+    """Row-steps of a segment that is computed again for the gradient (L3); None keeps all. Set from
+    outside, changing no weight."""
+
+    @property
+    def pools_by_segments(self) -> bool:
+        """Whether records can be pooled while they are read."""
+        return not self.per_step and reads_by_segments(self.core)
+
+    def forward(self, batch: TensorBatch) -> Tensor:
+        """Logits or values: `(B, C)`, or `(B, T, C)` for tasks of steps."""
+        if self.block is None or not self.pools_by_segments:
+            return super().forward(batch)
+        steps = max(1, self.block // len(batch))
+        read = SegmentReader(front=self.front, core=self.core, pool=self.pool, steps=steps)
+        out: Tensor = self.head(read(batch))
+        return out
 
     def begin(self, rows: int) -> Carried:
         """What stands before the first segment of so many records."""
