@@ -9,6 +9,7 @@ from torch import nn
 from models.architectures.autoencoder import Autoencoder
 from models.architectures.encoder_decoder import EncoderDecoder
 from models.architectures.lstm import PooledLSTM
+from models.architectures.min_lstm import PooledMinLSTM
 from models.architectures.next_symbol import NextSymbol
 from models.checks import not_built
 from models.model_config import Model
@@ -16,6 +17,7 @@ from models.shape import Shape
 
 MODELS: dict[str, Callable[[Model, Shape], nn.Module]] = {
     "lstm": PooledLSTM,
+    "min_lstm": PooledMinLSTM,
     "encoder_decoder": EncoderDecoder,
     "autoencoder": Autoencoder,
     "next_symbol": NextSymbol,

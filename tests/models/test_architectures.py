@@ -49,6 +49,12 @@ VARIANTS: dict[str, tuple[Task, Model]] = {
     "regress": ("regress", SMALL),
     "label steps": ("label_steps", replace(SMALL, layers=2)),
     "regress steps": ("regress_steps", SMALL),
+    "minimal": ("classify", replace(SMALL, name="min_lstm")),
+    "minimal, stacked, one direction": (
+        "label_steps",
+        replace(SMALL, name="min_lstm", layers=2, bidirectional=False),
+    ),
+    "minimal, parallel": ("regress", replace(SMALL, name="min_lstm", front=Front(parallel=2))),
     "translate": ("translate", replace(SMALL, name="encoder_decoder", hidden=24)),
     "translate, no attention": (
         "translate",
