@@ -46,7 +46,7 @@ from seqprep.snapshot import Facts, replace_bytes
 
 __all__ = ["MANIFEST", "MEMBERS", "Bundle", "BundleError", "check", "seal"]
 
-PRECISIONS = ("float32", "bf16")
+PRECISIONS = ("float32", "bf16", "float16")
 PIPELINE_PARTS = ("dataset", "source", "split", "prepare", "train", "predict")
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16"}
 
@@ -59,7 +59,7 @@ class Bundle:
         model: in evaluation mode. config: its options. facts: of the data it was trained on.
         moments: of the targets, for tasks with values.
         batch_tokens: rows x longest of a batch in prediction.
-        precision: float32, or bf16 for the core under autocast.
+        precision: float32, or bf16 or float16 for the core under autocast.
         fitted: bytes of the fitted state of the preparation. pipeline: source, split and
             preparation, None for a model of prepared examples only. scores: of validation and
             test. code_version: of the code that wrote it.

@@ -19,10 +19,18 @@ from models.checks import JobError
 from models.config import Train
 from models.core import Core, Execution
 from models.objectives import Objective
+from models.ranks import place_here
 from models.recurrent import EXECUTIONS
 from models.shape import TensorBatch
 
 logger = logging.getLogger(__name__)
+
+AUTOCAST: dict[str, torch.dtype | None] = {
+    "float32": None,
+    "bf16": torch.bfloat16,
+    "float16": torch.float16,
+}
+"""Precision -> the type in which layers run."""
 
 
 def prepare_torch(options: Train) -> torch.device:
@@ -32,24 +40,54 @@ def prepare_torch(options: Train) -> torch.device:
         The device to train on.
 
     Raises:
-        JobError: if CUDA or bf16 is asked for and there is none.
+        JobError: if CUDA, or more devices than there are, or a precision is asked for that this
+            machine has not.
     """
     if not flush_denormals():
         logger.warning("this CPU cannot flush denormals: training may be several times slower")
-    torch.set_num_threads(options.threads or free_threads())
-    if options.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+    place, here = place_here()
+    torch.set_num_threads(options.threads or max(1, free_threads() // here))
+    set_determinism(options.deterministic)
     if options.device == "cuda" and not torch.cuda.is_available():
         raise JobError("train.device: cuda, but PyTorch finds none; use auto or cpu")
     use_cuda = options.device != "cpu" and torch.cuda.is_available()
-    device = torch.device("cuda" if use_cuda else "cpu")
+    device = _cuda(place, here) if use_cuda else torch.device("cpu")
     if options.precision == "bf16" and not supports_bf16(device):
         raise JobError(
             f"train.precision: bf16, but this {device.type} device cannot run an LSTM in bf16; "
             "use float32"
         )
+    if options.precision == "float16" and device.type == "cpu":
+        raise JobError(
+            "train.precision: float16, but on a CPU PyTorch computes float16 more slowly than "
+            "float32, and its numbers overflow above 65,504; use float32 or bf16, or device: cuda"
+        )
     return device
+
+
+def _cuda(place: int, here: int) -> torch.device:
+    """The CUDA device of a process, one for each."""
+    count = torch.cuda.device_count()
+    if here > count:
+        raise JobError(
+            f"train.processes: {here} on this machine, but PyTorch finds {count} CUDA devices; "
+            f"use processes: {count}, or device: cpu"
+        )
+    if here > 1:
+        torch.cuda.set_device(place)
+    return torch.device("cuda", place) if here > 1 else torch.device("cuda")
+
+
+def set_determinism(wanted: bool) -> None:
+    """Have PyTorch give the same bits twice on one machine, CPU or CUDA, or leave it free.
+
+    Source: https://pytorch.org/docs/stable/notes/randomness.html
+    """
+    if wanted:  # read when the first matrix product runs on CUDA
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted)
+    torch.backends.cudnn.deterministic = wanted
+    torch.backends.cudnn.benchmark = False
 
 
 def supports_bf16(device: torch.device) -> bool:
@@ -63,11 +101,28 @@ def supports_bf16(device: torch.device) -> bool:
     return True
 
 
-def set_precision(model: nn.Module, *, bf16: bool) -> None:
-    """Run every LSTM that reads whole rows under autocast, or not."""
+def set_precision(model: nn.Module, precision: str) -> None:
+    """Run every recurrent core under autocast, or, for float32, not."""
     for module in model.modules():
         if isinstance(module, Core):
-            module.autocast = torch.bfloat16 if bf16 else None
+            module.autocast = AUTOCAST[precision]
+
+
+def precision_of(bundle_precision: str, device: torch.device) -> str:
+    """The precision that a trained model predicts in: its own, or float32 where that cannot run."""
+    runs = {"float32": True, "bf16": supports_bf16(device), "float16": device.type == "cuda"}
+    if runs[bundle_precision]:
+        return bundle_precision
+    logger.warning("this device cannot run an LSTM in %s: predicting in float32", bundle_precision)
+    return "float32"
+
+
+def scaler_for(device: torch.device, precision: str) -> torch.amp.GradScaler:
+    """What keeps small gradients of a float16 loss from vanishing; for others it does nothing.
+
+    Source: Micikevicius et al. 2018, arXiv:1710.03740
+    """
+    return torch.amp.GradScaler(device.type, enabled=precision == "float16")
 
 
 def flush_denormals() -> bool:

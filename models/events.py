@@ -9,10 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from models.tracking import Board
 from seqprep.snapshot import replace_bytes
 
 logger = logging.getLogger(__name__)
 
+NAME = "metrics.jsonl"
 PROGRESS_SECONDS = 1.0
 
 
@@ -20,17 +22,24 @@ class Events:
     """Appends events to a file; progress at most once a second.
 
     Args:
-        path: of the file.
+        folder: of the job.
         keep_until: lines of later updates are dropped first: a run that goes on from a checkpoint
             writes them again. None keeps all.
+        board: also write TensorBoard events.
     """
 
-    def __init__(self, path: Path, *, keep_until: int | None = None) -> None:
-        if keep_until is not None and path.is_file():
-            lines = path.read_bytes().splitlines(keepends=True)
-            replace_bytes(path, b"".join(x for x in lines if _update(x) <= keep_until))
+    def __init__(self, folder: Path, *, keep_until: int | None = None, board: bool = False) -> None:
+        path = folder / NAME
+        lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+        if keep_until is not None:
+            lines = [line for line in lines if _update(line) <= keep_until]
+            replace_bytes(path, b"".join(lines))
         self.file = path.open("ab")
         self.last = 0.0
+        self.board = Board(folder) if board else None
+        for line in lines if self.board is not None else ():
+            if _update(line) < float("inf"):
+                self._show(json.loads(line))
 
     def __enter__(self) -> Events:
         return self
@@ -44,6 +53,8 @@ class Events:
         if error is not None:
             self.write("stopped", {"message": str(error) or type(error).__name__})
         self.file.close()
+        if self.board is not None:
+            self.board.close()
 
     def write(self, event: str, fields: dict[str, Any]) -> None:
         """Write one event; a progress event is left out when the last is under a second old."""
@@ -54,8 +65,13 @@ class Events:
             self.last = now
         self.file.write(json.dumps({"event": event, **fields}, allow_nan=False).encode() + b"\n")
         self.file.flush()
+        self._show({"event": event, **fields})
         if event == "epoch":
             logger.info(_sentence(fields))
+
+    def _show(self, event: dict[str, Any]) -> None:
+        if self.board is not None:
+            self.board.show(event)
 
 
 def _update(line: bytes) -> float:

@@ -81,7 +81,7 @@ def gradient_by_lag(
         progress: called as (what, done, total).
     """
     model = bundle.model.to(device)
-    set_precision(model, bf16=False)
+    set_precision(model, "float32")
     settings = BatchSettings(batch_tokens=bundle.batch_tokens)
     source = BatchSource.of_examples(rows, bundle.facts, settings=settings)
     found: dict[int, npt.NDArray[np.float32]] = {}
@@ -188,13 +188,13 @@ PROBED: dict[Task, str] = {
 def lag_edges(longest: int) -> Ints:
     """Edges of logarithmic bins of lags: lag 0 alone, then at most 8 bins a decade.
 
-    >>> lag_edges(10).tolist()
-    [0, 1, 2, 3, 4, 6, 7, 10]
+    >>> lag_edges(12).tolist()
+    [0, 1, 2, 3, 4, 6, 7, 10, 12]
     """
     decades = np.log10(max(longest, 1)) + 1
     powers = 10 ** (np.arange(int(decades * BINS_A_DECADE) + 1) / BINS_A_DECADE)
     edges: Ints = np.unique(np.append(0, np.round(powers).astype(np.int64)))
-    return edges[: int(np.searchsorted(edges, longest)) + 1]
+    return np.append(edges[edges < longest], longest)
 
 
 def gather(rows: Sequence[npt.NDArray[Any]]) -> Lags:

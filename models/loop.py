@@ -1,6 +1,6 @@
 """Fit a model: updates, epochs, the best weights on validation, and the guard.
 
-Every batch seeds its own random numbers from (seed, batch number), so a run that was stopped
+Every batch seeds its own random numbers from (seed, batch number, rank), so a run that was stopped
 anywhere goes on bit for bit from its weights and counters.
 """
 
@@ -9,15 +9,16 @@ from __future__ import annotations
 import logging
 import math
 import time
+from dataclasses import replace
 
 import torch
 
 from models import metrics, outputs
 from models.architectures.encoder_decoder import EncoderDecoder
+from models.joint import computed_steps, joint_loss
 from models.memory import peak_bytes
 from models.optimize import Clipped, clip, learning_rate, set_learning_rate
 from models.run import Hooks, Run, Stopped
-from models.shape import to_tensors
 from seqprep.batches import Batch, BatchSource, Plan
 from seqprep.errors import SeqprepError
 
@@ -43,12 +44,13 @@ def _go_on(run: Run, train: BatchSource, hooks: Hooks) -> None:
     saved = time.monotonic()
     plan = train.plan(run.progress.epoch)
     base = None
-    for batch in train.batches(plan, start=run.progress.batch):
+    parts = {"rank": run.ranks.rank, "world": run.ranks.world}
+    for batch in train.batches(plan, start=run.progress.batch, **parts):
         base = peak_bytes(run.device) if base is None else base
-        _step(run, batch, plan, hooks)
+        _step(run, batch, plan, train, hooks)
         grown = peak_bytes(run.device) - base
         run.progress.memory_bytes = max(run.progress.memory_bytes, grown)
-        if hooks.stopping():
+        if run.ranks.any(hooks.stopping()):
             hooks.save()
             raise Stopped
         if time.monotonic() - saved > 60 * run.options.checkpoint_minutes:
@@ -77,7 +79,7 @@ def share_done(run: Run, batches: int) -> float:
     return (run.progress.epoch + (run.progress.batch + 0.5) / batches) / run.options.epochs
 
 
-def _step(run: Run, batch: Batch, plan: Plan, hooks: Hooks) -> None:
+def _step(run: Run, batch: Batch, plan: Plan, train: BatchSource, hooks: Hooks) -> None:
     start, progress = time.perf_counter(), run.progress
     share = share_done(run, len(plan))
     result, weight = update(run, batch, share)
@@ -89,12 +91,16 @@ def _step(run: Run, batch: Batch, plan: Plan, hooks: Hooks) -> None:
         progress.loss += result.loss * weight
         progress.weight += weight
         progress.clipped += result.clipped
+        progress.finite += 1
+        progress.grad_norm += result.before
+        progress.grad_norm_clipped += result.after
     else:
         progress.skipped += 1
-        progress.bad_in_row += 1
-        _guard(run, batch)
-    progress.steps += int(batch.lengths.sum())
-    computed = len(batch.lengths) * int(batch.lengths.max())
+        if not result.rescaled:
+            progress.bad_in_row += 1
+            _guard(run, batch, plan, train)
+    progress.steps += batch.total_steps
+    computed = computed_steps(plan, batch.index, run.ranks.world)
     progress.computed += computed
     progress.largest = max(progress.largest, computed)
     seconds = time.perf_counter() - start
@@ -113,6 +119,8 @@ def _step(run: Run, batch: Batch, plan: Plan, hooks: Hooks) -> None:
             "padding_share": 1 - progress.steps / progress.computed,
             "grad_norm": result.before if result.finite else None,
             "grad_norm_clipped": result.after if result.finite else None,
+            "clipped_share": progress.clipped / progress.batch,
+            "memory_bytes": progress.memory_bytes,
             "seconds": progress.seconds,
         },
     )
@@ -128,33 +136,41 @@ def update(run: Run, batch: Batch, share: float) -> tuple[Clipped, int]:
 
     Args:
         run: changed.
-        batch: to learn from.
+        batch: to learn from; of several processes, the part of this one.
         share: of the training that is done.
 
     Returns:
         The mean loss with what clipping did, and the rows, steps or symbols it is the mean of.
     """
     model, options = run.model.train(), run.options
-    # each batch has its own random numbers, so resuming needs no generator's state
-    torch.manual_seed((options.seed * 1_000_003 + run.progress.seen) % 2**63)
+    torch.manual_seed(seed_of(options.seed, run.progress.seen, run.ranks.rank))
     if isinstance(model, EncoderDecoder):
         model.set_progress(share)
     run.optimizer.zero_grad(set_to_none=True)
-    total, weight = run.loss(model, run.objective, to_tensors(batch, run.device))
-    loss = total / weight.clamp(min=1)
-    loss.backward()
+    downhill, loss, weight = joint_loss(run.module, batch, run.ranks, run.device)
+    run.scaler.scale(downhill).backward()
+    run.scaler.unscale_(run.optimizer)
     result = clip(model, options.optimizer, loss)
     if result.finite:
         set_learning_rate(run.optimizer, learning_rate(options.optimizer, share))
-        run.optimizer.step()
+        run.scaler.step(run.optimizer)
+    elif run.scaler.is_enabled() and run.scaler.get_scale() > 1:
+        result = replace(result, rescaled=math.isfinite(result.loss))
+    run.scaler.update()
     return result, int(weight)
 
 
-def _guard(run: Run, batch: Batch) -> None:
+def seed_of(seed: int, batch: int, rank: int) -> int:
+    """What a batch draws from in one process, so that resuming needs no generator's state."""
+    return (seed * 1_000_003 + batch + rank * 0x9E37_79B9_7F4A_7C15) % 2**63
+
+
+def _guard(run: Run, batch: Batch, plan: Plan, train: BatchSource) -> None:
     logger.warning("update %d left out: loss or gradient not finite", run.progress.seen)
     if run.progress.bad_in_row < run.options.guard:
         return
-    names = batch.ids.to_pylist()
+    whole = next(train.batches(plan, start=batch.index))  # with the parts of other processes
+    names = whole.ids.to_pylist()
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     raise SeqprepError(
         f"loss or gradient was not finite in {run.progress.bad_in_row} updates in a row, last on "
@@ -164,11 +180,11 @@ def _guard(run: Run, batch: Batch) -> None:
 
 def _end_epoch(run: Run, validation: BatchSource, hooks: Hooks) -> None:
     start, progress = time.perf_counter(), run.progress
-    loss, figures = evaluate(run, validation)
+    loss, figures = run.ranks.share(lambda: evaluate(run, validation))
     _choose(run, loss, figures)
     seconds = time.perf_counter() - start
     progress.seconds += seconds
-    batches = max(1, progress.batch)
+    batches, updates = max(1, progress.batch), max(1, progress.finite)
     event = {
         "epoch": progress.epoch + 1,
         "update": progress.seen,
@@ -179,11 +195,17 @@ def _end_epoch(run: Run, validation: BatchSource, hooks: Hooks) -> None:
         "lr": run.optimizer.param_groups[0]["lr"],
         "clipped_share": progress.clipped / batches,
         "skipped": progress.skipped,
+        "real_steps_per_s": progress.steps / max(progress.train_seconds, 1e-9),
+        "padding_share": 1 - progress.steps / max(1, progress.computed),
+        "grad_norm": progress.grad_norm / updates,
+        "grad_norm_clipped": progress.grad_norm_clipped / updates,
+        "memory_bytes": progress.memory_bytes,
         "seconds": progress.epoch_seconds + seconds,
     }
     progress.history.append(event)
     progress.epoch, progress.batch = progress.epoch + 1, 0
     progress.loss, progress.weight, progress.clipped, progress.epoch_seconds = 0.0, 0, 0, 0.0
+    progress.finite, progress.grad_norm, progress.grad_norm_clipped = 0, 0.0, 0.0
     hooks.log("epoch", event)
 
 

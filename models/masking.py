@@ -22,7 +22,7 @@ import pyarrow as pa
 import torch
 
 from models.bundle import Bundle
-from models.device import set_precision, supports_bf16
+from models.device import precision_of, set_precision
 from models.objectives import objective_for
 from models.outputs import Array, Outputs, run
 from seqprep import ragged
@@ -80,8 +80,7 @@ def mask_tokens(
         device: to run on.
         progress: called as (what, done, total).
     """
-    bf16 = bundle.precision == "bf16" and supports_bf16(device)
-    set_precision(bundle.model.to(device), bf16=bf16)
+    set_precision(bundle.model.to(device), precision_of(bundle.precision, device))
     parts: list[Masked] = []
     first, shards = 0, snapshot.of(split)
     for number, shard in enumerate(shards):

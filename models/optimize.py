@@ -31,6 +31,12 @@ def build_optimizer(model: nn.Module, options: Optimizer) -> torch.optim.Optimiz
         return torch.optim.Adam(groups, lr=options.lr)
     if options.name == "sgd":
         return torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum)
+    if options.name == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=options.lr, momentum=options.momentum)
+    if options.name == "adagrad":
+        return torch.optim.Adagrad(groups, lr=options.lr)
+    if options.name == "adadelta":
+        return torch.optim.Adadelta(groups, lr=options.lr)
     raise AssertionError(f"unknown optimizer {options.name!r}")
 
 
@@ -66,6 +72,8 @@ class Clipped:
         before: norm of the whole gradient. after: of what the optimiser sees.
         clipped: whether anything was changed.
         finite: whether loss and gradient are; if not, no step may be taken.
+        rescaled: whether it was the scale of a float16 loss alone that was too large; it is
+            halved, and nobody has to look.
     """
 
     loss: float
@@ -73,6 +81,7 @@ class Clipped:
     after: float
     clipped: bool
     finite: bool
+    rescaled: bool = False
 
 
 def clip(model: nn.Module, options: Optimizer, loss: torch.Tensor) -> Clipped:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 
 from models.bundle import Bundle
-from models.device import set_precision, supports_bf16
+from models.device import precision_of, set_precision
 from models.objectives import objective_for
 from models.outputs import Array, Outputs, pool, run
 from seqprep.batches import BatchSettings, BatchSource
@@ -93,10 +93,7 @@ def predict_examples(
     settings = BatchSettings(batch_tokens=bundle.batch_tokens)
     source = BatchSource.of_examples(examples.drop_columns(targets), facts, settings=settings)
     device = device or torch.device("cpu")
-    bf16 = bundle.precision == "bf16" and supports_bf16(device)
-    if bundle.precision == "bf16" and not bf16:
-        logger.warning("this device cannot run an LSTM in bf16: predicting in float32")
-    set_precision(bundle.model, bf16=bf16)
+    set_precision(bundle.model, precision_of(bundle.precision, device))
     objective = objective_for(facts.task, moments=bundle.moments)
     found = run(bundle.model.to(device), source, objective, device=device)
     return answer_table(pool(found), vocabulary)

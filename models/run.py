@@ -9,9 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.bptt import Loss
 from models.config import Train
 from models.objectives import Objective
+from models.ranks import Ranks
+
+STOPPED = 75
+"""Exit code of a run that a signal stopped; the same command goes on."""
+WRONG = 2
+"""Exit code for wrong input."""
 
 
 class Stopped(Exception):  # noqa: N818
@@ -27,7 +32,9 @@ class Progress:
         updates: steps of the optimiser. skipped: batches that were not finite; bad_in_row: the
             last ones of these.
         best_score, best_epoch: of validation; waited: epochs since.
-        loss, weight: sums over the epoch so far. clipped: its clipped updates. epoch_seconds.
+        loss, weight: sums over the epoch so far. epoch_seconds: of it. clipped: its clipped
+            updates. finite: its steps of the optimiser; grad_norm, grad_norm_clipped: sums over
+            these, before and after clipping.
         steps, computed: real and computed steps in all. seconds: of training and evaluation.
         largest: computed steps of the largest batch. memory_bytes: that the process grew by
             from the first update on, at most.
@@ -47,6 +54,9 @@ class Progress:
     loss: float = 0.0
     weight: int = 0
     clipped: int = 0
+    finite: int = 0
+    grad_norm: float = 0.0
+    grad_norm_clipped: float = 0.0
     epoch_seconds: float = 0.0
     steps: int = 0
     computed: int = 0
@@ -67,20 +77,26 @@ class Run:
     """A model in training.
 
     Args:
-        model, optimizer: being changed. loss: of a batch, as backpropagation goes.
+        model, optimizer: being changed. module: the model with its loss, of a batch, as
+            backpropagation goes, its gradients joined over all processes.
         objective: with class weights and smoothing; plain: as evaluation uses it.
-        options: of the job. device: of the model.
+        options: of the job. device: of the model. ranks: the processes. scaler: of the loss, for
+            float16.
         majority: code of the most frequent training class, where there are classes.
         progress: counters. best: weights of the best epoch, {} before it.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    loss: Loss
+    module: nn.Module
     objective: Objective
     plain: Objective
     options: Train
     device: torch.device
+    ranks: Ranks = Ranks()  # noqa: RUF009 - frozen, thus a value
+    scaler: torch.amp.GradScaler = field(
+        default_factory=lambda: torch.amp.GradScaler(enabled=False)
+    )
     majority: int | None = None
     progress: Progress = field(default_factory=Progress)
     best: Mapping[str, Tensor] = field(default_factory=dict)

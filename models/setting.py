@@ -22,9 +22,10 @@ from models.checkpoint import (
 )
 from models.checks import size_bytes
 from models.config import Train
-from models.device import choose_execution, set_execution, set_precision
+from models.device import choose_execution, scaler_for, set_execution, set_precision
 from models.fits import check_fits
 from models.job import Job
+from models.joint import SummedLoss, join
 from models.objectives import (
     Moments,
     class_counts,
@@ -33,6 +34,7 @@ from models.objectives import (
     training_objective,
 )
 from models.optimize import build_optimizer
+from models.ranks import Ranks
 from models.run import Progress, Run
 from models.shape import Shape, to_tensors
 from seqprep.batches import BatchSettings, BatchSource
@@ -68,8 +70,21 @@ class Setting:
         return Path(self.job.out)
 
 
-def set_up(job: Job, snapshot: Snapshot, identity: dict[str, str], device: torch.device) -> Setting:
+def set_up(
+    job: Job,
+    snapshot: Snapshot,
+    identity: dict[str, str],
+    device: torch.device,
+    ranks: Ranks = Ranks(),  # noqa: B008 - frozen, thus a value
+) -> Setting:
     """Data, model and optimiser of a job, as its checkpoint left them if there is one.
+
+    Args:
+        job: what to do.
+        snapshot: of its data.
+        identity: what a checkpoint must share.
+        device: to train on.
+        ranks: the processes that train.
 
     Raises:
         SeqprepError: if a shard is altered, or the checkpoint is another run's.
@@ -86,16 +101,21 @@ def set_up(job: Job, snapshot: Snapshot, identity: dict[str, str], device: torch
     plain = objective_for(snapshot.facts.task, moments=moments)
     torch.manual_seed(options.seed)
     model = build(options.model, Shape.of(snapshot.facts))
-    set_precision(model, bf16=options.precision == "bf16")
+    set_precision(model, options.precision)
     prime(model, sources["train"])
+    objective = training_objective(options, plain, sources["train"])
+    loss = loss_of(options)
+    module = SummedLoss(model.to(device), objective, loss, shared=ranks.world > 1)
     run = Run(
-        model=model.to(device),
+        model=module.model,
         optimizer=build_optimizer(model, options.optimizer),
-        loss=loss_of(options),
-        objective=training_objective(options, plain, sources["train"]),
+        module=module,
+        objective=objective,
         plain=plain,
         options=options,
         device=device,
+        ranks=ranks,
+        scaler=scaler_for(device, options.precision),
         majority=majority(sources["train"]),
     )
     setting = Setting(
@@ -106,6 +126,7 @@ def set_up(job: Job, snapshot: Snapshot, identity: dict[str, str], device: torch
         resume(setting, checkpoint)
     else:
         measure(setting)
+    run.module = join(module, ranks, device)
     return setting
 
 
@@ -145,14 +166,19 @@ def majority(source: BatchSource) -> int | None:
 def measure(setting: Setting) -> None:
     """Choose the form of the LSTM, on the first batches."""
     run, source = setting.run, setting.sources["train"]
+    asked = run.options.model.execution
+    if asked == "auto" and run.options.deterministic:
+        asked = "dense"  # what is measured may come out otherwise the next time
     batches = islice(source.batches(source.plan(0)), 3)
-    execution, seconds = choose_execution(
+    chosen = choose_execution(
         run.model,
         run.plain,
         (to_tensors(batch, run.device) for batch in batches),
-        asked=run.options.model.execution,
+        asked=asked,
         device=run.device,
     )
+    execution, seconds = run.ranks.share(lambda: chosen)  # the same form in all processes
+    set_execution(run.model, execution)
     setting.device.update(execution=execution, seconds_a_batch=seconds)
 
 
@@ -165,7 +191,11 @@ def save(setting: Setting) -> None:
         best=run.best,
         optimizer=optimizer_tensors(run.optimizer),
         options=optimizer_options(run.optimizer),
-        progress={"run": run.progress.to_json(), "device": setting.device},
+        progress={
+            "run": run.progress.to_json(),
+            "device": setting.device,
+            "scaler": run.scaler.state_dict(),
+        },
     ).write(setting.out / "checkpoint")
 
 
@@ -182,6 +212,8 @@ def resume(setting: Setting, checkpoint: Checkpoint) -> None:
     run.best = checkpoint.best
     run.progress = Progress(**checkpoint.progress["run"])
     run.progress.resumed += 1
+    if run.scaler.is_enabled():
+        run.scaler.load_state_dict(checkpoint.progress["scaler"])
     setting.device.update(checkpoint.progress["device"])
     set_execution(run.model, setting.device["execution"])
     logger.info("going on after update %d (epoch %d)", run.progress.seen, run.progress.epoch + 1)

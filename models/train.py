@@ -2,7 +2,8 @@
 
 Needs torch, numpy, pyarrow, safetensors and torchmetrics only. Writes metrics.jsonl as it goes, a
 checkpoint, and at the end bundle/, predictions and report.json. A job that was stopped goes on
-where its checkpoint stands; one that is finished is reused. Exit: 0 done, 2 wrong input, 75 stopped
+where its checkpoint stands; one that is finished is reused. A job with `processes: n` starts n of
+them; under torchrun it takes those that torchrun started. Exit: 0 done, 2 wrong input, 75 stopped
 by a signal, or by the death of the process that SEQPREP_PARENT names, with its checkpoint written,
 1 anything else.
 """
@@ -14,32 +15,35 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from models import report
+from models import report, tracking
 from models.checks import JobError
 from models.device import prepare_torch
 from models.events import Events
 from models.job import Job, read_job, to_json
+from models.launch import await_the_end, launch, say
 from models.lock import exclusive, is_orphan
 from models.loop import fit, updates_total
-from models.run import Hooks, Stopped
+from models.ranks import Ranks, connected, is_of_another, launched
+from models.run import STOPPED, WRONG, Hooks, Stopped
 from models.setting import Setting, save, set_up
 from seqprep import __version__
 from seqprep.errors import SeqprepError
 from seqprep.snapshot import Snapshot, file_sha256
 
-logger = logging.getLogger(__name__)
+__all__ = ["STOPPED", "identify", "main", "train"]
 
-STOPPED = 75
-"""Exit code of a run that a signal stopped; the same command goes on."""
+logger = logging.getLogger(__name__)
 
 
 def train(job: Job, *, stopping: Callable[[], bool] = lambda: False) -> Path:
@@ -57,37 +61,61 @@ def train(job: Job, *, stopping: Callable[[], bool] = lambda: False) -> Path:
         JobError: if another process trains in the same folder.
         Stopped: when asked to stop; the checkpoint is written.
     """
-    Path(job.out).mkdir(parents=True, exist_ok=True)
-    with exclusive(Path(job.out)):
-        return _train(job, stopping)
-
-
-def _train(job: Job, stopping: Callable[[], bool]) -> Path:
+    out = Path(job.out)
+    out.mkdir(parents=True, exist_ok=True)
     device = prepare_torch(job.train)
+    tracking.check_tracking(job.train.tracking)
+    with connected(device) as ranks, exclusive(out) if ranks.is_first else nullcontext():
+        whole = _work(job, device, ranks, stopping)
+    if not whole:
+        raise Stopped
+    return out / report.NAME
+
+
+def _work(job: Job, device: torch.device, ranks: Ranks, stopping: Callable[[], bool]) -> bool:
+    """Train and report, or find that it is done; whether it was not stopped."""
     snapshot = Snapshot.read(Path(job.snapshot))
     identity, out = identify(job, snapshot), Path(job.out)
-    if report.finished(out, identity):
-        logger.info("nothing has changed: reusing %s", out / "bundle")
-        with Events(out / "metrics.jsonl") as events:
-            events.write("reused", {"bundle": str(out / "bundle")})
-        return out / report.NAME
-    setting = set_up(job, snapshot, identity, device)
+    board = job.train.tracking == "tensorboard"
+    if ranks.share(lambda: report.finished(out, identity)):
+        if ranks.is_first:
+            logger.info("nothing has changed: reusing %s", out / "bundle")
+            missing = not (out / tracking.NAME).exists()
+            with Events(out, board=board and missing) as events:
+                events.write("reused", {"bundle": str(out / "bundle")})
+        return True
+    setting = set_up(job, snapshot, identity, device, ranks)
+    if not ranks.is_first:
+        return _fit(setting, Hooks(log=lambda *_: None, save=lambda: None, stopping=stopping))
     progress = setting.run.progress
-    with Events(out / "metrics.jsonl", keep_until=progress.seen) as events:
+    with Events(out, keep_until=progress.seen, board=board) as events:
         events.write("start", _start(setting))
         hooks = Hooks(log=events.write, save=lambda: save(setting), stopping=stopping)
-        fit(setting.run, setting.sources["train"], setting.sources["validation"], hooks)
+        if not _fit(setting, hooks):
+            events.write("stopped", {"message": "Stopped"})
+            return False
         path = report.finish(setting)
         events.write(
             "end", {"update": progress.seen, "report": str(path), "seconds": progress.seconds}
         )
-    return path
+    return True
+
+
+def _fit(setting: Setting, hooks: Hooks) -> bool:
+    """Fit the model; whether it was not stopped."""
+    try:
+        fit(setting.run, setting.sources["train"], setting.sources["validation"], hooks)
+    except Stopped:
+        return False
+    return True
 
 
 def identify(job: Job, snapshot: Snapshot) -> dict[str, str]:
     """What must be equal for going on from a checkpoint or reusing a result."""
-    # where and how often, not what
-    options = dataclasses.replace(job.train, checkpoint_minutes=1.0, threads=None)
+    # where, how often and how many at once, not what
+    options = dataclasses.replace(
+        job.train, checkpoint_minutes=1.0, threads=None, processes=1, tracking="none"
+    )
     text = json.dumps(to_json(options), sort_keys=True)
     return {
         "snapshot": snapshot.sha256,
@@ -105,6 +133,7 @@ def _start(setting: Setting) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "device": run.device.type,
         "threads": torch.get_num_threads(),
+        "processes": run.ranks.world,
         "execution": setting.device["execution"],
         "updates_total": updates_total(run, len(plan)),
         "epochs_total": run.options.epochs or -(-(run.options.updates or 0) // max(1, len(plan))),
@@ -121,19 +150,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
     parser.add_argument("job", type=Path, help="job.json")
     path: Path = parser.parse_args(arguments).job
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    asked: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda signum, _frame: asked.append(signum))
+    first = os.environ.get("RANK", "0") == "0" or not launched()
+    level = logging.INFO if first else logging.ERROR
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
-        train(read_job(path), stopping=lambda: bool(asked) or is_orphan())
+        job = read_job(path)
+        if job.train.processes > 1 and not launched():
+            return launch(path, job.train.processes)
+        asked = _asked()
+        train(job, stopping=lambda: bool(asked) or is_orphan())
     except Stopped:
         logger.info("stopped; the checkpoint is written, the same command goes on")
         return STOPPED
     except (JobError, SeqprepError) as error:
-        logger.error("%s", error)
-        return 2
+        say(str(error))
+        return WRONG
+    except Exception as error:
+        if not launched():
+            raise
+        if is_of_another(error):
+            await_the_end()
+        logger.exception("process %s", os.environ["RANK"])
+        say(f"{type(error).__name__}: {error}")
+        return 1
     return 0
+
+
+def _asked() -> list[int]:
+    """The signals to stop that came; it fills up later."""
+    asked: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, _frame: asked.append(signum))
+    return asked
 
 
 if __name__ == "__main__":
