@@ -21,8 +21,6 @@ import numpy.typing as npt
 
 from seqprep.ragged import Ints, to_offsets
 
-PADDING = 0.02
-"""Share of the computed steps that may be padding."""
 _NONE = -1
 
 
@@ -178,44 +176,3 @@ def advance(lanes: Lanes, queue: Queue, *, lengths: Ints, steps: int) -> tuple[P
     rows[(rows != _NONE) & (offsets == lengths[rows])] = _NONE
     offsets[rows == _NONE] = 0
     return pieces, Lanes(rows, offsets, place)
-
-
-def block_edges(lengths: Ints, marks: Ints, *, padding: float = PADDING) -> Ints:
-    """Where rows that are read together are cut into blocks of steps, so that few are padding.
-
-    Rows start together and leave at the end of the block in which they end. Each cut costs a call
-    and saves padding; the cheapest are left out until the padding is used up.
-
-    Args:
-        lengths: `(P,)` steps to read of each row, each >= 1.
-        marks: `(P,)` a step of each row, in 0..length, at which its state is wanted: a cut, unless
-            it is 0 or the row's end.
-        padding: share of the computed steps that may be padding.
-
-    Returns:
-        Edges `(N + 1,)` from 0 to the longest.
-
-    >>> block_edges(np.array([100, 100, 99, 50]), np.array([100, 100, 99, 50])).tolist()
-    [0, 50, 100]
-    """
-    inside = marks[(marks > 0) & (marks < lengths)]
-    edges, where = np.unique(np.concatenate([lengths, inside]), return_inverse=True)
-    waiting = np.bincount(where[: len(lengths)], minlength=len(edges))
-    fixed = np.zeros(len(edges), dtype=bool)
-    fixed[where[len(lengths) :]] = fixed[-1] = True
-    left = padding / (1 - padding) * int(lengths.sum())
-    while not fixed.all():
-        costs = np.where(fixed[:-1], np.inf, waiting[:-1] * np.diff(edges))
-        cheapest = int(costs.argmin())
-        left -= float(costs[cheapest])
-        if left < 0:
-            break
-        waiting[cheapest + 1] += waiting[cheapest]
-        edges, waiting, fixed = (np.delete(x, cheapest) for x in (edges, waiting, fixed))
-    return np.concatenate([np.zeros(1, np.int64), edges])
-
-
-def computed_steps(lengths: Ints, edges: Ints) -> int:
-    """Steps that reading rows of these lengths in these blocks computes, padding included."""
-    rows = len(lengths) - np.searchsorted(np.sort(lengths), edges[:-1], side="right")
-    return int((rows * np.diff(edges)).sum())

@@ -8,9 +8,11 @@ Legend: B rows, T steps of a segment, F features, H units, L layers, C outputs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from models.core import Core, State
@@ -39,12 +41,21 @@ class Carried:
             self.lengths,
         )
 
-    def take(self, rows: Tensor) -> Carried:
+    def take(self, rows: Tensor | slice) -> Carried:
         """The named rows, in that order."""
         return Carried(
             tuple(part[:, rows] for part in self.state),
             tuple(part[rows] for part in self.pooled),
             self.lengths[rows],
+        )
+
+    @classmethod
+    def concat(cls, parts: Sequence[Carried]) -> Carried:
+        """The rows of all parts, one after the other."""
+        return cls(
+            tuple(torch.cat(part, dim=1) for part in zip(*(p.state for p in parts), strict=True)),
+            tuple(torch.cat(part) for part in zip(*(p.pooled for p in parts), strict=True)),
+            torch.cat([part.lengths for part in parts]),
         )
 
     def put(self, rows: Tensor, new: Carried) -> Carried:
