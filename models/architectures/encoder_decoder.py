@@ -26,8 +26,9 @@ from models.front import Front
 from models.head import Head
 from models.model_config import Model
 from models.recurrent import LSTM
+from models.search import Found, beam_search, greedy
 from models.shape import Shape, TensorBatch, step_mask
-from seqprep.schema import BOS, EOS, PAD
+from seqprep.schema import BOS, PAD
 
 SHORTEST_LIMIT = 16
 """Symbols that every output may have, however short its source."""
@@ -60,6 +61,11 @@ class Memory:
             tuple(part[:, rows] for part in self.state),
             self.place[rows],
         )
+
+    def among(self, rows: Tensor) -> Memory:
+        """The same for rows that change places with others of their source alone: no copy of it."""
+        state = tuple(part[:, rows] for part in self.state)
+        return replace(self, state=state, place=self.place[rows])
 
 
 class EncoderDecoder(nn.Module):
@@ -162,6 +168,13 @@ class EncoderDecoder(nn.Module):
         return logits, memory
 
     def _attend(self, out_BSH: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        weights_BST, after_BS = self._weights(out_BSH, memory)
+        context_BSF = weights_BST @ memory.states
+        combined = torch.tanh(self.combine(torch.cat([out_BSH, context_BSF], dim=-1)))
+        return combined, replace(memory, place=after_BS[:, -1])
+
+    def _weights(self, out_BSH: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Weights of the encoder's steps, `(B, S, T)`, and the places after each symbol."""
         pace_BS = functional.softplus(self.pace(out_BSH))[:, :, 0]
         after_BS = memory.place[:, None] + pace_BS.cumsum(1)
         place_BS = after_BS - pace_BS
@@ -170,68 +183,49 @@ class EncoderDecoder(nn.Module):
         scores_BST = self.query(out_BSH) @ memory.keys.transpose(1, 2) / self.hidden**0.5
         scores_BST = scores_BST - functional.softplus(self.sharpness) * distance_BST.square()
         scores_BST = scores_BST.masked_fill(~memory.mask[:, None], -torch.inf)
-        context_BSF = torch.softmax(scores_BST, dim=-1) @ memory.states
-        combined = torch.tanh(self.combine(torch.cat([out_BSH, context_BSF], dim=-1)))
-        return combined, replace(memory, place=after_BS[:, -1])
+        return torch.softmax(scores_BST, dim=-1), after_BS
+
+    @torch.no_grad()
+    def attention(self, batch: TensorBatch, symbols: list[list[int]]) -> list[Tensor]:
+        """Weights with which each symbol of an output looked at the encoder's steps.
+
+        Args:
+            batch: B sources.
+            symbols: S target ids of each, as `generate` gives them.
+
+        Returns:
+            `(S, T)` of each row, over its own steps; each symbol's weights sum to 1.
+
+        Raises:
+            ValueError: if the model has no attention.
+        """
+        if not self.attend:
+            raise ValueError("no attention to export: set train.model.attention: true")
+        memory = self.encode(batch)
+        longest = max([1, *map(len, symbols)])
+        shifted = [[BOS, *row][:longest] + [PAD] * (longest - 1 - len(row)) for row in symbols]
+        previous_BS = torch.tensor(shifted, device=memory.limit.device)
+        lengths_B = torch.full((len(batch),), longest, device=memory.limit.device)
+        out_BSH, _ = self.decoder.carry(self.embedding(previous_BS), lengths_B, memory.state)
+        weights_BST, _ = self._weights(out_BSH, memory)
+        steps = memory.mask.sum(1).tolist()
+        return [
+            weights[: len(row), :count]
+            for weights, row, count in zip(weights_BST, symbols, steps, strict=True)
+        ]
 
     @torch.no_grad()
     def generate(self, batch: TensorBatch) -> list[list[int]]:
-        """Target ids of each row without BOS and EOS, greedily or with `beam` beams.
+        """Target ids of each row without BOS and EOS, greedily or the best of `beam` beams."""
+        return [beams[0] for beams in self.search(batch).symbols]
+
+    @torch.no_grad()
+    def search(self, batch: TensorBatch) -> Found:
+        """The outputs of each row, greedily or with `beam` beams.
 
         A row's length limit comes from its own source, so the rest of the batch does not matter.
         """
         memory = self.encode(batch)
-        return self._greedy(memory) if self.beam == 1 else self._search(memory, self.beam)
-
-    def _greedy(self, memory: Memory) -> list[list[int]]:
-        rows = len(memory.limit)
-        previous_B = torch.full((rows,), BOS, device=memory.limit.device)
-        done_B = torch.zeros_like(previous_B, dtype=torch.bool)
-        symbols = []
-        while not bool(done_B.all()):
-            logits, memory = self.decode(previous_B[:, None], memory)
-            previous_B = _allowed(logits[:, 0]).argmax(-1)
-            previous_B = torch.where(done_B, EOS, previous_B)
-            symbols.append(previous_B)
-            done_B = done_B | (previous_B == EOS) | (memory.limit <= len(symbols))
-        return [_until_eos(row) for row in torch.stack(symbols, dim=1).tolist()]
-
-    def _search(self, memory: Memory, beams: int) -> list[list[int]]:
-        """Beam search; finished beams are ranked by mean log-probability a symbol."""
-        rows, device = len(memory.limit), memory.limit.device
-        memory = memory.take(torch.arange(rows, device=device).repeat_interleave(beams))
-        base_B1 = torch.arange(rows, device=device)[:, None] * beams
-        score_BK = torch.full((rows, beams), -torch.inf, device=device)
-        score_BK[:, 0] = 0.0
-        done_BK = torch.zeros(rows, beams, dtype=torch.bool, device=device)
-        count_BK = torch.zeros(rows, beams, device=device)
-        symbols = torch.full((rows, beams, 1), BOS, device=device)
-        limit_B1 = memory.limit.view(rows, beams)[:, :1]
-        while not bool(done_BK.all()):
-            logits, memory = self.decode(symbols[:, :, -1].reshape(-1, 1), memory)
-            log_p = torch.log_softmax(_allowed(logits[:, 0]), dim=-1).view(rows, beams, -1)
-            closed = torch.full_like(log_p, -torch.inf)
-            closed[:, :, EOS] = 0.0  # a finished beam stays as it is
-            total = score_BK[:, :, None] + torch.where(done_BK[:, :, None], closed, log_p)
-            length = (count_BK + ~done_BK)[:, :, None]
-            best = (total / length).flatten(1).topk(beams, dim=1).indices
-            beam_BK, symbol_BK = best // log_p.shape[-1], best % log_p.shape[-1]
-            score_BK = total.flatten(1).gather(1, best)
-            count_BK = length[:, :, 0].gather(1, beam_BK)
-            done_BK = done_BK.gather(1, beam_BK) | (symbol_BK == EOS)
-            symbols = symbols.gather(1, beam_BK[:, :, None].expand_as(symbols))
-            symbols = torch.cat([symbols, symbol_BK[:, :, None]], dim=-1)
-            memory = memory.take((base_B1 + beam_BK).flatten())
-            done_BK = done_BK | (limit_B1 <= symbols.shape[-1] - 1)
-        return [_until_eos(row) for row in symbols[:, 0, 1:].tolist()]
-
-
-def _allowed(logits_BV: Tensor) -> Tensor:
-    """Logits without the ids that never stand in an output."""
-    logits_BV = logits_BV.clone()
-    logits_BV[:, [PAD, BOS]] = -torch.inf
-    return logits_BV
-
-
-def _until_eos(symbols: list[int]) -> list[int]:
-    return symbols[: symbols.index(EOS)] if EOS in symbols else symbols
+        if self.beam > 1:
+            return beam_search(self.decode, memory, beams=self.beam)
+        return greedy(self.decode, memory)
