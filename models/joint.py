@@ -76,6 +76,20 @@ def joint_loss(
     else:
         total, count = module(_placeholder(to_tensors(batch, device)))
         total, count = total * 0, count * 0  # takes part in the exchange, and adds nothing
+    return over_all(total, count, ranks)
+
+
+def over_all(total: Tensor, count: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor, Tensor]:
+    """From one process's sum of losses and their count to the mean over all processes.
+
+    Args:
+        total: with a gradient.
+        count: rows, steps or symbols; it may be 0.
+        ranks: all processes.
+
+    Returns:
+        What to run backwards from, the mean loss, and the count of all.
+    """
     if ranks.world == 1:
         loss = total / count.clamp(min=1)
         return loss, loss.detach(), count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ from seqprep.batches import BatchSettings, BatchSource
 from seqprep.schema import IGNORED_LABEL
 from seqprep.snapshot import Snapshot
 from tests.synthetic import task_snapshot
+
+NAMES = get_type_hints(Optimizer)["name"]
 
 
 def with_gradient(values: list[float]) -> nn.Module:
@@ -56,6 +59,35 @@ def test_what_is_not_finite_is_seen(bad: float) -> None:
     """A NaN compares as no larger than any limit, and would pass unnoticed."""
     assert not clip(with_gradient([1.0, bad]), Optimizer(), torch.tensor(0.5)).finite
     assert not clip(with_gradient([1.0, 1.0]), Optimizer(), torch.tensor(bad)).finite
+
+
+@pytest.mark.parametrize("name", get_args(NAMES))
+def test_each_name_is_that_optimiser(name: str) -> None:
+    """One switch: the name that is read must be the rule that moves the weights."""
+    rules = {
+        "sgd": torch.optim.SGD,
+        "rmsprop": torch.optim.RMSprop,
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "adagrad": torch.optim.Adagrad,
+        "adadelta": torch.optim.Adadelta,
+    }
+    momentum = {"momentum": 0.9} if name in ("sgd", "rmsprop") else {}
+    options = Optimizer(name=name, lr=0.1, weight_decay=0.0, **momentum)  # type: ignore[arg-type]
+    moved = []
+    for own in (False, True):
+        model = with_gradient([3.0, -0.1])
+        nn.init.ones_(model.weight)  # type: ignore[arg-type]
+        rule = (
+            build_optimizer(model, options)
+            if own
+            else rules[name](model.parameters(), lr=0.1, weight_decay=0.0, **momentum)  # type: ignore[arg-type]
+        )
+        rule.step()
+        rule.step()
+        moved.append(model.weight.detach().clone())  # type: ignore[operator]
+    torch.testing.assert_close(moved[0], moved[1], atol=0, rtol=0)
+    assert not torch.equal(moved[0], torch.ones(1, 2))
 
 
 def test_biases_are_not_decayed() -> None:

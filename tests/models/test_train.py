@@ -173,6 +173,34 @@ def test_a_stop_while_waiting_for_a_better_epoch_changes_nothing(
     check_a_stop_changes_nothing(snapshot, tmp_path, options, stop=stop)
 
 
+@pytest.mark.parametrize(
+    ("name", "momentum"),
+    [
+        ("sgd", 0.0),
+        ("sgd", 0.9),
+        ("rmsprop", 0.9),
+        ("adam", 0.0),
+        ("adamw", 0.0),
+        ("adagrad", 0.0),
+        ("adadelta", 0.0),
+    ],
+)
+def test_a_stop_changes_nothing_with_any_optimiser(
+    tmp_path: Path, name: Any, momentum: float
+) -> None:
+    """Moments and sums that a checkpoint leaves out begin at zero again, without a word."""
+    path = task_snapshot(tmp_path / "data", "classify", rows=24)
+    options = Train(
+        model=Model(hidden=4, embedding=4),
+        optimizer=Optimizer(name=name, momentum=momentum, lr=0.05),
+        max_rows=8,
+        updates=5,
+        threads=1,
+        device="cpu",
+    )
+    check_a_stop_changes_nothing(path, tmp_path, options, stop=3)
+
+
 def command(folder: Path, **fields: Any) -> subprocess.Popen[bytes]:
     (folder / "job.json").write_text(json.dumps(fields))
     return subprocess.Popen(
