@@ -5,16 +5,14 @@ A key that is read and then ignored trains another model than was asked for. Sta
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from models.checks import JobError
 from models.config import Optimizer, Train
 from models.model_config import Model
-
-Kind = Literal["tokens", "values"]
+from models.model_fits import OF_RECORDS, Kind, check_model
 
 SELECTABLE: dict[str, tuple[str, ...]] = {
     "classify": ("loss", "accuracy", "macro_f1"),
@@ -27,19 +25,6 @@ SELECTABLE: dict[str, tuple[str, ...]] = {
 }
 """Figures of each task that the best epoch can be chosen by."""
 
-
-_OF_RECORDS, _OF_STEPS = ("classify", "regress"), ("label_steps", "regress_steps")
-TASKS: dict[str, tuple[str, ...]] = {
-    "lstm": (*_OF_RECORDS, *_OF_STEPS),
-    "min_lstm": (*_OF_RECORDS, *_OF_STEPS),
-    "chunks": (*_OF_RECORDS, *_OF_STEPS),
-    "hierarchical": _OF_RECORDS,
-    "split": _OF_RECORDS,
-    "encoder_decoder": ("translate",),
-    "autoencoder": ("reconstruct",),
-    "next_symbol": ("next",),
-}
-"""What each model learns."""
 CARRIED = ("lstm", "min_lstm", "next_symbol")
 """Models that are read segment by segment with the state handed on."""
 
@@ -59,7 +44,7 @@ class _Case:
 
     @property
     def pools(self) -> bool:
-        return self.task in _OF_RECORDS
+        return self.task in OF_RECORDS
 
 
 def _only(*names: str) -> tuple[Callable[[_Case], bool], str]:
@@ -80,6 +65,10 @@ _MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
         "another model.name than encoder_decoder and autoencoder",
     ),
     "model.pooling": (lambda case: case.pools, "task classify or regress"),
+    "model.execution": (
+        lambda case: not case.names("min_lstm"),
+        "an LSTM; min_lstm runs in one form",
+    ),
     "model.attention": _only("encoder_decoder"),
     "model.beam": _only("encoder_decoder"),
     "model.teacher_forcing": _only("encoder_decoder"),
@@ -115,85 +104,6 @@ _MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
 """Keys under `train` -> when a value beside the default means something, and what that needs."""
 
 
-def check_task(name: str, task: str) -> None:
-    """Refuse a task that a model does not learn.
-
-    Raises:
-        JobError: naming the models that do.
-    """
-    if task not in TASKS[name]:
-        able = [other for other, tasks in TASKS.items() if task in tasks]
-        raise JobError(
-            f"train.model.name: {name} does not learn task {task!r} (it does "
-            f"{', '.join(TASKS[name])}); choose {' or '.join(able)}, or change source.task"
-        )
-
-
-def front_stride(model: Model) -> int:
-    """How many input steps the front makes one."""
-    return model.front.parallel * math.prod(conv.stride for conv in model.front.conv)
-
-
-def check_keeps_steps(model: Model, task: str) -> None:
-    """Refuse a front that shortens where each step needs an output of its own.
-
-    Raises:
-        JobError: naming the front's options.
-    """
-    stride = front_stride(model)
-    if stride > 1:
-        raise JobError(
-            f"task {task!r} needs an output for each step, but train.model.front leaves one of "
-            f"{stride} steps (parallel x strides of conv: a stride of {stride} in all); set "
-            "parallel and every stride to 1"
-        )
-
-
-def check_foretells(model: Model, *, tokens: bool) -> None:
-    """Refuse what would see the symbol that is to be foretold, or has none.
-
-    Raises:
-        JobError: naming the option.
-    """
-    if not tokens:
-        raise JobError(
-            "task 'next' foretells tokens, and these sequences are values; make them tokens, e.g. "
-            "by prepare.tokens: {unit: symbol}, or choose task reconstruct"
-        )
-    if model.front.conv or model.front.parallel > 1:
-        raise JobError(
-            "train.model.front: next_symbol would see in conv or parallel the steps that it has "
-            "to foretell; remove them"
-        )
-    if model.bidirectional:
-        raise JobError(
-            "train.model.bidirectional: true, but next_symbol would see in the other direction "
-            "what it has to foretell; set bidirectional: false"
-        )
-
-
-def check_codes(model: Model) -> None:
-    """Refuse codes of blocks of steps that the front tears apart.
-
-    Raises:
-        JobError: naming the options.
-    """
-    every = model.code_every
-    if every is None:
-        return
-    stride = front_stride(model)
-    if every % stride:
-        raise JobError(
-            f"train.model.code_every must be a multiple of the front's stride ({stride}), got "
-            f"{every}; try {max(1, round(every / stride)) * stride}"
-        )
-    if model.front.parallel > 1 and model.front.layout == "contiguous":
-        raise JobError(
-            "train.model.code_every needs neighbouring steps side by side, but front.layout: "
-            "contiguous puts distant ones there; choose layout: interleaved"
-        )
-
-
 def check_fits(train: Train, *, task: str, kind: Kind, has_validation: bool) -> None:
     """Refuse options that would be ignored or can not be met, before any work starts.
 
@@ -206,13 +116,7 @@ def check_fits(train: Train, *, task: str, kind: Kind, has_validation: bool) -> 
     Raises:
         JobError: naming the first such key, its value, and what it needs.
     """
-    check_task(train.model.name, task)
-    if task in _OF_STEPS:
-        check_keeps_steps(train.model, task)
-    if task == "next":
-        check_foretells(train.model, tokens=kind == "tokens")
-    if task == "reconstruct":
-        check_codes(train.model)
+    check_model(train.model, task=task, kind=kind)
     if train.select_by not in SELECTABLE[task]:
         raise JobError(
             f"train.select_by: {train.select_by} is not a figure of task {task!r}; choose from "
@@ -249,13 +153,11 @@ def _check_directions(train: Train) -> None:
             f"train.backpropagation.mode: {mode} cuts records into segments, but "
             "model.front.parallel needs whole records; remove one of them"
         )
-    why = None
-    if carries:
-        why = f"backpropagation.mode: {mode} hands the state on in one direction only"
-    elif model.name == "chunks" and not model.overlap:
-        why = "chunks without overlap hand the state on in one direction only"
-    if why is not None and model.bidirectional:
-        raise JobError(f"train.model.bidirectional: true, but {why}; set bidirectional: false")
+    if carries and model.bidirectional:
+        raise JobError(
+            f"train.model.bidirectional: true, but backpropagation.mode: {mode} hands the state on "
+            "in one direction only; set bidirectional: false"
+        )
 
 
 def _value(train: Train, key: str) -> tuple[Any, Any]:

@@ -13,10 +13,10 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from models.core import Core
-from models.fits import check_keeps_steps, check_task
 from models.front import Front
 from models.head import Head
 from models.model_config import Model
+from models.model_fits import check_keeps_steps, check_task
 from models.pooling import Pool
 from models.recurrent import LSTM
 from models.shape import Shape, TensorBatch, step_mask

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from torch import nn
 
 from models.architectures.autoencoder import Autoencoder
+from models.architectures.chunks import ChunkedLSTM
 from models.architectures.encoder_decoder import EncoderDecoder
+from models.architectures.hierarchical import HierarchicalLSTM
 from models.architectures.lstm import PooledLSTM
 from models.architectures.min_lstm import PooledMinLSTM
 from models.architectures.next_symbol import NextSymbol
+from models.architectures.split import SplitLSTM
 from models.checks import not_built
 from models.model_config import Model
 from models.shape import Shape
@@ -18,6 +21,9 @@ from models.shape import Shape
 MODELS: dict[str, Callable[[Model, Shape], nn.Module]] = {
     "lstm": PooledLSTM,
     "min_lstm": PooledMinLSTM,
+    "chunks": ChunkedLSTM,
+    "hierarchical": HierarchicalLSTM,
+    "split": SplitLSTM,
     "encoder_decoder": EncoderDecoder,
     "autoencoder": Autoencoder,
     "next_symbol": NextSymbol,

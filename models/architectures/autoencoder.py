@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from models.core import turn
-from models.fits import check_codes, check_task
 from models.front import Front
 from models.head import Head
 from models.model_config import Model
+from models.model_fits import check_codes, check_task
 from models.recurrent import LSTM
 from models.shape import Shape, TensorBatch
 

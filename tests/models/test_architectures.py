@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -55,6 +54,42 @@ VARIANTS: dict[str, tuple[Task, Model]] = {
         replace(SMALL, name="min_lstm", layers=2, bidirectional=False),
     ),
     "minimal, parallel": ("regress", replace(SMALL, name="min_lstm", front=Front(parallel=2))),
+    "hierarchical": ("classify", replace(SMALL, name="hierarchical", chunk=5, upper_hidden=7)),
+    "hierarchical, every pooling": (
+        "regress",
+        replace(
+            SMALL,
+            name="hierarchical",
+            chunk=3,
+            layers=2,
+            bidirectional=False,
+            lower_pooling=("last", "mean", "max", "attention"),
+            pooling=("attention", "last"),
+        ),
+    ),
+    "hierarchical, strided": (
+        "classify",
+        replace(SMALL, name="hierarchical", chunk=2, front=replace(STRIDED, parallel=2)),
+    ),
+    "split": ("classify", replace(SMALL, name="split", parts=3)),
+    "split, second backwards": (
+        "regress",
+        replace(SMALL, name="split", bidirectional=False, second_backwards=True, pooling="last"),
+    ),
+    "split, mean": ("classify", replace(SMALL, name="split", merge="mean", parts=4, layers=2)),
+    "chunks": ("classify", replace(SMALL, name="chunks", chunk=6, bidirectional=False)),
+    "chunks, label steps": (
+        "label_steps",
+        replace(SMALL, name="chunks", chunk=5, bidirectional=False, layers=2),
+    ),
+    "chunks, overlap": (
+        "classify",
+        replace(SMALL, name="chunks", chunk=6, overlap=2, pooling=("last", "attention")),
+    ),
+    "chunks, overlap, regress steps": (
+        "regress_steps",
+        replace(SMALL, name="chunks", chunk=6, overlap=4),
+    ),
     "translate": ("translate", replace(SMALL, name="encoder_decoder", hidden=24)),
     "translate, no attention": (
         "translate",
@@ -202,49 +237,6 @@ def test_state_dict_round_trip(case: tuple[Task, Model, BatchSource]) -> None:
     other = build(config, Shape.of(source.facts)).eval()
     other.load_state_dict(model.state_dict())
     torch.testing.assert_close(other(batch), model(batch), atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("backwards", [False, True], ids=["copy", "reverse"])
-def test_encoder_decoder_learns_to_copy_and_to_reverse(backwards: bool) -> None:
-    """Attention must find its place forwards and backwards, for lengths mixed in a batch."""
-    torch.manual_seed(0)
-    lengths = torch.randint(2, 8, (64,))
-    place = torch.arange(7)
-    inputs = torch.randint(2, VOCAB, (64, 7)).masked_fill(place >= lengths[:, None], 0)
-    turned = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
-    symbols = inputs.gather(1, turned) if backwards else inputs
-    target = torch.zeros(64, 8, dtype=torch.long)
-    target[:, :7] = torch.where(symbols > 0, symbols + 2, 0)
-    target[torch.arange(64), lengths] = 3
-    batch = TensorBatch(inputs=inputs, lengths=lengths, target_tokens=target)
-    shape = Shape(task="translate", vocab_size=VOCAB, channels=0, outputs=VOCAB + 2)
-    model = EncoderDecoder(Model(name="encoder_decoder", hidden=32, dropout=0.0, beam=2), shape)
-    objective = objective_for("translate")
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    for _ in range(200):
-        optimizer.zero_grad()
-        objective.loss(model(batch), batch)[0].div(len(batch)).backward()
-        optimizer.step()
-    model.eval()
-    wanted = [row[:length].tolist() for row, length in zip(target, lengths.tolist(), strict=True)]
-    for beam in (1, 2):
-        model.beam = beam
-        found = model.generate(batch)
-        assert sum(a == b for a, b in zip(found, wanted, strict=True)) >= 62
-
-
-def test_teacher_forcing_in_full_equals_stepping(tmp_path: Path) -> None:
-    """The decoder computed at once and symbol by symbol must be the same function."""
-    shape = Shape(task="translate", vocab_size=VOCAB, channels=0, outputs=VOCAB + 2)
-    model = EncoderDecoder(Model(name="encoder_decoder", hidden=8, dropout=0.0), shape)
-    batch = TensorBatch(
-        inputs=torch.tensor([[2, 3, 4], [5, 6, 0]]),
-        lengths=torch.tensor([3, 2]),
-        target_tokens=torch.tensor([[4, 5, 3], [6, 3, 0]]),
-    )
-    at_once = model(batch)
-    model.share = 0.999999
-    torch.testing.assert_close(model(batch), at_once, atol=1e-6, rtol=0)
 
 
 def test_attention_weights_can_be_exported() -> None:

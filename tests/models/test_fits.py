@@ -11,9 +11,10 @@ import pytest
 from models import train
 from models.checks import JobError
 from models.config import Optimizer, Train
-from models.fits import SELECTABLE, TASKS, check_fits
+from models.fits import SELECTABLE, check_fits
 from models.job import Job
 from models.model_config import Conv, Front, Model
+from models.model_fits import TASKS
 from tests.synthetic import task_snapshot
 
 
@@ -46,6 +47,10 @@ def of_model(**options: Any) -> Train:
         (Train(select_by="accuracy"), {"task": "regress"}, "choose from loss, rmse"),
         (of_model(front=Front(parallel=3)), {"task": "label_steps"}, "one of 3 steps"),
         (of_model(front=Front(conv=(Conv(),))), {"task": "regress_steps"}, "one of 4 steps"),
+        (of_model(name="min_lstm", execution="packed"), {}, "execution.*runs in one form"),
+        (of_model(name="chunks"), {}, "chunks without overlap.*bidirectional: false"),
+        (of_model(name="split", second_backwards=True), {}, "second_backwards.*both ways"),
+        (of_model(name="hierarchical"), {"task": "label_steps"}, "choose lstm or min_lstm"),
         (Train(), {"task": "next"}, "lstm does not learn task 'next'.*choose next_symbol"),
     ],
 )

@@ -1,0 +1,70 @@
+"""Hierarchy: a lower LSTM reads chunks of steps, an upper one the chunks of the record.
+
+For records of ten thousand steps and more: with chunks of 100 a record of 100 x 100 steps is 100
+steps twice, so the path from any step to the answer is short, and chunks are read side by side. Not
+where the answer turns on order across the border of two chunks, nor for an answer at each step.
+Both LSTMs have `layers` and `bidirectional`; the lower one starts anew in every chunk.
+
+Legend: B rows, T steps, F features, N chunks of all rows, K chunks of the longest row, C outputs.
+Source: El Hihi & Bengio 1995, "Hierarchical recurrent neural networks for long-term dependencies";
+the two levels with a pooling each: Yang et al. 2016, doi:10.18653/v1/N16-1174.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from models.chunking import cut, line_up
+from models.front import Front
+from models.head import Head
+from models.model_config import Model
+from models.model_fits import check_task
+from models.pooling import Pool
+from models.recurrent import LSTM
+from models.shape import Shape, TensorBatch
+
+
+class HierarchicalLSTM(nn.Module):
+    """See the module.
+
+    Args:
+        config: the model's options; `chunk` is in steps after the front.
+        shape: of the data.
+    """
+
+    def __init__(self, config: Model, shape: Shape) -> None:
+        super().__init__()
+        check_task(config.name, shape.task)
+        self.front = Front(config, shape)
+        self.chunk = config.chunk
+        self.lower = _lstm(self.front.features, config.hidden, config)
+        self.lower_pool = Pool(config.lower_pooling, self.lower.features)
+        self.dropout = nn.Dropout(config.dropout)
+        self.upper = _lstm(self.lower_pool.features, config.upper_hidden, config)
+        self.pool = Pool(config.pooling, self.upper.features)
+        self.head = Head(self.pool.features, config, shape.outputs)
+
+    def forward(self, batch: TensorBatch) -> Tensor:
+        """Logits or values, `(B, C)`."""
+        states_BKF, counts_B = self.states(batch)
+        out: Tensor = self.head(self.pool(self.upper, states_BKF, counts_B))
+        return out
+
+    def states(self, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+        """States of the upper LSTM, one a chunk, `(B, K, F)`, and chunks of each row `(B,)`."""
+        x_BTF, lengths_B = self.front(batch)
+        chunks = cut(x_BTF, lengths_B, chunk=self.chunk)
+        states_NCF = self.lower(chunks.x, chunks.lengths)
+        vectors_NF = self.dropout(self.lower_pool(self.lower, states_NCF, chunks.lengths))
+        return self.upper(line_up(vectors_NF, chunks), chunks.counts), chunks.counts
+
+
+def _lstm(inputs: int, hidden: int, config: Model) -> LSTM:
+    return LSTM(
+        inputs,
+        hidden,
+        layers=config.layers,
+        bidirectional=config.bidirectional,
+        dropout=config.dropout,
+        noise=config.noise,
+    )
