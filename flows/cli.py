@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from flows import cli_data, cli_store
+from flows import cli_data, cli_models, cli_store
 from flows.cli_parts import (
     STORE,
     AsJson,
@@ -171,7 +171,7 @@ def schema() -> None:
     print(json.dumps(json_schema(), indent=1))
 
 
-for _command in (*cli_data.COMMANDS, *cli_store.COMMANDS):
+for _command in (*cli_data.COMMANDS, *cli_models.COMMANDS, *cli_store.COMMANDS):
     app.command(_command)
 
 

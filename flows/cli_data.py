@@ -11,8 +11,17 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from flows.cli_parts import STORE, AsJson, File, Settings, Store, check_files, print_json
-from seqprep.errors import ConfigError
+from flows.cli_parts import (
+    STORE,
+    AsJson,
+    File,
+    Settings,
+    Store,
+    at_least_one,
+    check_files,
+    guarded,
+    print_json,
+)
 from seqprep.options.near_duplicates import NearDuplicates
 
 
@@ -29,9 +38,9 @@ def frequencies(
     as_json: AsJson = False,
 ) -> None:
     """Count the tokens of the training rows; show where the cuts of the recipe fall."""
-    _at_least_one(top, "--top")
+    at_least_one(top, "--top")
     check_files((file,), settings)
-    _guarded()
+    guarded()
     from flows.frequencies import frequencies as count
 
     done = count(str(file), store=str(store), settings=list(settings), out=out, top=top)
@@ -50,9 +59,9 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """Show what a recipe would do to steps, tokens, lengths and records; nothing is prepared."""
-    _at_least_one(records, "--records")
+    at_least_one(records, "--records")
     check_files((file,), settings)
-    _guarded()
+    guarded()
     from flows.preview import preview as look
 
     done = look(str(file), store=str(store), settings=list(settings), records=records, out=out)
@@ -83,7 +92,7 @@ def duplicates(
     """List records that stand there twice, exactly or nearly, and on which sides of the split."""
     options = NearDuplicates(threshold=threshold, shingle=shingle, hashes=hashes)
     check_files((file,), settings)
-    _guarded()
+    guarded()
     from flows.duplicates import duplicates as find
 
     done = find(
@@ -119,9 +128,9 @@ def usefulness(
 ) -> None:
     """Take tokens out, one at a time, and see what the validation score loses."""
     if tokens is not None:
-        _at_least_one(tokens, "--tokens")
+        at_least_one(tokens, "--tokens")
     check_files((file,), settings)
-    _guarded()
+    guarded()
     from flows.usefulness import usefulness as study
 
     done = study(
@@ -129,20 +138,6 @@ def usefulness(
     )
     if as_json:
         print_json(done)
-
-
-def _guarded() -> None:
-    """End trainings with this process; keep Prefect's settings, which no server reads, here."""
-    from flows import guard
-    from flows.environment import quiet
-
-    guard.start()
-    quiet(home=Path.cwd() / ".prefect")
-
-
-def _at_least_one(value: int, name: str) -> None:
-    if value < 1:
-        raise ConfigError(f"{name} must be >= 1, got {value}")
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (preview, frequencies, duplicates, usefulness)

@@ -96,6 +96,25 @@ def check_files(
             check_tables(spec, base=base(file))
 
 
+def guarded() -> None:
+    """End trainings with this process; keep Prefect's settings, which no server reads, here."""
+    from flows import guard
+    from flows.environment import quiet
+
+    guard.start()
+    quiet(home=Path.cwd() / ".prefect")
+
+
+def at_least_one(value: int, name: str) -> None:
+    """Refuse a count below 1.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    if value < 1:
+        raise ConfigError(f"{name} must be >= 1, got {value}")
+
+
 def print_json(value: Any) -> None:
     """One JSON object on a line of its own."""
     print(json.dumps(value, allow_nan=False, default=str))

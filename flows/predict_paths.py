@@ -12,6 +12,21 @@ def check_prediction(bundle: Path, inputs: Sequence[Path], out: Path) -> None:
     """Refuse what is no bundle, no input, or no place for a file.
 
     Raises:
+        SeqprepError: naming the path.
+    """
+    check_bundle(bundle)
+    if out.is_dir() or (out.parent.exists() and not out.parent.is_dir()):
+        raise SeqprepError(
+            f"--out {out}: must be the name of a new Parquet file, e.g. predictions.parquet"
+        )
+    check_inputs(inputs)
+    check_out(out, inputs)
+
+
+def check_bundle(bundle: Path) -> None:
+    """Refuse what is no bundle.
+
+    Raises:
         SeqprepError: naming the path, and the bundle that was probably meant.
     """
     if not (bundle / "manifest.json").is_file():
@@ -20,12 +35,6 @@ def check_prediction(bundle: Path, inputs: Sequence[Path], out: Path) -> None:
         newest = max(meant, key=lambda path: path.stat().st_mtime, default=None)
         hint = "" if newest is None else f"; did you mean {newest}?"
         raise SeqprepError(f"{bundle}: not a model bundle (it has no manifest.json){hint}")
-    if out.is_dir() or (out.parent.exists() and not out.parent.is_dir()):
-        raise SeqprepError(
-            f"--out {out}: must be the name of a new Parquet file, e.g. predictions.parquet"
-        )
-    check_inputs(inputs)
-    check_out(out, inputs)
 
 
 def check_inputs(inputs: Sequence[Path]) -> None:

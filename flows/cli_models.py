@@ -1,0 +1,49 @@
+"""Commands that look at a trained model.
+
+They start no server; `flows.cli` adds them to `seqprep`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows.cli_parts import AsJson, at_least_one, guarded, print_json
+from flows.predict_paths import check_bundle
+from seqprep.errors import ConfigError
+from seqprep.schema import Split
+
+
+def lag(
+    bundle: Annotated[Path, Parameter(help="Folder of a model bundle.")],
+    /,
+    *,
+    split: Annotated[Split, Parameter(help="Rows to draw from.")] = "validation",
+    records: Annotated[int, Parameter(help="Rows to draw.")] = 100,
+    seed: Annotated[int, Parameter(help="Of the draw.")] = 0,
+    data: Annotated[
+        Path | None, Parameter(help="Snapshot to draw from; else that of the training.")
+    ] = None,
+    out: Annotated[
+        Path | None, Parameter(help="A .json file, .csv and .png beside it; else by the bundle.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far back a model looks: its gradient by the distance from a record's end."""
+    at_least_one(records, "--records")
+    if out is not None and out.suffix != ".json":
+        raise ConfigError(f"--out {out}: name a file that ends in .json")
+    check_bundle(bundle)
+    guarded()
+    from flows.lag import lag as measure
+
+    done = measure(str(bundle), data=data, split=split, records=records, seed=seed, out=out)
+    if as_json:
+        print_json(done)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (lag,)
+"""In the order of the help text."""
