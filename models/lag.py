@@ -72,7 +72,7 @@ def gradient_by_lag(
     """Run a model over rows and backwards from one output of each.
 
     The output is the logit of the predicted class (of the last step, of the first target symbol),
-    or the norm of the predicted values (of the last step).
+    or the norm of the predicted values (of the last step); see PROBED.
 
     Args:
         bundle: a trained model.
@@ -168,12 +168,19 @@ def _first_symbol(out_BSV: Tensor, batch: TensorBatch) -> Tensor:
     return out_BSV[:, 0, EOS:].amax(-1)  # PAD and BOS are never predicted
 
 
+def _rebuilt(out_BTC: Tensor, batch: TensorBatch) -> Tensor:
+    tokens = not batch.inputs.is_floating_point()
+    return (_last_class if tokens else _last_values)(out_BTC, batch)
+
+
 _PROBES: dict[Task, Callable[[Tensor, TensorBatch], Tensor]] = {
     "classify": _class,
     "regress": _values,
     "label_steps": _last_class,
     "regress_steps": _last_values,
     "translate": _first_symbol,
+    "next": _last_class,
+    "reconstruct": _rebuilt,
 }
 PROBED: dict[Task, str] = {
     "classify": "logit of the predicted class",
@@ -181,6 +188,8 @@ PROBED: dict[Task, str] = {
     "label_steps": "logit of the class predicted for the last step",
     "regress_steps": "size of the values predicted for the last step",
     "translate": "logit of the first predicted symbol",
+    "next": "logit of the symbol foretold after the last step",
+    "reconstruct": "last step as it is rebuilt",
 }
 """Whose gradient it is, by task."""
 

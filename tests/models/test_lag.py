@@ -71,27 +71,39 @@ def test_norms_equal_differences_of_the_output(bidirectional: bool, pooling: Any
             assert step < length or float(found[row, step]) == 0
 
 
-TASKS: dict[Task, Model] = {
-    "classify": Model(hidden=8, embedding=8),
-    "regress": Model(
-        hidden=8, front=Front(conv=(Conv(channels=4, kernel=5, stride=2, activation="tanh"),))
+TASKS: list[tuple[Task, Model]] = [
+    ("classify", Model(hidden=8, embedding=8)),
+    (
+        "regress",
+        Model(
+            hidden=8,
+            front=Front(
+                parallel=2, conv=(Conv(channels=4, kernel=5, stride=2, activation="tanh"),)
+            ),
+        ),
     ),
-    "label_steps": Model(hidden=8),
-    "regress_steps": Model(hidden=8, bidirectional=False, layers=2),
-    "translate": Model(name="encoder_decoder", hidden=8, embedding=8),
-}
+    ("label_steps", Model(hidden=8)),
+    ("regress_steps", Model(hidden=8, bidirectional=False, layers=2)),
+    ("translate", Model(name="encoder_decoder", hidden=8, embedding=8)),
+    ("next", Model(name="next_symbol", hidden=8, embedding=8, bidirectional=False)),
+    ("reconstruct", Model(name="autoencoder", hidden=8, embedding=8)),
+    ("classify", Model(name="min_lstm", hidden=8, embedding=8)),
+    ("classify", Model(name="split", hidden=8, embedding=8)),
+    ("classify", Model(name="chunks", hidden=8, embedding=8, chunk=5, overlap=2)),
+    ("regress", Model(name="hierarchical", hidden=8, chunk=5, upper_hidden=6)),
+]
 
 
-@pytest.mark.parametrize("task", list(TASKS))
-def test_every_task_has_a_gradient_at_each_input_step(task: Task) -> None:
+@pytest.mark.parametrize(("task", "options"), TASKS)
+def test_every_model_has_a_gradient_at_each_input_step(task: Task, options: Model) -> None:
     """A model whose steps are shortened, or whose targets are hidden, would fail or be misread."""
-    model, batch = model_of(task, TASKS[task])
+    model, batch = model_of(task, options)
     found = input_gradients(model, batch, task)
     assert task in PROBED
     assert found.shape == batch.inputs.shape[:2]
     real = torch.arange(found.shape[1]) < batch.lengths[:, None]
     assert bool((found[real] > 0).all()) and not bool(found[~real].any())
-    assert not model.training and not any(part.training for part in model.modules())
+    assert not any(part.training for part in model.modules())
 
 
 def test_one_hot_and_embedding_are_both_seen() -> None:
