@@ -76,13 +76,15 @@ def copy_rows(values: npt.NDArray[Any], offsets: Ints, rows: Ints) -> npt.NDArra
     width = int(np.prod(values.shape[1:], dtype=np.int64)) * values.itemsize
     raw = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
     edges = offsets if width == 1 else offsets * width
-    ends = np.cumsum(edges[rows + 1] - edges[rows])
+    sizes = edges[rows + 1] - edges[rows]
+    ends = np.cumsum(sizes)
     size_bytes = int(ends[-1]) if len(ends) else 0
     if size_bytes <= _COPIED_BYTES:
         flat = _copied(raw, edges, rows, size_bytes)
     else:
         flat = np.empty(size_bytes, dtype=np.uint8)
-        cuts = np.flatnonzero(np.diff(ends // _COPIED_BYTES)) + 1
+        full = np.diff(ends // _COPIED_BYTES) > 0
+        cuts = np.flatnonzero(full | (sizes[:-1] > _COPIED_BYTES)) + 1
         for start, stop in pairwise([0, *cuts.tolist(), len(rows)]):
             first = int(ends[start - 1]) if start else 0
             size = int(ends[stop - 1]) - first

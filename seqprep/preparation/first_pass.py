@@ -33,7 +33,14 @@ from seqprep.preparation.job import Job
 from seqprep.preparation.pieces import early_pieces, late_bytes
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.scaling import Moments
-from seqprep.preparation.spill import SpillFolder, list_array, list_rows, take_rows
+from seqprep.preparation.spill import (
+    LARGE_BYTES,
+    SpillFolder,
+    list_array,
+    list_rows,
+    release_memory,
+    take_rows,
+)
 from seqprep.preparation.spilled_maps import SpilledMaps
 from seqprep.preparation.target_text import encode_targets
 from seqprep.ragged import Ints, Ragged, row_keys
@@ -185,6 +192,8 @@ def _parts(job: Job, roster: Roster, number: int) -> Iterator[Part]:
     codes = roster.splits[roster.rows(number)]
     rows = np.flatnonzero(codes != splits.LEFT_OUT)
     table = job.table.read_group(*roster.chunks[number], columns)
+    if table.nbytes > LARGE_BYTES:  # reading took several times as much
+        release_memory()
     if len(rows) < len(table):
         table = take_rows(table, rows)
     strings, steps = None, None

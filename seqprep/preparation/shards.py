@@ -115,6 +115,8 @@ class ShardWriter:
             self._group.append((rows, start + done, start + fitting))
             self._group_bytes += int(ends[fitting - 1]) - before
             done, before = fitting, int(ends[fitting - 1])
+            if self._group_bytes >= self._limit:  # a long row does not wait for another slot
+                self._end_group()
 
     def _end_group(self) -> None:
         if not self.shards or self.shards[-1].whole:

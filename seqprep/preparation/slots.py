@@ -119,11 +119,14 @@ class DiskSlots:
         slot = slot_of(table["place"].to_numpy(), self.count)
         order = np.argsort(slot, kind="stable")
         edges = np.searchsorted(slot[order], np.arange(self.count + 1))
-        table = take_rows(table, order)
+        long = _LONG_BYTES * len(table) <= table.nbytes  # and not copied
+        table = table if long else take_rows(table, order)
         for number, writer in enumerate(self._writers):
-            part = table.slice(edges[number], edges[number + 1] - edges[number])
-            if len(part):
-                writer.write_table(part)
+            span = np.arange(edges[number], edges[number + 1])
+            rows = order[span] if long else span
+            for part in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
+                if len(part):
+                    writer.write_table(table.slice(part[0], len(part)))
         self._added_bytes += table.nbytes
         if self._added_bytes > _RELEASED_BYTES:
             self._added_bytes = 0

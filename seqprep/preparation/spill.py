@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,9 @@ from seqprep.ragged import Ints, Ragged
 from seqprep.staging import STALE_S, is_older
 
 _LIST_NUMBERS = 2**31 - 1
-_LARGE_BYTES = 2**26
-"""After so much was written, what was held while it was made is given back."""
+LARGE_BYTES = 2**26
+"""After so much was written or read, what was held meanwhile is given back."""
+_KIND = b"values"
 _PREFIX, _NEW = ".spill-", ".spilling-"
 
 
@@ -76,7 +77,7 @@ class SpillFolder:
         ):
             writer.write_table(table)
         self._written_bytes += int(table.nbytes)
-        if self._written_bytes > _LARGE_BYTES:
+        if self._written_bytes > LARGE_BYTES:
             self._written_bytes = 0
             release_memory()
         return int(table.nbytes)
@@ -112,13 +113,16 @@ class SpillFolder:
     def put(self, name: str, chunk: Chunk) -> int:
         """Keep a chunk, in memory if there is room for it; return its bytes."""
         table = chunk_table(chunk)
-        if not self.claim(table.nbytes):
-            return self.write(name, table)
-        self._held[name] = chunk
-        return int(table.nbytes)
+        size_bytes = int(table.nbytes) + chunk.steps.values.nbytes
+        if self.claim(size_bytes):
+            self._held[name] = chunk
+            return size_bytes
+        chunk.steps.values.tofile(self._values(name))
+        self.write(name, table)
+        return size_bytes
 
     def take(self, name: str, *, width: int | None, target_width: int | None) -> Chunk:
-        """A chunk that was kept, and forget it.
+        """A chunk that was kept, and forget it; its steps may be written to.
 
         Args:
             name: of the chunk.
@@ -127,7 +131,14 @@ class SpillFolder:
         """
         if name in self._held:
             return self._held.pop(name)
-        return table_chunk(self.read(name), width=width, target_width=target_width)
+        table = self.read(name)
+        values = np.fromfile(self._values(name), table.schema.metadata[_KIND].decode())
+        self._values(name).unlink()
+        values = values if width is None else values.reshape(-1, width)
+        return table_chunk(table, values, target_width=target_width)
+
+    def _values(self, name: str) -> Path:
+        return self.path / f"{name}.values"
 
 
 def collect_spills(parent: Path) -> int:
@@ -260,27 +271,27 @@ def list_rows(column: pa.ChunkedArray | pa.Array, *, width: int | None = None) -
 
 
 def chunk_table(chunk: Chunk) -> pa.Table:
-    """A chunk as an Arrow table."""
+    """A chunk as an Arrow table, but for the values of its steps, whose type it tells."""
     columns: dict[str, pa.Array | npt.NDArray[np.generic]] = {
         "key": chunk.keys,
         "row": chunk.rows,
         "split": chunk.splits,
         "view": chunk.views,
         "window": chunk.windows,
-        "steps": list_array(chunk.steps),
+        "length": chunk.lengths,
     }
     if chunk.targets is not None:
         columns["targets"] = list_array(chunk.targets)
-    return pa.table(columns)
+    return pa.table(columns, metadata={_KIND: chunk.steps.values.dtype.str})
 
 
-def table_chunk(table: pa.Table, *, width: int | None, target_width: int | None) -> Chunk:
-    """The chunk that `chunk_table` wrote."""
+def table_chunk(table: pa.Table, values: npt.NDArray[Any], *, target_width: int | None) -> Chunk:
+    """The chunk of a `chunk_table` and the values of its steps."""
     targets = None
     if "targets" in table.column_names:
         targets = list_rows(table["targets"], width=target_width)
     return Chunk(
-        steps=list_rows(table["steps"], width=width),
+        steps=Ragged(values, ragged.to_offsets(table["length"].to_numpy())),
         targets=targets,
         keys=table["key"].to_numpy(),
         rows=table["row"].to_numpy(),

@@ -58,12 +58,9 @@ def encode_kmers(
     if k == stride == 1 and not canonical and _is_upper(raw):
         # Letters are ids as they stand: most are dropped by truncation before they are looked up.
         return Encoded(ids=Ragged(raw.view(np.int8), offsets - offsets[0]), tokens=_letters())
-    # bytes.translate is several times faster than indexing a table with an array of bytes.
-    base = np.frombuffer(raw.tobytes().translate(_codes()), dtype=np.int8)
-    offsets = offsets - offsets[0]
-    rows = Ragged(base, offsets)
+    rows = Ragged(raw, offsets - offsets[0])
     if k == 1 and not canonical:
-        ids = rows if stride == 1 else _every(rows, base.dtype, lambda part: part, stride=stride)
+        ids = _every(rows, np.int8, lambda part: part, stride=stride)
         return Encoded(ids=ids, tokens=pa.array([chr(c) for c in LETTERS], pa.large_string()))
     ids = _kmers(rows, k=k, stride=stride, canonical=canonical)
     if k <= _FULL_TABLE_K:
@@ -74,7 +71,8 @@ def encode_kmers(
     present = np.flatnonzero(occurs)
     table = np.zeros(len(occurs), dtype=np.int32)
     table[present] = np.arange(len(present))
-    local = ragged.look_up(table, ids.values)
+    fits = ids.values.dtype == table.dtype
+    local = ragged.look_up(table, ids.values, out=ids.values if fits else None)
     return Encoded(ids=Ragged(local, ids.offsets), tokens=kmer_strings(present, k))
 
 
@@ -85,8 +83,7 @@ def kmer_codes(content: pa.Array | pa.ChunkedArray, *, k: int, canonical: bool =
     [[6, 27, 256], []]
     """
     raw, offsets = ragged.string_bytes(content)
-    base = np.frombuffer(raw.tobytes().translate(_codes()), dtype=np.int8)
-    return _kmers(Ragged(base, offsets - offsets[0]), k=k, stride=1, canonical=canonical)
+    return _kmers(Ragged(raw, offsets - offsets[0]), k=k, stride=1, canonical=canonical)
 
 
 @functools.cache
@@ -135,6 +132,7 @@ def _letters() -> pa.Array:
     return pa.array([chr(LETTERS[code]) for code in codes], pa.large_string())
 
 
+@functools.cache
 def _codes() -> bytes:
     table = bytearray([LETTERS.index(b"N")] * 256)
     for code, letter in enumerate(LETTERS):
@@ -214,9 +212,10 @@ def _every(
     """One k-mer every `stride` letters of each row, made block by block.
 
     Args:
-        rows: R rows of letters.
+        rows: R rows of letters as bytes.
         kind: of the numbers.
-        codes: the k-mers that start at each letter of a block; the last k - 1 are void.
+        codes: the k-mers that start at each letter of a block, from the codes of its letters; the
+            last k - 1 are void.
         k: letters of a k-mer.
         stride: letters from the start of one to the start of the next.
     """
@@ -233,7 +232,9 @@ def _every(
         low = np.maximum(-(-(start - begins) // stride), 0)
         counts = np.maximum(np.minimum(-(-(stop - begins) // stride), most) - low, 0)
         places = begins + low * stride - start
-        part = codes(rows.values[start : stop + k - 1])
+        # bytes.translate is several times faster than indexing a table with an array of bytes.
+        letters = rows.values[start : stop + k - 1].tobytes().translate(_codes())
+        part = codes(np.frombuffer(letters, dtype=np.int8))
         if stride == 1:
             picked = ragged.copy_spans(part, places, counts)
         else:

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 
 from seqprep.preparation import slots
+from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.slots import DiskSlots, SortedRows
 from seqprep.preparation.spill import SpillFolder
+from seqprep.ragged import from_lists, to_lists
 
 
 def tables() -> list[pa.Table]:
@@ -77,3 +79,46 @@ def test_rows_of_a_slot_on_disk_are_never_one_array(
             sizes = [table["tokens"].nbytes for table in found if len(table) > 3]
             assert 3 < len(found) < 10 and max(sizes) < 2_000
             assert all(table["tokens"].num_chunks == 1 for table in found)
+
+
+@pytest.mark.parametrize("long_bytes", [1, 10**9])
+def test_rows_go_to_their_slots_in_order_whether_they_are_copied_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long_bytes: int
+) -> None:
+    """Otherwise a chromosome would be routed with the place of its neighbour."""
+    monkeypatch.setattr(slots, "_LONG_BYTES", long_bytes)
+    place = np.array([0, 2**63, 1, 2, 2**63 + 1, 3], dtype=np.uint64)
+    table = pa.table(
+        {
+            "place": place,
+            "values": pa.array([[float(row)] * row for row in range(6)], pa.list_(pa.float32())),
+        }
+    )
+    with SpillFolder(tmp_path) as folder:
+        with DiskSlots(folder, 2, table.schema) as disk:
+            disk.add(table)
+        found = [pa.concat_tables(disk.read(number)) for number in range(2)]
+    assert found[0].equals(table.take(pa.array([0, 2, 3, 5])))
+    assert found[1].equals(table.take(pa.array([1, 4])))
+
+
+def test_steps_that_come_back_from_disk_can_be_written_to(tmp_path: Path) -> None:
+    """Otherwise the ids of a chromosome would be held twice while they are looked up."""
+    numbers = np.arange(3)
+    chunk = Chunk(
+        steps=from_lists([[5, 6], [], [7]]),
+        targets=None,
+        keys=numbers.astype(np.uint64),
+        rows=numbers,
+        splits=np.zeros(3, np.int8),
+        views=numbers * 0,
+        windows=numbers * 0,
+    )
+    with SpillFolder(tmp_path) as folder:
+        folder.put("chunk", chunk)
+        found = folder.take("chunk", width=None, target_width=None)
+        assert not list(folder.path.glob("chunk*"))
+    assert to_lists(found.steps) == [[5, 6], [], [7]]
+    assert found.steps.values.dtype == chunk.steps.values.dtype
+    found.steps.values[:] = 1
+    assert found.keys.tolist() == [0, 1, 2]
