@@ -64,8 +64,7 @@ def launch(job: Path, processes: int) -> int:
         try:
             elastic_launch(config, sys.executable)(*safe, "-m", "models.train", str(job))
         except SignalException:
-            logger.info("stopped; the checkpoint is written, the same command goes on")
-            return STOPPED
+            return STOPPED  # rank 0 has said so
         except ChildFailedError as error:
             return _first_failure(error)
     return 0
@@ -95,7 +94,6 @@ def _first_failure(error: ChildFailedError) -> int:
     message = failure.message
     text = message.get("message", "") if isinstance(message, dict) else str(message)
     if failure.exitcode == STOPPED:
-        logger.info("stopped; the checkpoint is written, the same command goes on")
         return STOPPED
     if failure.exitcode == WRONG:
         logger.error("%s", text)
