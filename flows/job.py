@@ -19,8 +19,8 @@ from seqprep.prepare import Prepared, read_prepared
 from seqprep.snapshot import Snapshot, replace_bytes
 from seqprep.table import CommitInfo, Table
 
-NOT_THE_RESULT = ("threads", "checkpoint_minutes")
-"""Options of training that say where and how often, not what."""
+NOT_THE_RESULT = ("threads", "checkpoint_minutes", "processes")
+"""Options of training that say where, how often and by how many, not what."""
 NOT_THE_ROWS = ("memory", "drift", "near_duplicates")
 """Options of preparation that do not change its rows."""
 
