@@ -168,6 +168,7 @@ ONE_RECORD: dict[str, Kind] = {
             "windows": {"steps": ({"windows": {"length": 1000, "stride": 1000}},)},
             "views": {"steps": ({"subsequences": {"pieces": 5, "piece": 1_000_000, "views": 3}},)},
             "6-mers": {"tokens": {"unit": "kmer", "k": 6}},
+            "8-mers": {"tokens": {"unit": "kmer", "k": 8}},
         }.items()
     },
 }
