@@ -39,6 +39,7 @@ from models.manifest import (
 )
 from models.model_config import Model
 from models.objectives import Moments
+from models.older import model_options, pipeline_options
 from models.shape import Shape
 from seqprep import __version__
 from seqprep.schema import NUM_RESERVED, NUM_RESERVED_TARGET
@@ -161,7 +162,7 @@ class Bundle:
         manifest = check(folder, verify=verify)
         described = load(folder / "model.json")
         try:
-            config = from_json(Model, described["model"], key="model")
+            config = from_json(Model, model_options(described["model"]), key="model")
             facts = from_json(Facts, described["facts"], key="facts")
             shape = Shape.of(facts)
             precision, batch_tokens = _running(described)
@@ -236,7 +237,7 @@ def _pipeline(folder: Path, *, version: str) -> dict[str, Any] | None:
             f"{path}: unknown {', '.join(unknown)} (known: {', '.join(PIPELINE_PARTS)}); "
             f"use the version that wrote the bundle ({version}; this is {__version__})"
         )
-    return body
+    return pipeline_options(body)
 
 
 def _check_fitted(path: Path, fitted: bytes, facts: Facts) -> None:
