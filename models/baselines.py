@@ -3,7 +3,9 @@
 Majority; the record's length alone; naive Bayes on a bag of tokens (words by presence, small
 vocabularies by n-grams of ids); Gaussian naive Bayes on each channel's log standard deviation; for
 values the mean and a linear fit; for steps what their own values or token tell; for symbols the
-most frequent one, and the one beside the source token at the same relative place.
+most frequent one, and the one beside the source token at the same relative place; for the next
+symbol how frequent it is, and how often it followed the one before; for reconstructions the most
+frequent token, the mean of the training rows, and that of the record itself.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from models.cheap import (
     StepMajority,
     SymbolMajority,
 )
+from models.cheap_symbols import Bigram, Constant, RecordMean, Unigram
 from models.cheap_targets import MOST_CELLS, Linear, StepNaiveBayes, SymbolTable
 from seqprep import ragged
 from seqprep.batches import BatchSource
@@ -87,6 +90,14 @@ def baselines_for(facts: Facts) -> dict[str, Baseline]:
         sizes = (facts.vocab_size or 0, facts.target_vocab_size or 0)
         if 0 < sizes[0] * sizes[1] <= MOST_CELLS:
             found["table"] = SymbolTable(*sizes)
+    elif facts.task == "next":
+        size = facts.vocab_size or 0
+        found = {"majority": Unigram(size, foretold=True), "bigram": Bigram(size)}
+    elif facts.vocab_size is not None:
+        found = {"majority": Unigram(facts.vocab_size, foretold=False)}
+    else:
+        channels = len(facts.channels)
+        found = {"mean": Constant(channels), "record_mean": RecordMean(channels)}
     return found
 
 
@@ -113,7 +124,7 @@ def _outputs(fitted: dict[str, Baseline], source: BatchSource) -> dict[str, outp
     answers: dict[str, list[Any]] = {name: [] for name in fitted}
     for examples in _slices(source):
         ids.append(examples.ids)
-        carried = (examples.labels, examples.targets, examples.target_tokens)
+        carried = (examples.labels, examples.targets, examples.target_tokens, examples.inputs)
         truth.append(next(item for item in carried if item is not None))
         for name, baseline in fitted.items():
             answers[name].append(baseline.answers(examples))
@@ -124,6 +135,7 @@ def _outputs(fitted: dict[str, Baseline], source: BatchSource) -> dict[str, outp
         truth=_joined(truth),
         loss=None,
         first_steps=source.first_steps,
+        joined=source.facts.task in outputs.OWN_TRUTH,
     )
     return {
         name: outputs.pool(replace(every, answers=_joined(parts)))

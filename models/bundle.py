@@ -42,7 +42,7 @@ from models.objectives import Moments
 from models.older import model_options, pipeline_options
 from models.shape import Shape
 from seqprep import __version__
-from seqprep.schema import NUM_RESERVED, NUM_RESERVED_TARGET
+from seqprep.schema import NUM_RESERVED_TARGET, num_reserved
 from seqprep.snapshot import Facts, replace_bytes
 
 __all__ = ["MANIFEST", "MEMBERS", "Bundle", "BundleError", "check", "seal"]
@@ -249,7 +249,7 @@ def _check_fitted(path: Path, fitted: bytes, facts: Facts) -> None:
     if not isinstance(body, dict):
         raise BundleError(f"{path}: not a fitted state")
     sizes = {
-        "vocabulary": (facts.vocab_size, NUM_RESERVED),
+        "vocabulary": (facts.vocab_size, num_reserved(facts.task)),
         "target_vocabulary": (facts.target_vocab_size, NUM_RESERVED_TARGET),
     }
     for key, (size, reserved) in sizes.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import pyarrow.parquet as pq
 
 from models import metrics
 from models.outputs import Array, Outputs
+from models.predict import LOSSES
 from seqprep import ragged
 from seqprep.ragged import Ragged
-from seqprep.schema import IGNORED_LABEL
+from seqprep.schema import IGNORED_LABEL, Task
 
 
 def pooled_scores(files: Sequence[Path]) -> metrics.Scores:
@@ -41,6 +43,8 @@ def pooled_scores(files: Sequence[Path]) -> metrics.Scores:
             )
         ]
         return {"records": len(same), "exact_match": float(np.mean(same))}
+    if task in LOSSES:
+        return _losses(tables, task)
     labels = sorted({label for facts in about for label in facts["labels"]})
     pairs = list(zip(tables, about, strict=True))
     answers = [_answers(table, facts, labels) for table, facts in pairs]
@@ -57,6 +61,15 @@ def pooled_scores(files: Sequence[Path]) -> metrics.Scores:
     if labels:
         found["majority"] = _majority(truths, about, labels)
     return found
+
+
+def _losses(tables: list[pa.Table], task: Task) -> metrics.Scores:
+    """Perplexity or reconstruction error over all steps of all records."""
+    every = pa.concat_tables(tables)
+    steps, value = every["steps"].to_numpy(), every[LOSSES[task]].to_numpy()
+    mean = float(np.average(np.log(value) if task == "next" else value, weights=steps))
+    shown = math.exp(mean) if task == "next" else mean
+    return {"records": len(every), "steps": int(steps.sum()), LOSSES[task]: shown}
 
 
 def _whole(parts: list[Array]) -> Ragged:

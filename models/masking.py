@@ -39,6 +39,8 @@ SCORES: dict[Task, str] = {
     "regress": "negative absolute error",
     "regress_steps": "negative absolute error of a step",
     "translate": "share of right symbols",
+    "next": "mean log-probability of a symbol",
+    "reconstruct": "negative loss of a rebuilt step",
 }
 """The score of a record, by task. Smoother than accuracy, which one token seldom changes."""
 BLOCK_STEPS = 2**21
@@ -225,6 +227,12 @@ def _symbols(found: Outputs) -> tuple[Array, Array]:
     return right, np.maximum(answers.lengths, truth.lengths)
 
 
+def _losses(found: Outputs) -> tuple[Array, Array]:
+    assert isinstance(found.answers, Ragged)
+    rows = found.answers
+    return -_row_sums(rows.values[:, 0], rows), rows.lengths
+
+
 def _dense(found: Outputs) -> tuple[Array, Array]:
     assert not isinstance(found.answers, Ragged) and not isinstance(found.truth, Ragged)
     assert found.truth is not None, "scores need the truth"
@@ -247,6 +255,8 @@ _MEASURES: dict[Task, Callable[[Outputs], tuple[Array, Array]]] = {
     "regress": _errors,
     "regress_steps": _step_errors,
     "translate": _symbols,
+    "next": _losses,
+    "reconstruct": _losses,
 }
 
 

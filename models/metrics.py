@@ -1,4 +1,4 @@
-"""Scores of each task (CONTRACT: classify, regress, steps, translate), by torchmetrics.
+"""Scores of each task, by torchmetrics where classes are told apart.
 
 A score that the data cannot give (AUROC of a class that a split lacks, R2 of a constant) is None.
 
@@ -48,8 +48,12 @@ def score(task: Task, outputs: Outputs, *, majority: int | None = None) -> Score
     elif task == "translate":
         assert isinstance(outputs.answers, Ragged) and isinstance(outputs.truth, Ragged)
         found |= translate_scores(outputs.answers, outputs.truth)
+    elif task in ("next", "reconstruct"):
+        assert isinstance(outputs.answers, Ragged)
+        found |= {"steps": len(outputs.answers.values)}
+        found |= loss_scores(outputs.answers.values, foretold=task == "next")
     else:
-        raise ValueError(f"task {task!r} is not built yet")
+        raise ValueError(f"unknown task {task!r}")
     return found
 
 
@@ -138,6 +142,35 @@ def translate_scores(predicted: Ragged, truth: Ragged) -> Scores:
         "token_accuracy": _share(right.sum(), longer.sum()),
         "exact_match": float((right == longer).mean()),
     }
+
+
+def loss_scores(losses: Array, *, foretold: bool) -> Scores:
+    """What the losses of steps say, records weighing by their steps.
+
+    Args:
+        losses: `(steps, 2)` nats of each symbol and whether it was the likeliest, or `(steps, 1)`
+            squared errors in standard deviations of the training rows.
+        foretold: the symbols were foretold, not rebuilt.
+
+    Returns:
+        Of foretold symbols the perplexity (e to the mean nats), bits a symbol and the share of
+        right ones; of rebuilt ones the error in nats and that share; of values the error and its
+        root: 1 is what the mean of the training rows gives.
+
+    >>> loss_scores(np.array([[0.0, 1.0], [0.0, 0.0]]), foretold=True)
+    {'perplexity': 1.0, 'bits_per_symbol': 0.0, 'token_accuracy': 0.5}
+    """
+    mean = float(losses[:, 0].mean())
+    right = float(losses[:, 1].mean()) if losses.shape[1] == 2 else None
+    if foretold:
+        return {
+            "perplexity": math.exp(min(mean, 700.0)),
+            "bits_per_symbol": mean / math.log(2),
+            "token_accuracy": right,
+        }
+    if right is None:
+        return {"reconstruction_error": mean, "scaled_rmse": math.sqrt(mean)}
+    return {"reconstruction_error": mean, "token_accuracy": right}
 
 
 def confusion(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:

@@ -1,7 +1,9 @@
 """Run a model over a split and gather one answer a record.
 
 Windows and stored views of a record are pooled by the mean of their probabilities or values.
-Answers come back in the order in which records first occur, whatever the batches were.
+Where the next symbol is learnt, or a reconstruction, the answers of a record are the losses of all
+its steps, views and windows one after the other: a perplexity needs no more. Answers come back in
+the order in which records first occur, whatever the batches were.
 
 Legend: N examples, R records, C classes, K target channels.
 """
@@ -9,7 +11,7 @@ Legend: N examples, R records, C classes, K target channels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,9 @@ import pyarrow as pa
 import torch
 from torch import nn
 
+from models.beside import Beside, Columns, pool_columns
 from models.objectives import Objective
+from models.search import Found
 from models.shape import TensorBatch, to_tensors
 from seqprep import ragged
 from seqprep.batches import Batch, BatchSource
@@ -27,6 +31,8 @@ from seqprep.schema import Task
 Array = np.ndarray[Any, np.dtype[Any]]
 Steps = Ragged
 """Answers or truths of each step (or symbol), row after row."""
+OWN_TRUTH: tuple[Task, ...] = ("next", "reconstruct")
+"""Tasks whose truth is the input itself, and whose answers are losses of steps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,9 +42,12 @@ class Outputs:
     Args:
         ids: of each row. windows: how many examples were pooled into it.
         first_steps: `(N,)` the step of its record at which each row begins; None: all at the first.
-        answers: `(N, C)` probabilities, `(N, 1)` values, or Steps of probabilities, values or ids.
+        answers: `(N, C)` probabilities, `(N, 1)` values, or Steps of probabilities, values, ids, or
+            of losses `(steps, 1)`, for symbols also whether they are the likeliest `(steps, 2)`.
         truth: `(N,)` labels, or Steps; None where the rows carry none.
         loss: mean over rows, real steps or symbols; None without truth.
+        columns: what else prediction gives, by name.
+        joined: whether a record has the answers of all its examples, not their mean.
     """
 
     ids: pa.Array
@@ -47,6 +56,8 @@ class Outputs:
     truth: Array | Steps | None
     loss: float | None
     first_steps: Array | None = None
+    columns: Columns = field(default_factory=dict)
+    joined: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,7 +65,12 @@ class Outputs:
 
 @torch.no_grad()
 def run(
-    model: nn.Module, source: BatchSource, objective: Objective, *, device: torch.device
+    model: nn.Module,
+    source: BatchSource,
+    objective: Objective,
+    *,
+    device: torch.device,
+    beside: Beside | None = None,
 ) -> Outputs:
     """Answers of every example of a source, dropout off.
 
@@ -63,11 +79,13 @@ def run(
         source: of one split, or of rows to predict.
         objective: the plain one of the task.
         device: of the model.
+        beside: makes what prediction gives beside the answers.
 
     Returns:
         One row an example, in stored order.
     """
     was_training, task = model.training, source.facts.task
+    columns: list[Columns] = []
     model.eval()
     rows: list[Array] = []
     ids: list[pa.Array] = []
@@ -76,7 +94,7 @@ def run(
     total, count = 0.0, 0
     for batch in source.batches(source.plan_evaluation()):
         tensors = to_tensors(batch, device)
-        if _has_truth(tensors):
+        if task in OWN_TRUTH or _has_truth(tensors):
             outputs = model(tensors)
             loss, weight = objective.loss(outputs, tensors)
             total, count = total + float(loss), count + int(weight)
@@ -84,11 +102,19 @@ def run(
             outputs = model(tensors)
         rows.append(batch.rows)
         ids.append(batch.ids)
-        truths.append(_truth_rows(batch))
+        truths.append(_truth_rows(batch, task))
         if task == "translate":
-            answers.append(_symbols(model, tensors))
+            produced = _search(model, tensors)
+            answers.append(ragged.from_lists([beams[0] for beams in produced.symbols]))
+        elif task in OWN_TRUTH:
+            produced = outputs
+            losses = objective.by_step(outputs, tensors)
+            answers.append(_unpad(losses.cpu().numpy(), batch.lengths))
         else:
+            produced = outputs
             answers.append(_rows_of(objective.answers(outputs).cpu().numpy(), batch, task))
+        if beside is not None:
+            columns.append(beside(model, tensors, batch.ids, produced))
     model.train(was_training)
     order = np.argsort(np.concatenate(rows), kind="stable")
     has_truth = bool(count) and all(truth is not None for truth in truths)
@@ -96,10 +122,21 @@ def run(
         ids=pa.concat_arrays(ids).take(pa.array(order)),
         windows=np.ones(len(order), np.int32),
         first_steps=source.first_steps,
+        joined=task in OWN_TRUTH,
         answers=_join(answers, order),
         truth=_join([truth for truth in truths if truth is not None], order) if has_truth else None,
         loss=total / count if has_truth else None,
+        columns=_ordered(columns, order),
     )
+
+
+def _ordered(parts: list[Columns], order: Array) -> Columns:
+    """Columns of all batches, put back into stored order."""
+    names = parts[0] if parts else ()
+    return {
+        name: pa.concat_arrays([part[name] for part in parts]).take(pa.array(order))
+        for name in names
+    }
 
 
 def _has_truth(tensors: TensorBatch) -> bool:
@@ -118,12 +155,14 @@ def _unpad(dense: Array, lengths: Array) -> Steps:
     return Ragged(dense[mask], ragged.to_offsets(lengths))
 
 
-def _symbols(model: nn.Module, tensors: TensorBatch) -> Steps:
-    generate: Callable[[TensorBatch], list[list[int]]] = model.generate  # type: ignore[assignment]
-    return ragged.from_lists(generate(tensors))
+def _search(model: nn.Module, tensors: TensorBatch) -> Found:
+    search: Callable[[TensorBatch], Found] = model.search  # type: ignore[assignment]
+    return search(tensors)
 
 
-def _truth_rows(batch: Batch) -> Array | Steps | None:
+def _truth_rows(batch: Batch, task: Task) -> Array | Steps | None:
+    if task == "reconstruct":
+        return _unpad(batch.inputs, batch.lengths)
     if batch.targets is not None:
         return _unpad(batch.targets, batch.lengths)
     if batch.target_tokens is not None and batch.target_lengths is not None:
@@ -156,7 +195,9 @@ def pool(outputs: Outputs) -> Outputs:
     first = np.unique(code, return_index=True)[1]
     answers: Array | Steps
     truth: Array | Steps | None
-    if isinstance(outputs.answers, Ragged):
+    if outputs.joined:
+        answers, truth = _join_rows(outputs, code, records)
+    elif isinstance(outputs.answers, Ragged):
         answers, truth = _pool_steps(outputs, code, records)
     else:
         sums = np.zeros((records, outputs.answers.shape[1]))
@@ -170,7 +211,22 @@ def pool(outputs: Outputs) -> Outputs:
         answers=answers,
         truth=truth,
         loss=outputs.loss,
+        columns=pool_columns(outputs.columns, code, records),
     )
+
+
+def _join_rows(outputs: Outputs, code: Array, records: int) -> tuple[Steps, Steps | None]:
+    """Answers and truths of all examples of a record, one after the other."""
+    order = np.argsort(code, kind="stable")
+    edges = ragged.to_offsets(np.bincount(code, minlength=records))
+
+    def joined(steps: Steps) -> Steps:
+        turned = ragged.take(steps, order)
+        return Ragged(turned.values, turned.offsets[edges])
+
+    assert isinstance(outputs.answers, Ragged)
+    truth = outputs.truth
+    return joined(outputs.answers), joined(truth) if isinstance(truth, Ragged) else None
 
 
 def _pool_steps(outputs: Outputs, code: Array, records: int) -> tuple[Steps, Steps | None]:

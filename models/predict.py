@@ -2,73 +2,71 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 
+from models.beside import FLOATS, IDS, Beside
 from models.bundle import Bundle
 from models.device import precision_of, set_precision
+from models.model_config import Model
 from models.objectives import objective_for
 from models.outputs import Array, Outputs, pool, run
+from models.vocabulary import Vocabulary
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.ragged import Ragged
-from seqprep.schema import NUM_RESERVED_TARGET, Task
+from seqprep.schema import Task
 from seqprep.snapshot import Facts
-
-logger = logging.getLogger(__name__)
 
 ANSWER_TYPES: dict[Task, pa.DataType] = {
     "classify": pa.string(),
     "label_steps": pa.list_(pa.string()),
     "regress": pa.float64(),
-    "regress_steps": pa.list_(pa.float32()),
+    "regress_steps": FLOATS,
     "translate": pa.string(),
+    "next": pa.string(),
+    "reconstruct": pa.string(),
 }
-"""Type of the column `prediction`, by task; regressed steps are row-major steps x channels."""
+"""Type of the column `prediction`, by task; steps of values are row-major, steps x channels."""
+LOSSES: dict[Task, str] = {"next": "perplexity", "reconstruct": "reconstruction_error"}
+"""What tasks without labels tell of each record: e to the mean nats of a symbol, or the mean loss
+of a step (nats of a token; squared error in standard deviations of the training rows)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Vocabulary:
-    """How codes become what a person reads.
+def answer_fields(facts: Facts, config: Model, *, attention: bool = False) -> list[pa.Field]:
+    """The columns of answers beside `id`, as `predict_examples` gives them."""
+    fields = [
+        pa.field("prediction", _answer_type(facts)),
+        pa.field("probabilities", FLOATS),
+        pa.field("windows", pa.int32()),
+    ]
+    if facts.task in LOSSES:
+        fields += [pa.field(LOSSES[facts.task], pa.float64()), pa.field("steps", pa.int32())]
+    if facts.task == "next" and config.continuation:
+        fields.append(pa.field("continuation", pa.string()))
+    if facts.task == "translate" and config.beam > 1:
+        fields += [pa.field("beams", pa.list_(pa.string())), pa.field("beam_scores", FLOATS)]
+    if attention:
+        fields.append(pa.field("attention", FLOATS))
+        if facts.task == "translate":
+            fields.append(pa.field("attention_shape", IDS))
+    return fields
 
-    Args:
-        task: what was learnt. labels: class names in code order.
-        symbols: target tokens, from id NUM_RESERVED_TARGET on. joiner: between them.
-    """
 
-    task: Task
-    labels: tuple[str, ...] = ()
-    symbols: tuple[str, ...] = ()
-    joiner: str = ""
-
-    @classmethod
-    def of(cls, facts: Facts, fitted: bytes, pipeline: Mapping[str, Any] | None) -> Vocabulary:
-        """From a bundle's facts, fitted state and pipeline."""
-        symbols = (
-            json.loads(fitted).get("target_vocabulary") or () if facts.task == "translate" else ()
-        )
-        unit = ((pipeline or {}).get("prepare") or {}).get("target_tokens") or {}
-        joiner = " " if unit.get("unit") == "word" else ""
-        return cls(task=facts.task, labels=facts.labels, symbols=tuple(symbols), joiner=joiner)
-
-    def text(self, codes: Array) -> str:
-        """Target ids as text; ids that are no token show as their number in brackets."""
-        places = (codes - NUM_RESERVED_TARGET).tolist()
-        known = range(len(self.symbols))
-        return self.joiner.join(
-            self.symbols[place] if place in known else f"<{place + NUM_RESERVED_TARGET}>"
-            for place in places
-        )
+def _answer_type(facts: Facts) -> pa.DataType:
+    if facts.task == "reconstruct" and facts.vocab_size is None:
+        return FLOATS
+    return ANSWER_TYPES[facts.task]
 
 
 def predict_examples(
-    bundle: Bundle, examples: pa.Table, *, device: torch.device | None = None
+    bundle: Bundle,
+    examples: pa.Table,
+    *,
+    device: torch.device | None = None,
+    attention: bool = False,
 ) -> pa.Table:
     """Answers of a bundle for prepared rows.
 
@@ -77,26 +75,37 @@ def predict_examples(
         examples: rows with the schema of `examples`; labels and targets are not needed. Windows
             and views of a record share its id and are pooled.
         device: to run on; default the CPU.
+        attention: also give attention weights.
 
     Returns:
-        One row a record, in the order of first occurrence: `id`, `prediction` (a label, a number, a
-        text, or a list for steps), `probabilities` (list<float32> in label order, row-major for
-        steps; null where there are none), `windows` (how many examples were pooled).
+        One row a record, in the order of first occurrence: `id` and the columns of `answer_fields`.
+        `prediction` is a label, a number, a text, or a list for steps; the likeliest next symbol;
+        the reconstruction. `probabilities` are in label order, row-major for steps, or of the next
+        symbol in the order of ids, where these are at most MOST_SHOWN; null where there are none.
+        `windows`: how many examples were pooled; the continuation is that of the last, attention
+        and reconstruction stand one after the other. `attention` holds a weight for each step of
+        the core, or symbols x steps, row-major, as `attention_shape` says.
+
+    Raises:
+        SeqprepError: if attention is wanted and the model has none.
     """
     facts = bundle.facts
     vocabulary = Vocabulary.of(facts, bundle.fitted, bundle.pipeline)
+    objective = objective_for(facts.task, moments=bundle.moments)
+    beside = Beside(facts=facts, config=bundle.config, objective=objective, attention=attention)
+    fields = answer_fields(facts, bundle.config, attention=attention)
+    if not len(examples):
+        return pa.schema([pa.field("id", pa.string()), *fields]).empty_table()
     targets = [
         name for name in ("label", "targets", "target_tokens") if name in examples.column_names
     ]
-    if not len(examples):
-        return _table(vocabulary, pa.array([], pa.string()), [], None, np.zeros(0, np.int32))
     settings = BatchSettings(batch_tokens=bundle.batch_tokens)
     source = BatchSource.of_examples(examples.drop_columns(targets), facts, settings=settings)
     device = device or torch.device("cpu")
     set_precision(bundle.model, precision_of(bundle.precision, device))
-    objective = objective_for(facts.task, moments=bundle.moments)
-    found = run(bundle.model.to(device), source, objective, device=device)
-    return answer_table(pool(found), vocabulary)
+    found = run(bundle.model.to(device), source, objective, device=device, beside=beside)
+    table = answer_table(pool(found), vocabulary)
+    return table.select(["id", *(field.name for field in fields)])
 
 
 def answer_table(outputs: Outputs, vocabulary: Vocabulary, *, with_truth: bool = False) -> pa.Table:
@@ -110,16 +119,50 @@ def answer_table(outputs: Outputs, vocabulary: Vocabulary, *, with_truth: bool =
     Returns:
         The table that `predict_examples` describes.
     """
-    answers, task = outputs.answers, vocabulary.task
-    predictions = _readable(answers, vocabulary, codes=False)
-    probabilities = None
-    if task in ("classify", "label_steps"):
-        probabilities = _lists(answers)
-    table = _table(vocabulary, outputs.ids, predictions, probabilities, outputs.windows)
-    if with_truth and outputs.truth is not None:
-        truth = pa.array(_readable(outputs.truth, vocabulary, codes=True), ANSWER_TYPES[task])
-        table = table.append_column("truth", truth)
-    return table
+    columns = {"id": outputs.ids}
+    if vocabulary.task in LOSSES:
+        columns |= _losses(outputs, vocabulary)
+    else:
+        predictions = _readable(outputs.answers, vocabulary, codes=False)
+        columns["prediction"] = pa.array(predictions, ANSWER_TYPES[vocabulary.task])
+        classes = vocabulary.task in ("classify", "label_steps")
+        columns["probabilities"] = (
+            _lists(outputs.answers) if classes else pa.nulls(len(predictions), FLOATS)
+        )
+    columns["windows"] = pa.array(outputs.windows, pa.int32())
+    if "beams" in outputs.columns:
+        beams = outputs.columns["beams"].to_pylist()
+        texts = [[vocabulary.text(beam) for beam in row] for row in beams]
+        columns["beams"] = pa.array(texts, pa.list_(pa.string()))
+    for name in ("beam_scores", "attention", "attention_shape"):
+        if name in outputs.columns:
+            columns[name] = outputs.columns[name]
+    if with_truth and outputs.truth is not None and vocabulary.task not in LOSSES:
+        truth = _readable(outputs.truth, vocabulary, codes=True)
+        columns["truth"] = pa.array(truth, ANSWER_TYPES[vocabulary.task])
+    return pa.table(columns)
+
+
+def _losses(outputs: Outputs, vocabulary: Vocabulary) -> dict[str, pa.Array]:
+    """The loss of each record, and what was asked for beside it."""
+    assert isinstance(outputs.answers, Ragged)
+    task, found, lengths = vocabulary.task, outputs.columns, outputs.answers.lengths
+    mean = np.add.reduceat(outputs.answers.values[:, 0], outputs.answers.offsets[:-1]) / lengths
+    columns = {
+        LOSSES[task]: pa.array(np.exp(mean) if task == "next" else mean, pa.float64()),
+        "steps": pa.array(lengths, pa.int32()),
+        "prediction": pa.nulls(len(outputs), ANSWER_TYPES[task]),
+        "probabilities": found.get("next_probabilities", pa.nulls(len(outputs), FLOATS)),
+    }
+    if "next" in found:
+        words = [vocabulary.next_word(code) for code in found["next"].to_pylist()]
+        columns["prediction"] = pa.array(words, pa.string())
+    for name, column in (("continuation", "continuation"), ("reconstruction", "prediction")):
+        if name in found and pa.types.is_integer(found[name].type.value_type):
+            columns[column] = pa.array(map(vocabulary.text, found[name].to_pylist()), pa.string())
+        elif name in found:
+            columns[column] = found[name]
+    return columns
 
 
 def _readable(values: Array | Ragged, vocabulary: Vocabulary, *, codes: bool) -> list[Any]:
@@ -145,23 +188,3 @@ def _lists(values: Array | Ragged) -> pa.Array:
         flat, edges = values, np.arange(len(values) + 1) * values.shape[1]
     content = pa.array(flat.reshape(-1).astype(np.float32))
     return pa.ListArray.from_arrays(pa.array(edges.astype(np.int32)), content)
-
-
-def _table(
-    vocabulary: Vocabulary,
-    ids: pa.Array,
-    predictions: list[Any],
-    probabilities: pa.Array | None,
-    windows: Array,
-) -> pa.Table:
-    kind = pa.list_(pa.float32())
-    if probabilities is None:
-        probabilities = pa.nulls(len(predictions), kind)
-    return pa.table(
-        {
-            "id": ids,
-            "prediction": pa.array(predictions, ANSWER_TYPES[vocabulary.task]),
-            "probabilities": probabilities.cast(kind),
-            "windows": pa.array(windows, pa.int32()),
-        }
-    )

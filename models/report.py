@@ -13,8 +13,9 @@ import torch
 
 from models import baselines, metrics, outputs
 from models.bundle import Bundle, BundleError, check
-from models.predict import Vocabulary, answer_table
+from models.predict import answer_table
 from models.setting import Setting
+from models.vocabulary import Vocabulary
 from seqprep.errors import CorruptError, SeqprepError
 from seqprep.schema import Split
 from seqprep.snapshot import replace_bytes

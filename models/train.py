@@ -29,6 +29,7 @@ import torch
 from models import report, tracking
 from models.checks import JobError
 from models.device import prepare_torch
+from models.encoder import digest_of
 from models.events import Events
 from models.job import Job, read_job, to_json
 from models.launch import await_the_end, launch, say
@@ -114,7 +115,12 @@ def identify(job: Job, snapshot: Snapshot) -> dict[str, str]:
     """What must be equal for going on from a checkpoint or reusing a result."""
     # where, how often and how many at once, not what
     options = dataclasses.replace(
-        job.train, checkpoint_minutes=1.0, threads=None, processes=1, tracking="none"
+        job.train,
+        checkpoint_minutes=1.0,
+        threads=None,
+        processes=1,
+        tracking="none",
+        encoder_from=None,
     )
     text = json.dumps(to_json(options), sort_keys=True)
     return {
@@ -122,7 +128,14 @@ def identify(job: Job, snapshot: Snapshot) -> dict[str, str]:
         "fitted state": "" if job.fitted is None else file_sha256(Path(job.fitted)),
         "options": hashlib.sha256(text.encode()).hexdigest(),
         "code version": __version__,
+        **_begun_from(job),
     }
+
+
+def _begun_from(job: Job) -> dict[str, str]:
+    """The bundle that the model starts from, by its content; nothing for fresh weights."""
+    folder = job.train.encoder_from
+    return {} if folder is None else {"encoder": digest_of(Path(folder))}
 
 
 def _start(setting: Setting) -> dict[str, Any]:

@@ -26,31 +26,51 @@ from models.bundle import MANIFEST, MEMBERS, Bundle, BundleError, check, seal
 from models.config import Optimizer, Train
 from models.device import supports_bf16
 from models.job import Job
-from models.model_config import Conv, Front, Model
+from models.model_config import Conv, Front, Model, Name
 from models.predict import predict_examples
 from models.shape import Shape
 from seqprep import __version__
-from seqprep.schema import Split, Task
-from tests.synthetic import example_table, facts_of_task, rows_of_task, write_snapshot
+from seqprep.schema import Split, Task, num_reserved
+from tests.synthetic import VOCAB, example_table, facts_of_task, rows_of_task, write_snapshot
 
-TASKS: tuple[Task, ...] = ("classify", "regress", "label_steps", "regress_steps", "translate")
+MODEL_OF: dict[Task, Name] = {
+    "classify": "lstm",
+    "regress": "lstm",
+    "label_steps": "lstm",
+    "regress_steps": "lstm",
+    "translate": "encoder_decoder",
+    "next": "next_symbol",
+    "reconstruct": "autoencoder",
+}
+TASKS = tuple(MODEL_OF)
 
 
 def bundle_of(task: Task) -> tuple[Bundle, pa.Table]:
     """An untrained bundle, and rows for it."""
     data = rows_of_task(task, 12, seed=0)
     facts = facts_of_task(task, data)
-    name = "encoder_decoder" if task == "translate" else "lstm"
-    front = Front(conv=(Conv(channels=5, kernel=3, stride=1),))
-    config = Model(name=name, hidden=6, embedding=4, front=front, head=(5,))  # type: ignore[arg-type]
+    front = Front() if task == "next" else Front(conv=(Conv(channels=5, kernel=3, stride=1),))
+    config = Model(
+        name=MODEL_OF[task],
+        hidden=6,
+        embedding=4,
+        bidirectional=task != "next",
+        front=front,
+        head=(5,),
+    )
     torch.manual_seed(0)
-    regress = task in ("regress", "regress_steps")
+    moments = {
+        "regress": ((100.0,), (2.0,)),
+        "regress_steps": ((100.0,), (2.0,)),
+        "reconstruct": ((0.0, 1.0), (1.0, 2.0)),
+    }
+    tokens = list("ACGTNR")[: VOCAB - num_reserved(task)]
     bundle = Bundle(
         model=build(config, Shape.of(facts)).eval(),
         config=config,
         facts=facts,
-        moments=((100.0,), (2.0,)) if regress else None,
-        fitted=json.dumps({"target_vocabulary": list("abcdef")}).encode(),
+        moments=moments.get(task),
+        fitted=json.dumps({"target_vocabulary": list("abcdef"), "vocabulary": tokens}).encode(),
         pipeline={"dataset": "synthetic"},
         scores={"test": {"accuracy": 0.5}},
     )
