@@ -67,14 +67,23 @@ class Pooled(nn.Module):
         return self.core(x_BTF, lengths_B), lengths_B
 
     def attention(self, batch: TensorBatch) -> Tensor:
-        """Weights of attention pooling over the core's steps, `(B, T')`.
+        """Weights of attention pooling over the steps after the front, `(B, T')`.
 
         Raises:
             ValueError: if the model does not pool by attention.
         """
-        if self.per_step or "attention" not in self.pool.names:
-            raise ValueError("no attention to export: add attention to train.model.pooling")
+        check_attention(None if self.per_step else self.pool)
         states_BTF, lengths_B = self.states(batch)
         mask_BT = step_mask(lengths_B, states_BTF.shape[1])
         weights: Tensor = self.pool.attention(states_BTF, mask_BT)
         return weights
+
+
+def check_attention(pool: Pool | None) -> None:
+    """Refuse to export weights that there are none of.
+
+    Raises:
+        ValueError: if records are not pooled by attention.
+    """
+    if pool is None or "attention" not in pool.names:
+        raise ValueError("no attention to export: add attention to train.model.pooling")

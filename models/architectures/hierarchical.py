@@ -14,14 +14,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.chunking import cut, line_up
+from models.chunking import Chunks, cut, line_up, merge
 from models.front import Front
 from models.head import Head
 from models.model_config import Model
 from models.model_fits import check_task
+from models.pooled import check_attention
 from models.pooling import Pool
 from models.recurrent import LSTM
-from models.shape import Shape, TensorBatch
+from models.shape import Shape, TensorBatch, step_mask
 
 
 class HierarchicalLSTM(nn.Module):
@@ -52,11 +53,35 @@ class HierarchicalLSTM(nn.Module):
 
     def states(self, batch: TensorBatch) -> tuple[Tensor, Tensor]:
         """States of the upper LSTM, one a chunk, `(B, K, F)`, and chunks of each row `(B,)`."""
+        chunks = cut(*self.front(batch), chunk=self.chunk)
+        return self._above(self.lower(chunks.x, chunks.lengths), chunks), chunks.counts
+
+    def _above(self, states_NCF: Tensor, chunks: Chunks) -> Tensor:
+        vectors_NF = self.dropout(self.lower_pool(self.lower, states_NCF, chunks.lengths))
+        out: Tensor = self.upper(line_up(vectors_NF, chunks), chunks.counts)
+        return out
+
+    def attention(self, batch: TensorBatch) -> Tensor:
+        """Weights of attention pooling over the steps after the front, `(B, T')`.
+
+        The weight of a chunk is shared among its steps by the attention below, evenly if there is
+        none.
+
+        Raises:
+            ValueError: if the upper LSTM is not pooled by attention.
+        """
+        check_attention(self.pool)
         x_BTF, lengths_B = self.front(batch)
         chunks = cut(x_BTF, lengths_B, chunk=self.chunk)
         states_NCF = self.lower(chunks.x, chunks.lengths)
-        vectors_NF = self.dropout(self.lower_pool(self.lower, states_NCF, chunks.lengths))
-        return self.upper(line_up(vectors_NF, chunks), chunks.counts), chunks.counts
+        states_BKF = self._above(states_NCF, chunks)
+        above_BK = self.pool.attention(states_BKF, step_mask(chunks.counts, states_BKF.shape[1]))
+        mask_NC = step_mask(chunks.lengths, states_NCF.shape[1])
+        below_NC = mask_NC.to(states_NCF.dtype) / chunks.lengths[:, None]
+        if "attention" in self.lower_pool.names:
+            below_NC = self.lower_pool.attention(states_NCF, mask_NC)
+        weights_NC1 = (below_NC * above_BK.flatten()[chunks.places, None])[:, :, None]
+        return merge(weights_NC1, chunks, steps=x_BTF.shape[1])[:, :, 0]
 
 
 def _lstm(inputs: int, hidden: int, config: Model) -> LSTM:

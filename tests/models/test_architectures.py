@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from torch import nn
@@ -12,16 +16,18 @@ from torch import nn
 from models.architectures import MODELS, build
 from models.architectures.encoder_decoder import EncoderDecoder
 from models.architectures.lstm import PooledLSTM
+from models.bundle import Bundle
 from models.checks import JobError
 from models.config import Optimizer
 from models.model_config import Conv, Front, Model
 from models.objectives import Moments, objective_for
 from models.optimize import build_optimizer
+from models.predict import predict_examples
 from models.shape import Shape, TensorBatch, to_tensors
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.schema import Task
 from seqprep.snapshot import Snapshot
-from tests.synthetic import VOCAB, task_snapshot
+from tests.synthetic import VOCAB, example_table, rows_of_task, task_snapshot
 
 CPU = torch.device("cpu")
 SMALL = Model(hidden=12, embedding=8, dropout=0.0)
@@ -142,6 +148,20 @@ def batch_of(source: BatchSource) -> TensorBatch:
     return to_tensors(next(source.batches(source.plan_evaluation())), CPU)
 
 
+def bundle_of(task: Task, config: Model, source: BatchSource) -> tuple[Bundle, pa.Table]:
+    """An untrained bundle of the model, and the rows of the source without their targets."""
+    bundle = Bundle(
+        model=model_of(config, source).eval(),
+        config=config,
+        facts=source.facts,
+        moments=MOMENTS.get(task),
+        fitted=json.dumps(
+            {"target_vocabulary": list("abcdefgh"), "vocabulary": list("abcdef")}
+        ).encode(),
+    )
+    return bundle, example_table(rows_of_task(task, 12, seed=0), source.facts)
+
+
 def test_every_model_has_a_variant_here() -> None:
     """A new model must take part in this contract."""
     assert {config.name for _, config in VARIANTS.values()} == set(MODELS)
@@ -237,6 +257,31 @@ def test_state_dict_round_trip(case: tuple[Task, Model, BatchSource]) -> None:
     other = build(config, Shape.of(source.facts)).eval()
     other.load_state_dict(model.state_dict())
     torch.testing.assert_close(other(batch), model(batch), atol=1e-6, rtol=0)
+
+
+def test_bundle_round_trip(case: tuple[Task, Model, BatchSource], tmp_path: Path) -> None:
+    """The folder alone must answer as the model did; no option may be lost on the way."""
+    bundle, rows = bundle_of(*case)
+    bundle.write(tmp_path / "bundle")
+    read = Bundle.read(tmp_path / "bundle")
+    assert read.config == bundle.config
+    assert predict_examples(read, rows).equals(predict_examples(bundle, rows))
+
+
+def test_prediction_of_a_record_equals_its_row_in_a_batch(
+    case: tuple[Task, Model, BatchSource],
+) -> None:
+    """An answer, and what stands beside it, must not depend on which records came along."""
+    bundle, rows = bundle_of(*case)
+    whole = predict_examples(bundle, rows).to_pylist()
+    for place, among in enumerate(whole):
+        (alone,) = predict_examples(bundle, rows.slice(place, 1)).to_pylist()
+        assert alone.keys() == among.keys()
+        for key, value in alone.items():
+            if any(isinstance(x, float) for x in np.ravel(value).tolist()):
+                np.testing.assert_allclose(value, among[key], atol=1e-4, err_msg=key)
+            else:
+                assert value == among[key], key
 
 
 def test_attention_weights_can_be_exported() -> None:

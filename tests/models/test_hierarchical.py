@@ -145,3 +145,20 @@ def test_only_real_chunks_are_computed() -> None:
     lined = line_up(torch.ones(29, 1), chunks)
     assert lined[:, :, 0].sum(1).tolist() == [25, 1, 1, 2]
     assert cut(torch.zeros(1, 3, 2), torch.tensor([3]), chunk=1000).x.shape == (1, 3, 2)
+
+
+@pytest.mark.parametrize("lower_pooling", ["last", ("attention", "mean")])
+def test_attention_weights_of_chunks_are_those_of_their_steps(lower_pooling: Any) -> None:
+    """A plot over the record needs a weight for each step, and all of them together are 1."""
+    model = model_of(pooling=("attention", "max"), lower_pooling=lower_pooling)
+    weights = model.attention(batch(fill=3.0))
+    assert weights.shape == (5, 11)
+    assert not weights[torch.arange(11) >= torch.tensor(LENGTHS)[:, None]].any()
+    torch.testing.assert_close(weights.sum(1), torch.ones(5).double(), atol=1e-12, rtol=0)
+    states, _ = model.states(batch())
+    above = model.pool.attention(states[:1], torch.ones(1, 3, dtype=torch.bool))[0]
+    below = torch.stack([part.sum() for part in weights[0].split(4)])
+    torch.testing.assert_close(below, above, atol=1e-12, rtol=0)
+    assert (weights[0, :4].diff().abs().max() > 1e-6) == (lower_pooling != "last")
+    with pytest.raises(ValueError, match="add attention"):
+        model_of().attention(batch())

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.architectures.split import Parts, SplitLSTM, part_edges, take_part
+from models.architectures.split import Parts, SplitLSTM, part_edges, part_index
 from models.checks import JobError
 from models.model_config import Model
 from models.pooling import Pool
@@ -75,13 +75,12 @@ def test_no_step_is_lost_or_read_twice(number: int) -> None:
     sizes = edges.diff()
     assert not edges[:, 0].any() and torch.equal(edges[:, -1], lengths)
     assert (sizes.amax(1) - sizes.amin(1) <= 1).all() and (sizes >= 0).all()
-    x = torch.arange(40.0)[:, None].expand(39, 40, 1)
     for row, length in enumerate(lengths.tolist()):
         read = []
         for part in range(number):
-            taken = take_part(x, edges[:, part], sizes[:, part])
-            read += taken[row, : sizes[row, part], 0].tolist()
-        assert read == list(range(length))
+            index = part_index(edges[:, part], sizes[:, part], steps=40)
+            read += index[row, : sizes[row, part]].tolist()
+        assert read == list(range(40 * row, 40 * row + length))
 
 
 def test_the_second_part_can_be_read_from_its_end() -> None:
@@ -118,3 +117,19 @@ def test_two_directions_leave_nothing_to_turn() -> None:
     """An option that would change nothing is refused, with the reason."""
     with pytest.raises(JobError, match="read both ways already; set bidirectional: false"):
         SplitLSTM(Model(name="split", second_backwards=True), SHAPE)
+
+
+@pytest.mark.parametrize("second_backwards", [False, True])
+def test_attention_weights_stand_at_their_steps(second_backwards: bool) -> None:
+    """Weights in the order of reading would be plotted over the wrong half of the record."""
+    split = parts_of(2, pooling="attention", bidirectional=False, second_backwards=second_backwards)
+    weights = split.attention(inputs(fill=4.0), LENGTHS)
+    assert not weights[torch.arange(11) >= LENGTHS[:, None]].any()
+    torch.testing.assert_close(weights.sum(1), torch.ones(6).double(), atol=1e-12, rtol=0)
+    second = inputs()[:1, 6:11].flip(1) if second_backwards else inputs()[:1, 6:11]
+    states = split.cores[1](second, torch.tensor([5]))
+    wanted = split.pools[1].attention(states, torch.ones(1, 5, dtype=torch.bool))[0] / 2  # type: ignore[operator]
+    wanted = wanted.flip(0) if second_backwards else wanted
+    torch.testing.assert_close(weights[0, 6:], wanted, atol=1e-12, rtol=0)
+    with pytest.raises(ValueError, match="add attention"):
+        parts_of(2, pooling="max").attention(inputs(), LENGTHS)
