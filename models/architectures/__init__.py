@@ -14,7 +14,6 @@ from models.architectures.lstm import PooledLSTM
 from models.architectures.min_lstm import PooledMinLSTM
 from models.architectures.next_symbol import NextSymbol
 from models.architectures.split import SplitLSTM
-from models.checks import not_built
 from models.model_config import Model
 from models.shape import Shape
 
@@ -41,8 +40,6 @@ def build(config: Model, shape: Shape) -> nn.Module:
         The model, on the default device.
 
     Raises:
-        ValueError: if there is no such model, or it does not do the task.
+        ValueError: if the model does not learn the task, or its options do not go together.
     """
-    if config.name not in MODELS:
-        raise not_built(f"train.model.name: {config.name}")
     return MODELS[config.name](config, shape)

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from models.architectures.lstm import PooledLSTM
 from models.bundle import Bundle
 from models.checks import JobError
 from models.config import Optimizer
-from models.model_config import Conv, Front, Model
+from models.model_config import Conv, Front, Model, Name
 from models.objectives import Moments, objective_for
 from models.optimize import build_optimizer
 from models.predict import predict_examples
@@ -163,8 +164,8 @@ def bundle_of(task: Task, config: Model, source: BatchSource) -> tuple[Bundle, p
 
 
 def test_every_model_has_a_variant_here() -> None:
-    """A new model must take part in this contract."""
-    assert {config.name for _, config in VARIANTS.values()} == set(MODELS)
+    """A new model must take part in this contract, and every name that is offered be a model."""
+    assert {config.name for _, config in VARIANTS.values()} == set(MODELS) == set(get_args(Name))
 
 
 def test_output_shape(case: tuple[Task, Model, BatchSource]) -> None:
