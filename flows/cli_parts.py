@@ -45,6 +45,8 @@ Refit = Annotated[
 ]
 File = Annotated[Path, Parameter(help="A pipeline file (YAML).")]
 STORE = Path("store")
+EVERY = 100
+"""Steps between two predictions of a stream where a person names none."""
 InStore = Annotated[
     Path | None, Parameter(name="--store", help="Folder of the datasets that the path lies in.")
 ]
@@ -113,6 +115,24 @@ def at_least_one(value: int, name: str) -> None:
     """
     if value < 1:
         raise ConfigError(f"{name} must be >= 1, got {value}")
+
+
+def stream_every(stream: bool, every: int | None) -> int | None:
+    """Steps between two predictions of a stream; None without one.
+
+    >>> stream_every(True, None), stream_every(True, 7), stream_every(False, None)
+    (100, 7, None)
+
+    Raises:
+        ConfigError: if steps are named without a stream, or fewer than one.
+    """
+    if not stream:
+        if every is not None:
+            raise ConfigError(f"--every {every} has no meaning without --stream")
+        return None
+    every = EVERY if every is None else every
+    at_least_one(every, "--every")
+    return every
 
 
 def print_json(value: Any) -> None:
