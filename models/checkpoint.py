@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from seqprep.snapshot import replace_bytes
 
 NAME = "state.safetensors"
 VERSION = "1"
-_GROUPS = ("model", "best", "optimizer")
+_GROUPS = ("model", "best", "optimizer", "lanes")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +37,7 @@ class Checkpoint:
         model: weights. best: weights of the best epoch so far, {} before the first.
         optimizer: tensors by `<parameter number>.<name>`. options: param groups of the optimiser.
         progress: counters and history, plain JSON.
+        lanes: what lanes hand on inside an epoch of segments.
     """
 
     identity: dict[str, str]
@@ -45,6 +46,7 @@ class Checkpoint:
     optimizer: Mapping[str, Tensor]
     options: list[dict[str, Any]]
     progress: dict[str, Any]
+    lanes: Mapping[str, Tensor] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Replace the checkpoint of a folder, whole or not at all."""

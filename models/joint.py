@@ -9,6 +9,8 @@ Legend: B rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -16,11 +18,16 @@ from torch.nn.parallel import DistributedDataParallel
 from models.bptt import Loss
 from models.objectives import Objective
 from models.ranks import Ranks
+from models.rounds import Round, Rounds
 from models.shape import TensorBatch, to_tensors
 from seqprep.batches import Batch, Plan
 from seqprep.schema import EOS, OOV
 
 _STEPS = 2
+_LEAST = 1e-9
+"""Below every count and weight that is not 0."""
+RoundLoss = Callable[[nn.Module, Objective, Round], tuple[Tensor, Tensor]]
+"""The same of a round of segments."""
 
 
 class SummedLoss(nn.Module):
@@ -33,14 +40,19 @@ class SummedLoss(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, objective: Objective, loss: Loss, *, shared: bool = False
+        self,
+        model: nn.Module,
+        objective: Objective,
+        loss: Loss | RoundLoss,
+        *,
+        shared: bool = False,
     ) -> None:
         super().__init__()
         self.model, self.objective, self.loss, self.shared = model, objective, loss, shared
 
-    def forward(self, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: TensorBatch | Round) -> tuple[Tensor, Tensor]:
         """Sum of the losses of a batch, and their count."""
-        total, count = self.loss(self.model, self.objective, batch)
+        total, count = self.loss(self.model, self.objective, batch)  # type: ignore[arg-type]
         if self.shared:
             total = total + 0 * sum(p.view(-1)[0] for p in self.model.parameters())
         return total, count
@@ -58,20 +70,22 @@ def join(module: SummedLoss, ranks: Ranks, device: torch.device) -> nn.Module:
 
 
 def joint_loss(
-    module: nn.Module, batch: Batch, ranks: Ranks, device: torch.device
+    module: nn.Module, batch: Batch | Round, ranks: Ranks, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loss of a batch over all processes.
 
     Args:
         module: what `join` gave.
-        batch: the part of this process; it may be without rows.
+        batch: the part of this process; it may be without rows, or a round without pieces.
         ranks: all processes.
         device: of the model.
 
     Returns:
         What to run backwards from, the mean loss, and the count of all.
     """
-    if len(batch.lengths):
+    if isinstance(batch, Round):
+        total, count = module(batch)
+    elif len(batch.lengths):
         total, count = module(to_tensors(batch, device))
     else:
         total, count = module(_placeholder(to_tensors(batch, device)))
@@ -84,17 +98,17 @@ def over_all(total: Tensor, count: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor
 
     Args:
         total: with a gradient.
-        count: rows, steps or symbols; it may be 0.
+        count: rows, steps or symbols, or the sum of their weights; it may be 0.
         ranks: all processes.
 
     Returns:
         What to run backwards from, the mean loss, and the count of all.
     """
     if ranks.world == 1:
-        loss = total / count.clamp(min=1)
+        loss = total / count.clamp(min=_LEAST)
         return loss, loss.detach(), count
     sums = ranks.sum(torch.stack([total.detach().double(), count.double()]))
-    every = sums[1].clamp(min=1)
+    every = sums[1].clamp(min=_LEAST)
     return total * (ranks.world / every).to(total.dtype), sums[0] / every, sums[1]
 
 
@@ -119,8 +133,11 @@ def _placeholder(empty: TensorBatch) -> TensorBatch:
     )
 
 
-def computed_steps(plan: Plan, index: int, world: int) -> int:
+def computed_steps(plan: Plan | Rounds, batch: Batch | Round, world: int) -> int:
     """Steps that the processes compute for a global batch, padding included."""
-    lengths = plan.lengths[plan.rows(index)]
+    if isinstance(batch, Round):
+        return batch.computed
+    assert isinstance(plan, Plan)
+    lengths = plan.lengths[plan.rows(batch.index)]
     parts = (lengths[rank::world] for rank in range(world))
     return sum(len(part) * int(part.max()) for part in parts if len(part))

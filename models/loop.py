@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -18,6 +19,7 @@ from models.architectures.encoder_decoder import EncoderDecoder
 from models.joint import computed_steps, joint_loss
 from models.memory import peak_bytes
 from models.optimize import Clipped, clip, learning_rate, set_learning_rate
+from models.rounds import Round, Rounds
 from models.run import Hooks, Run, Stopped
 from seqprep.batches import Batch, BatchSource, Plan
 from seqprep.errors import SeqprepError
@@ -42,10 +44,9 @@ def fit(run: Run, train: BatchSource, validation: BatchSource, hooks: Hooks) -> 
 def _go_on(run: Run, train: BatchSource, hooks: Hooks) -> None:
     """Take the updates that are left of the epoch."""
     saved = time.monotonic()
-    plan = train.plan(run.progress.epoch)
+    plan, batches = _epoch(run, train)
     base = None
-    parts = {"rank": run.ranks.rank, "world": run.ranks.world}
-    for batch in train.batches(plan, start=run.progress.batch, **parts):
+    for batch in batches:
         base = peak_bytes(run.device) if base is None else base
         _step(run, batch, plan, train, hooks)
         grown = peak_bytes(run.device) - base
@@ -58,6 +59,16 @@ def _go_on(run: Run, train: BatchSource, hooks: Hooks) -> None:
             saved = time.monotonic()
         if run.options.updates is not None and run.progress.seen >= run.options.updates:
             return
+
+
+def _epoch(run: Run, train: BatchSource) -> tuple[Plan | Rounds, Iterator[Batch | Round]]:
+    """What the epoch is made of, and what is left of it for this process."""
+    progress, ranks = run.progress, run.ranks
+    if run.segments is not None:
+        rounds = run.segments.epoch(train, progress.epoch, done=progress.seen)
+        return rounds, run.segments.read(rounds)
+    plan = train.plan(progress.epoch)
+    return plan, train.batches(plan, start=progress.batch, rank=ranks.rank, world=ranks.world)
 
 
 def finished(run: Run) -> bool:
@@ -76,14 +87,57 @@ def share_done(run: Run, batches: int) -> float:
     if run.options.updates is not None:
         return (run.progress.seen + 0.5) / run.options.updates
     assert run.options.epochs is not None
-    return (run.progress.epoch + (run.progress.batch + 0.5) / batches) / run.options.epochs
+    inside = min(1.0, (run.progress.batch + 0.5) / batches)  # the number of rounds is a guess
+    return (run.progress.epoch + inside) / run.options.epochs
 
 
-def _step(run: Run, batch: Batch, plan: Plan, train: BatchSource, hooks: Hooks) -> None:
+def _step(
+    run: Run, batch: Batch | Round, plan: Plan | Rounds, train: BatchSource, hooks: Hooks
+) -> None:
     start, progress = time.perf_counter(), run.progress
     share = share_done(run, len(plan))
-    result, weight = update(run, batch, share)
+    if isinstance(batch, Round) and not batch.has_loss:
+        result = None
+        hand_on(run, batch)
+    else:
+        result = _learn(run, batch, share)
     progress.batch += 1
+    if result is not None and not (result.finite or result.rescaled):
+        _guard(run, batch, plan, train)
+    progress.steps += batch.total_steps
+    computed = computed_steps(plan, batch, run.ranks.world)
+    progress.computed += computed
+    progress.largest = max(progress.largest, computed)
+    seconds = time.perf_counter() - start
+    progress.epoch_seconds += seconds
+    progress.train_seconds += seconds
+    progress.seconds += seconds
+    if isinstance(batch, Round) and run.segments is not None:
+        run.segments.learnt(batch)
+    learnt = result if result is not None and result.finite else None
+    hooks.log(
+        "progress",
+        {
+            "epoch": progress.epoch + 1,
+            "update": progress.seen,
+            "updates_total": updates_total(run, updates_in(plan)),
+            "loss": None if learnt is None else learnt.loss,
+            "lr": learning_rate(run.options.optimizer, share),
+            "real_steps_per_s": progress.steps / max(progress.train_seconds, 1e-9),
+            "padding_share": 1 - progress.steps / max(1, progress.computed),
+            "grad_norm": None if learnt is None else learnt.before,
+            "grad_norm_clipped": None if learnt is None else learnt.after,
+            "clipped_share": progress.clipped / progress.batch,
+            "memory_bytes": progress.memory_bytes,
+            "seconds": progress.seconds,
+        },
+    )
+
+
+def _learn(run: Run, batch: Batch | Round, share: float) -> Clipped:
+    """One update, and what is counted of it."""
+    progress = run.progress
+    result, weight = update(run, batch, share)
     progress.seen += 1
     if result.finite:
         progress.updates += 1
@@ -96,34 +150,13 @@ def _step(run: Run, batch: Batch, plan: Plan, train: BatchSource, hooks: Hooks) 
         progress.grad_norm_clipped += result.after
     else:
         progress.skipped += 1
-        if not result.rescaled:
-            progress.bad_in_row += 1
-            _guard(run, batch, plan, train)
-    progress.steps += batch.total_steps
-    computed = computed_steps(plan, batch.index, run.ranks.world)
-    progress.computed += computed
-    progress.largest = max(progress.largest, computed)
-    seconds = time.perf_counter() - start
-    progress.epoch_seconds += seconds
-    progress.train_seconds += seconds
-    progress.seconds += seconds
-    hooks.log(
-        "progress",
-        {
-            "epoch": progress.epoch + 1,
-            "update": progress.seen,
-            "updates_total": updates_total(run, len(plan)),
-            "loss": result.loss if result.finite else None,
-            "lr": learning_rate(run.options.optimizer, share),
-            "real_steps_per_s": progress.steps / max(progress.train_seconds, 1e-9),
-            "padding_share": 1 - progress.steps / progress.computed,
-            "grad_norm": result.before if result.finite else None,
-            "grad_norm_clipped": result.after if result.finite else None,
-            "clipped_share": progress.clipped / progress.batch,
-            "memory_bytes": progress.memory_bytes,
-            "seconds": progress.seconds,
-        },
-    )
+        progress.bad_in_row += not result.rescaled
+    return result
+
+
+def updates_in(plan: Plan | Rounds) -> int:
+    """Updates of an epoch; of rounds about so many, since not all of them have a loss."""
+    return plan.learning if isinstance(plan, Rounds) else len(plan)
 
 
 def updates_total(run: Run, batches: int) -> int:
@@ -131,7 +164,7 @@ def updates_total(run: Run, batches: int) -> int:
     return run.options.updates or (run.options.epochs or 0) * batches
 
 
-def update(run: Run, batch: Batch, share: float) -> tuple[Clipped, int]:
+def update(run: Run, batch: Batch | Round, share: float) -> tuple[Clipped, float]:
     """One step of the optimiser, left out when loss or gradient is not finite.
 
     Args:
@@ -140,10 +173,11 @@ def update(run: Run, batch: Batch, share: float) -> tuple[Clipped, int]:
         share: of the training that is done.
 
     Returns:
-        The mean loss with what clipping did, and the rows, steps or symbols it is the mean of.
+        The mean loss with what clipping did, and the rows, steps or symbols it is the mean of, or
+        the sum of their weights.
     """
     model, options = run.model.train(), run.options
-    torch.manual_seed(seed_of(options.seed, run.progress.seen, run.ranks.rank))
+    torch.manual_seed(_seed(run, batch))
     if isinstance(model, EncoderDecoder):
         model.set_progress(share)
     run.optimizer.zero_grad(set_to_none=True)
@@ -157,7 +191,23 @@ def update(run: Run, batch: Batch, share: float) -> tuple[Clipped, int]:
     elif run.scaler.is_enabled() and run.scaler.get_scale() > 1:
         result = replace(result, rescaled=math.isfinite(result.loss))
     run.scaler.update()
-    return result, int(weight)
+    return result, weight.item()
+
+
+def hand_on(run: Run, round_: Round) -> None:
+    """Read a round in which no record ends: its states are handed on, nothing is learnt."""
+    run.model.train()
+    torch.manual_seed(_seed(run, round_))
+    with torch.no_grad():
+        run.module(round_)
+
+
+def _seed(run: Run, batch: Batch | Round) -> int:
+    """The seed of an update; rounds count apart, for not all of them are updates."""
+    seed = seed_of(run.options.seed, run.progress.seen, run.ranks.rank)
+    if isinstance(batch, Round):
+        seed += run.progress.batch * 0xD1B5_4A32_D192_ED03
+    return seed % 2**63
 
 
 def seed_of(seed: int, batch: int, rank: int) -> int:
@@ -165,12 +215,13 @@ def seed_of(seed: int, batch: int, rank: int) -> int:
     return (seed * 1_000_003 + batch + rank * 0x9E37_79B9_7F4A_7C15) % 2**63
 
 
-def _guard(run: Run, batch: Batch, plan: Plan, train: BatchSource) -> None:
+def _guard(run: Run, batch: Batch | Round, plan: Plan | Rounds, train: BatchSource) -> None:
     logger.warning("update %d left out: loss or gradient not finite", run.progress.seen)
     if run.progress.bad_in_row < run.options.guard:
         return
-    whole = next(train.batches(plan, start=batch.index))  # with the parts of other processes
-    names = whole.ids.to_pylist()
+    if isinstance(plan, Plan) and isinstance(batch, Batch):  # with the parts of other processes
+        batch = next(train.batches(plan, start=batch.index))
+    names = batch.ids.to_pylist()
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     raise SeqprepError(
         f"loss or gradient was not finite in {run.progress.bad_in_row} updates in a row, last on "
@@ -202,6 +253,8 @@ def _end_epoch(run: Run, validation: BatchSource, hooks: Hooks) -> None:
         "memory_bytes": progress.memory_bytes,
         "seconds": progress.epoch_seconds + seconds,
     }
+    if run.segments is not None:
+        event["segments"] = run.segments.end_epoch(event["train_loss"])
     progress.history.append(event)
     progress.epoch, progress.batch = progress.epoch + 1, 0
     progress.loss, progress.weight, progress.clipped, progress.epoch_seconds = 0.0, 0, 0, 0.0

@@ -9,6 +9,7 @@ Legend: P pieces, N blocks, R records of the split.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +119,14 @@ class Rounds:
         room = self.cut.steps * self.lanes
         longest = int(self.lengths.max(initial=1))
         return max(-(-int(self.lengths.sum()) // room), -(-longest // self.cut.steps))
+
+    @property
+    def learning(self) -> int:
+        """About how many of them have a loss: where ends of records fall, if not in all."""
+        rounds = len(self)
+        if self.cut.every:
+            return rounds
+        return max(1, round(rounds * (1 - math.exp(-len(self.lengths) / rounds))))
 
     def start(self) -> Position:
         """Where the epoch begins."""

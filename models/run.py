@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from models.config import Train
 from models.objectives import Objective
 from models.ranks import Ranks
+from models.segment_training import SegmentTraining
 
 STOPPED = 75
 """Exit code of a run that a signal stopped; the same command goes on."""
@@ -52,7 +53,7 @@ class Progress:
     best_epoch: int | None = None
     waited: int = 0
     loss: float = 0.0
-    weight: int = 0
+    weight: float = 0
     clipped: int = 0
     finite: int = 0
     grad_norm: float = 0.0
@@ -82,7 +83,8 @@ class Run:
         objective: with class weights and smoothing; plain: as evaluation uses it.
         options: of the job. device: of the model. ranks: the processes. scaler: of the loss, for
             float16.
-        majority: code of the most frequent training class, where there are classes.
+        segments: where training goes by segments. majority: code of the most frequent training
+            class, where there are classes.
         progress: counters. best: weights of the best epoch, {} before it.
     """
 
@@ -97,6 +99,7 @@ class Run:
     scaler: torch.amp.GradScaler = field(
         default_factory=lambda: torch.amp.GradScaler(enabled=False)
     )
+    segments: SegmentTraining | None = None
     majority: int | None = None
     progress: Progress = field(default_factory=Progress)
     best: Mapping[str, Tensor] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from models.checkpoint import (
 from models.checks import size_bytes
 from models.config import Train
 from models.device import choose_execution, scaler_for, set_execution, set_precision
+from models.encoder import start_from
 from models.fits import check_fits
 from models.job import Job
 from models.joint import SummedLoss, join
@@ -36,6 +37,7 @@ from models.objectives import (
 from models.optimize import build_optimizer
 from models.ranks import Ranks
 from models.run import Progress, Run
+from models.segment_training import SegmentTraining
 from models.shape import Shape, to_tensors
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.errors import SeqprepError
@@ -101,10 +103,23 @@ def set_up(
     plain = objective_for(snapshot.facts.task, moments=moments)
     torch.manual_seed(options.seed)
     model = build(options.model, Shape.of(snapshot.facts))
+    checkpoint = Checkpoint.read(Path(job.out) / "checkpoint")
+    if options.encoder_from is not None and checkpoint is None:
+        start_from(
+            Path(options.encoder_from),
+            model,
+            config=options.model,
+            facts=snapshot.facts,
+            fitted=b"{}" if job.fitted is None else Path(job.fitted).read_bytes(),
+        )
     set_precision(model, options.precision)
     prime(model, sources["train"])
     objective = training_objective(options, plain, sources["train"])
-    loss = loss_of(options)
+    segments = None
+    if options.backpropagation.mode == "segments":
+        per_step = snapshot.facts.task in ("label_steps", "regress_steps", "next")
+        segments = SegmentTraining(options, per_step=per_step, device=device, ranks=ranks)
+    loss = loss_of(options) if segments is None else segments.loss
     module = SummedLoss(model.to(device), objective, loss, shared=ranks.world > 1)
     run = Run(
         model=module.model,
@@ -116,12 +131,12 @@ def set_up(
         device=device,
         ranks=ranks,
         scaler=scaler_for(device, options.precision),
+        segments=segments,
         majority=majority(sources["train"]),
     )
     setting = Setting(
         job=job, sources=sources, run=run, moments=moments, identity=identity, device={}
     )
-    checkpoint = Checkpoint.read(setting.out / "checkpoint")
     if checkpoint is not None:
         resume(setting, checkpoint)
     else:
@@ -195,7 +210,9 @@ def save(setting: Setting) -> None:
             "run": run.progress.to_json(),
             "device": setting.device,
             "scaler": run.scaler.state_dict(),
+            "segments": None if run.segments is None else run.segments.to_json(),
         },
+        lanes={} if run.segments is None else run.segments.tensors(),
     ).write(setting.out / "checkpoint")
 
 
@@ -214,6 +231,8 @@ def resume(setting: Setting, checkpoint: Checkpoint) -> None:
     run.progress.resumed += 1
     if run.scaler.is_enabled():
         run.scaler.load_state_dict(checkpoint.progress["scaler"])
+    if run.segments is not None:
+        run.segments.restore(checkpoint.progress["segments"], checkpoint.lanes)
     setting.device.update(checkpoint.progress["device"])
     set_execution(run.model, setting.device["execution"])
     logger.info("going on after update %d (epoch %d)", run.progress.seen, run.progress.epoch + 1)

@@ -11,6 +11,7 @@ Source: Williams & Peng 1990, doi:10.1162/neco.1990.2.4.490
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from models.objectives import Objective
+from models.ranks import Ranks
 from models.rounds import Pass, Round
 from models.segmented import Carried, Segmented
 from models.shape import TensorBatch
@@ -47,9 +49,6 @@ class Truncated:
         assert isinstance(model, Segmented)
         carried = model.begin(self.lanes) if self.carried is None else self.carried
         total = torch.zeros((), device=self.device)
-        if not any(one.has_loss for one in round_.passes):
-            # a part of the graph all the same: other processes may have a loss
-            total = total + next(model.parameters()).sum() * 0.0
         weight, after = torch.zeros((), device=self.device), carried
         for one in round_.passes:
             with nullcontext() if one.has_loss else torch.no_grad():
@@ -62,6 +61,17 @@ class Truncated:
         self.carried = after
         return total, weight
 
+    def exchange(self, ranks: Ranks) -> None:
+        """Have every process know the states of all lanes; each read its own."""
+        if ranks.world == 1 or self.carried is None:
+            return
+        mine = torch.arange(self.lanes, device=self.device) % ranks.world == ranks.rank
+        named = self.tensors()
+        for name, tensor in named.items():
+            along = (-1, 1) if name.startswith("state") else (-1, *[1] * (tensor.ndim - 1))
+            named[name] = ranks.sum(torch.where(mine.view(along), tensor, torch.zeros_like(tensor)))
+        self.restore(named)
+
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint keeps."""
         if self.carried is None:
@@ -70,7 +80,7 @@ class Truncated:
         named |= {f"pooled.{n}": part for n, part in enumerate(self.carried.pooled)}
         return {**named, "lengths": self.carried.lengths}
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Hand on what a checkpoint kept."""
         if not tensors:
             self.carried = None
