@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-BLUE, ORANGE, GREY = "#1f6fb4", "#d9741a", "#8a8f98"
+BLUE, ORANGE, GREY, VIOLET = "#1f6fb4", "#d9741a", "#8a8f98", "#7a4fa3"
 DPI = 100
 BINS = 30
 """A histogram shows at most about this many bars."""
@@ -127,8 +127,33 @@ def learning_curves(path: Path, *, epochs: Sequence[dict[str, Any]], best: int |
         right.set_ylabel(score.replace("_", " "), color=ORANGE)
         right.spines[["top"]].set_visible(False)
         axes.plot([], [], color=ORANGE, label=f"validation {score.replace('_', ' ')} (right)")
+    _phases(figure, axes, [event["segments"] for event in epochs if event.get("segments")])
     figure.legend(*axes.get_legend_handles_labels(), **LEGEND)
     save(figure, path)
+
+
+def _phases(figure: Figure, axes: Axes, epochs: Sequence[dict[str, Any]]) -> None:
+    """Where each length of segments began, and below which and why; nothing for whole rows."""
+    begun = list({phase["since"]: phase for phase in epochs}.values())
+    lines = []
+    for number, phase in enumerate(begun, start=1):
+        count, steps = phase["segments"], phase["steps"]
+        parts = "whole rows" if count == 1 else f"{count:,} segments of {steps:,} steps"
+        lines.append(f"{number}  from epoch {phase['since']}: {parts} ({phase['why']})")
+        axes.axvline(phase["since"] - 0.5, color=VIOLET, linewidth=1, linestyle=":")
+        axes.annotate(
+            str(number),
+            (phase["since"] - 0.5, 0.97),
+            xycoords=("data", "axes fraction"),
+            xytext=(2, 0),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            color=VIOLET,
+        )
+    if lines:
+        figure.set_figheight(figure.get_figheight() + 0.14 * len(lines))
+        figure.supxlabel("\n".join(lines), x=0.02, ha="left", fontsize=7, color=VIOLET)
 
 
 def confusion(path: Path, *, matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> None:

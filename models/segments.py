@@ -96,9 +96,11 @@ def choose(
     numbers = numbers_of(options, longest)
     number, why = (0, _beginning(options)) if phase is None else (phase.number, phase.why)
     if phase is not None and phase.waited >= options.patience and number + 1 < len(numbers):
-        level = "is not finite" if phase.best is None else f"has not fallen below {phase.best:.4g}"
+        below = (
+            "finite training loss" if phase.best is None else f"training loss < {phase.best:.4g}"
+        )
         number += 1
-        why = f"the training loss {level} for {phase.waited} epochs"
+        why = f"no {below} in {phase.waited} epochs"
     if options.schedule == "auto":
         due = min(int(share / _SHORT * (len(numbers) - 1)), len(numbers) - 1)
         if due > number:
