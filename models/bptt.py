@@ -2,7 +2,8 @@
 
 Full backpropagation keeps the activations of every step until the backward pass is done: exact, and
 the fastest where they fit the memory, which grows with B T H for each layer. For sequences of
-hundreds of thousands of steps they do not.
+hundreds of thousands of steps they do not; `exact` computes them again, with the same gradient, and
+`last_k` leaves the gradient of early steps out.
 
 Legend: B batch, T steps, H hidden.
 Source: Werbos 1990, doi:10.1109/5.58337
@@ -14,7 +15,10 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from models.checks import size_bytes
 from models.config import Train
+from models.exact import Exact
+from models.last_k import LastK
 from models.objectives import Objective
 from models.shape import TensorBatch
 
@@ -39,6 +43,16 @@ def loss_of(options: Train) -> Loss:
     Raises:
         AssertionError: for a mode that has no loss of a batch: segments.
     """
-    if options.backpropagation.mode == "full":
+    chosen = options.backpropagation
+    if chosen.mode == "full":
         return full
-    raise AssertionError(f"unknown mode {options.backpropagation.mode!r}")
+    if chosen.mode == "exact":
+        memory = chosen.memory
+        limit = None
+        if memory is not None:
+            limit = size_bytes(memory, key="train.backpropagation.memory")
+        return Exact(options.model, limit)
+    if chosen.mode == "last_k":
+        assert chosen.k is not None
+        return LastK(chosen.k)
+    raise AssertionError(f"mode {chosen.mode!r} has no loss of a batch")

@@ -77,8 +77,8 @@ class Core(nn.Module, ABC):
 
     state_parts: int
     """How many tensors a state has."""
-    unit_floats: float = 30.0
-    """Floats that a layer takes a step and unit, forwards and backwards; from measurements."""
+    unit_floats: float = 17.0
+    """What a layer keeps of a step for its backward pass, in floats a unit; measured."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Core(nn.Module, ABC):
         self.autocast: torch.dtype | None = None
         self.block: int | None = None
         self.directions = 2 if bidirectional else 1
-        self.hidden, self.features = hidden, hidden * self.directions
+        self.inputs, self.hidden, self.features = inputs, hidden, hidden * self.directions
         sizes = [inputs, *[self.features] * (layers - 1)]
         self.layers = nn.ModuleList(
             nn.ModuleList(self.make_layer(size, hidden) for _ in range(self.directions))
