@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from benchmarks.common import ZSTD_LEVEL
 from benchmarks.inputs import SEED, lengths_of_rows
-from seqprep.preparation.shards import ROW_GROUP_VALUES
 from seqprep.ragged import row_keys, to_offsets
 from seqprep.schema import examples_schema
 from seqprep.snapshot import Facts, Shard, Snapshot, file_sha256
@@ -19,12 +18,22 @@ from seqprep.snapshot import Facts, Shard, Snapshot, file_sha256
 VOCAB = 102
 MEDIAN, SIGMA, HIGH = 300.0, 0.8, 8000
 ROWS_A_SHARD = 25_000
+ROW_GROUP_VALUES = 2**20
+"""As `prepare` does; said here, since a bare GPU node cannot import it."""
+FACTS = Facts(
+    dataset="bench",
+    recipe="default",
+    task="classify",
+    domain="text",
+    vocab_size=VOCAB,
+    labels=("a", "b"),
+)
 
 
-def example_table(rows: int) -> pa.Table:
+def example_table(rows: int, *, median: float = MEDIAN, high: int = HIGH) -> pa.Table:
     """Token rows of lognormal lengths (median 300) with two classes."""
     rng = np.random.default_rng(SEED + 1)
-    lengths = lengths_of_rows(rows, median=MEDIAN, sigma=SIGMA, high=HIGH)
+    lengths = lengths_of_rows(rows, median=median, sigma=SIGMA, high=high)
     ids = pa.array([f"r#{n}" for n in range(rows)])
     tokens = rng.integers(2, VOCAB, size=int(lengths.sum()), dtype=np.int8)
     zeros = np.zeros(rows, np.int32)
@@ -71,14 +80,6 @@ def write_snapshot(folder: Path, table: pa.Table) -> Path:
                 bucket=0,
             )
         )
-    facts = Facts(
-        dataset="bench",
-        recipe="default",
-        task="classify",
-        domain="text",
-        vocab_size=VOCAB,
-        labels=("a", "b"),
-    )
-    snapshot = Snapshot(root=folder / "examples", facts=facts, shards=tuple(shards))
+    snapshot = Snapshot(root=folder / "examples", facts=FACTS, shards=tuple(shards))
     snapshot.write(folder / "snapshot.json")
     return folder / "snapshot.json"
