@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "metrics.jsonl"
 PROGRESS_SECONDS = 1.0
+_ALL = sys.maxsize
 
 
 class Events:
@@ -23,23 +25,24 @@ class Events:
 
     Args:
         folder: of the job.
-        keep_until: lines of later updates are dropped first: a run that goes on from a checkpoint
-            writes them again. None keeps all.
+        done: updates and epochs that are done; what an earlier process told of later ones is
+            dropped first, for a run that goes on tells it again, and so is a torn last line.
         board: also write TensorBoard events.
     """
 
-    def __init__(self, folder: Path, *, keep_until: int | None = None, board: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, done: tuple[int, int] = (_ALL, _ALL), board: bool = False
+    ) -> None:
         path = folder / NAME
-        lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
-        if keep_until is not None:
-            lines = [line for line in lines if _update(line) <= keep_until]
+        found = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+        lines = [line for line in found if _is_told(line, *done)]
+        if len(lines) < len(found):
             replace_bytes(path, b"".join(lines))
         self.file = path.open("ab")
         self.last = 0.0
         self.board = Board(folder) if board else None
         for line in lines if self.board is not None else ():
-            if _update(line) < float("inf"):
-                self._show(json.loads(line))
+            self._show(json.loads(line))
 
     def __enter__(self) -> Events:
         return self
@@ -74,12 +77,15 @@ class Events:
             self.board.show(event)
 
 
-def _update(line: bytes) -> float:
-    """The update a line speaks of; a torn last line counts as later than all."""
+def _is_told(line: bytes, updates: int, epochs: int) -> bool:
+    """Whether a line speaks of these updates and epochs; a torn last line does not."""
     try:
-        return float(json.loads(line).get("update", 0))
-    except (ValueError, AttributeError):
-        return float("inf")
+        event = json.loads(line)
+        if event["event"] == "epoch":
+            return int(event["epoch"]) <= epochs
+        return int(event.get("update", 0)) <= updates
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return False
 
 
 def _sentence(fields: dict[str, Any]) -> str:

@@ -89,7 +89,8 @@ def _work(job: Job, device: torch.device, ranks: Ranks, stopping: Callable[[], b
     if not ranks.is_first:
         return _fit(setting, Hooks(log=lambda *_: None, save=lambda: None, stopping=stopping))
     progress = setting.run.progress
-    with Events(out, keep_until=progress.seen, board=board) as events:
+    done = progress.seen, progress.epoch
+    with Events(out, done=done, board=board) as events:
         events.write("start", _start(setting))
         hooks = Hooks(log=events.write, save=lambda: save(setting), stopping=stopping)
         if not _fit(setting, hooks):
