@@ -15,6 +15,7 @@ Source: Feng et al. 2024, arXiv:2410.01201; the tree: Blelloch 1990, CMU-CS-90-1
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ from torch.nn import functional
 from models.core import Core, State
 from models.shape import step_mask
 
+SLOWEST = 1000.0
+"""Steps, about, over which the slowest unit of a fresh layer forgets."""
 _SHORT = 16
 """Steps that a loop does as fast as a tree."""
 
@@ -123,13 +126,19 @@ class MinLSTM(Core):
     state_parts = 1
 
     def make_layer(self, inputs: int, hidden: int) -> MinLSTMLayer:
-        """Xavier weights of each gate, zero biases."""
+        """Xavier weights; the input gates of units are shut by 1 to SLOWEST, evenly by logarithm.
+
+        With zero biases every unit forgets half at each step, and nothing learns what lies far
+        back. Source: Tallec & Ollivier 2018, arXiv:1804.11188.
+        """
         layer = MinLSTMLayer(inputs, hidden)
         if layer.gates.weight.is_meta:  # only the shapes are wanted
             return layer
         for gate in layer.gates.weight.data.chunk(3):
             nn.init.xavier_uniform_(gate)
         nn.init.zeros_(layer.gates.bias)
+        slow = torch.linspace(0.0, math.log(SLOWEST), hidden)
+        layer.gates.bias.data[hidden : 2 * hidden] = -slow
         return layer
 
     def read_layer(self, layer: nn.Module, x_BTF: Tensor, lengths_B: Tensor) -> Tensor:

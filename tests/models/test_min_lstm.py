@@ -121,6 +121,19 @@ def test_gates_that_are_wide_open_or_shut_stay_finite(size: float) -> None:
     assert weight is not None and weight.isfinite().all()
 
 
+def test_fresh_units_forget_at_paces_from_one_step_to_a_thousand() -> None:
+    """With zero biases nothing is left after ten steps, and nothing far back is ever learnt."""
+    torch.manual_seed(0)
+    layer = MinLSTM(3, 64).layers[0][0]  # type: ignore[index]
+    kept = layer(torch.zeros(1, 1, 3))[0][0, 0]
+    assert (kept.diff() > 0).all() and kept[0] == 0.5 and 0.99 < kept[-1] < 0.999
+    after = MinLSTM.read_layer(core(), layer, torch.zeros(1, 200, 3), torch.tensor([200]))
+    other = torch.zeros(1, 200, 3)
+    other[0, 0] = 3.0
+    changed = MinLSTM.read_layer(core(), layer, other, torch.tensor([200])) - after
+    assert changed[0, -1].abs().max() > 1e-3
+
+
 def test_only_one_tensor_of_the_scan_is_kept_beside_its_inputs() -> None:
     """A tree that keeps its levels for the gradient takes many times the memory."""
     kept: list[int] = []
