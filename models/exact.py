@@ -29,10 +29,11 @@ from models.model_config import Model
 from models.objectives import Objective
 from models.pooled_segments import reads_front_inside
 from models.shape import TensorBatch
+from seqprep.plan import Plan
 
 _FAST_BYTES = {"cpu": 16 * 2**20, "cuda": 2**30}
 """Activations of a block: on a CPU what its cache holds, on CUDA what makes calls few."""
-_FEW_STEPS = 128
+_FEW_STEPS, _LONG = 128, 2**20
 _MB = 2**20
 
 
@@ -58,7 +59,12 @@ class Exact:
         """
         symbols = 0 if batch.target_tokens is None else batch.target_tokens.shape[1]
         size = Size(rows=len(batch), steps=batch.inputs.shape[1], symbols=symbols)
-        set_block(model, self.block(model, size, batch.inputs.device.type))
+        device = batch.inputs.device.type
+        block = self.block(model, size, device)
+        if block is None and pools_by_segments(model):
+            # this batch at once; a longer one in evaluation still by segments
+            block = max(size.cells, fast_block(model, self.options, size.rows, device))
+        set_block(model, block)
         return objective.loss(model(batch), batch)
 
     def check(self, model: nn.Module, sizes: Iterable[Size], device: str) -> None:
@@ -88,15 +94,30 @@ class Exact:
         Raises:
             JobError: if the memory is too small, naming what it takes.
         """
-        fast = _FAST_BYTES[device]
         whole = whole_bytes(model, self.options, size)
         memory = math.inf if self.memory is None else self.memory
-        if whole <= min(memory, 2 * fast if device == "cpu" else memory):
+        if whole <= min(memory, 2 * _FAST_BYTES["cpu"] if device == "cpu" else memory):
             return None
         cost = cost_of(model, self.options, size)
-        a_cell = 2 * (cost(size.cells) - cost(size.cells // 2)) / size.cells
-        wanted = max(_FEW_STEPS * size.rows, int(fast / max(a_cell, 1.0)))
-        return _fitting(cost, min(wanted, size.cells), size, memory)
+        wanted = min(fast_block(model, self.options, size.rows, device), max(1, size.cells - 1))
+        return _fitting(cost, wanted, size, memory)
+
+
+def largest(plan: Plan, world: int) -> list[Size]:
+    """The batches of an epoch with the most row-steps and the longest row, in one of its ranks."""
+    sizes = []
+    for index in range(len(plan)):
+        lengths = plan.lengths[plan.rows(index)]
+        sizes.append(Size(rows=-(-len(lengths) // world), steps=int(lengths.max())))
+    return [max(sizes, key=lambda s: s.cells), max(sizes, key=lambda s: s.steps)] if sizes else []
+
+
+def fast_block(model: nn.Module, options: Model, rows: int, device: str) -> int:
+    """Row-steps of a block that computes fast, whatever the memory."""
+    long = Size(rows=rows, steps=_LONG)  # what stands between its blocks does not count
+    cost = cost_of(model, options, long)
+    a_cell = 2 * (cost(long.cells) - cost(long.cells // 2)) / long.cells
+    return max(_FEW_STEPS * rows, int(_FAST_BYTES[device] / a_cell))
 
 
 def cost_of(model: nn.Module, options: Model, size: Size) -> Callable[[int], float]:
@@ -138,9 +159,14 @@ def set_block(model: nn.Module, block: int | None) -> None:
     A model that pools records while it reads them does that; of all others each layer is read in
     blocks.
     """
-    whole = isinstance(model, PooledLSTM) and model.pools_by_segments
+    pooled = pools_by_segments(model)
     for module in model.modules():
         if isinstance(module, PooledLSTM):
-            module.block = block if whole else None
+            module.block = block if pooled else None
         elif isinstance(module, Core):
-            module.block = None if whole else block
+            module.block = None if pooled else block
+
+
+def pools_by_segments(model: nn.Module) -> bool:
+    """Whether a model pools records while it reads them."""
+    return isinstance(model, PooledLSTM) and model.pools_by_segments

@@ -66,8 +66,12 @@ _MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
     ),
     "model.pooling": (lambda case: case.pools, "task classify or regress"),
     "model.execution": (
-        lambda case: not case.names("min_lstm"),
-        "an LSTM; min_lstm runs in one form",
+        lambda case: (
+            not case.names("min_lstm")
+            and (case.train.model.execution == "dense" or case.train.backpropagation.mode == "full")
+        ),
+        "an LSTM (min_lstm runs in one form) and backpropagation.mode full (state is handed on "
+        "in the dense form only)",
     ),
     "model.attention": _only("encoder_decoder"),
     "model.beam": _only("encoder_decoder"),

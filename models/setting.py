@@ -24,6 +24,7 @@ from models.checks import size_bytes
 from models.config import Train
 from models.device import choose_execution, scaler_for, set_execution, set_precision
 from models.encoder import start_from
+from models.exact import Exact, largest
 from models.fits import check_fits
 from models.job import Job
 from models.joint import SummedLoss, join
@@ -120,6 +121,8 @@ def set_up(
         per_step = snapshot.facts.task in ("label_steps", "regress_steps", "next")
         segments = SegmentTraining(options, per_step=per_step, device=device, ranks=ranks)
     loss = loss_of(options) if segments is None else segments.loss
+    if isinstance(loss, Exact):
+        loss.check(model, largest(sources["train"].plan(0), ranks.world), device.type)
     module = SummedLoss(model.to(device), objective, loss, shared=ranks.world > 1)
     run = Run(
         model=module.model,
@@ -184,6 +187,8 @@ def measure(setting: Setting) -> None:
     asked = run.options.model.execution
     if asked == "auto" and run.options.deterministic:
         asked = "dense"  # what is measured may come out otherwise the next time
+    if asked == "auto" and run.options.backpropagation.mode != "full":
+        asked = "dense"  # the form that hands state on, and whole records may not fit
     batches = islice(source.batches(source.plan(0)), 3)
     chosen = choose_execution(
         run.model,

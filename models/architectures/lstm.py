@@ -25,8 +25,8 @@ class PooledLSTM(Pooled):
     """
 
     block: int | None = None
-    """Row-steps of a segment that is computed again for the gradient (L3); None keeps all. Set from
-    outside, changing no weight."""
+    """Row-steps that are read at a time, and computed again for the gradient (L3); a batch of no
+    more is read at once, and with None every one. Set from outside, changing no weight."""
 
     @property
     def pools_by_segments(self) -> bool:
@@ -35,7 +35,8 @@ class PooledLSTM(Pooled):
 
     def forward(self, batch: TensorBatch) -> Tensor:
         """Logits or values: `(B, C)`, or `(B, T, C)` for tasks of steps."""
-        if self.block is None or not self.pools_by_segments:
+        cells = len(batch) * batch.inputs.shape[1]
+        if self.block is None or cells <= self.block or not self.pools_by_segments:
             return super().forward(batch)
         steps = max(1, self.block // len(batch))
         read = SegmentReader(front=self.front, core=self.core, pool=self.pool, steps=steps)

@@ -10,7 +10,7 @@ import pytest
 
 from models import train
 from models.checks import JobError
-from models.config import Optimizer, Train
+from models.config import Backpropagation, Optimizer, Train
 from models.fits import SELECTABLE, check_fits
 from models.job import Job
 from models.model_config import Conv, Front, Model
@@ -48,6 +48,11 @@ def of_model(**options: Any) -> Train:
         (of_model(front=Front(parallel=3)), {"task": "label_steps"}, "one of 3 steps"),
         (of_model(front=Front(conv=(Conv(),))), {"task": "regress_steps"}, "one of 4 steps"),
         (of_model(name="min_lstm", execution="packed"), {}, "execution.*runs in one form"),
+        (
+            Train(model=Model(execution="packed"), backpropagation=Backpropagation(mode="exact")),
+            {},
+            "execution.*dense form only",
+        ),
         (of_model(name="chunks"), {}, "chunks without overlap.*bidirectional: false"),
         (of_model(name="split", second_backwards=True), {}, "second_backwards.*both ways"),
         (of_model(name="hierarchical"), {"task": "label_steps"}, "choose lstm or min_lstm"),
