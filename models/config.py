@@ -77,6 +77,14 @@ class Backpropagation:
                 "train.backpropagation: mode segments needs either k1, the steps between updates, "
                 "or a schedule, the numbers of segments"
             )
+        if (
+            not self.schedule
+            and self.patience != type(self).__dataclass_fields__["patience"].default
+        ):
+            raise JobError(
+                f"train.backpropagation.patience: {self.patience} would be ignored: it belongs to "
+                "a schedule; with k1 segments stay as they are"
+            )
         if self.k2 is not None and (self.k1 is None or self.k2 < self.k1):
             raise JobError(
                 f"train.backpropagation.k2 must be >= k1, got k1 {self.k1} and k2 {self.k2}"

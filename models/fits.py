@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from models.checks import JobError
-from models.config import Optimizer, Train
+from models.config import Backpropagation, Optimizer, Train
 from models.model_config import Model
 from models.model_fits import OF_RECORDS, Kind, check_model
 
@@ -90,6 +90,10 @@ _MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
         lambda case: case.names("next_symbol") and case.train.model.continuation > 0,
         "model.name: next_symbol with a continuation",
     ),
+    "backpropagation.label_each": (
+        lambda case: case.pools,
+        "task classify or regress: where every step has a target, every segment has a loss",
+    ),
     "optimizer.momentum": (
         lambda case: case.train.optimizer.name in ("sgd", "rmsprop"),
         "optimizer.name: sgd or rmsprop",
@@ -167,11 +171,16 @@ def _check_directions(train: Train) -> None:
 def _value(train: Train, key: str) -> tuple[Any, Any]:
     """The value of a dotted key, and its default."""
     part, _, name = key.rpartition(".")
-    holder = {"": train, "model": train.model, "optimizer": train.optimizer}[part]
+    holder = {
+        "": train,
+        "model": train.model,
+        "optimizer": train.optimizer,
+        "backpropagation": train.backpropagation,
+    }[part]
     return getattr(holder, name), _DEFAULTS[part][name]
 
 
-def _defaults(of: Train | Model | Optimizer) -> dict[str, Any]:
+def _defaults(of: Train | Model | Optimizer | Backpropagation) -> dict[str, Any]:
     return {item.name: getattr(of, item.name) for item in fields(of)}
 
 
@@ -179,4 +188,5 @@ _DEFAULTS = {
     "": _defaults(Train()),
     "model": _defaults(Model()),
     "optimizer": _defaults(Optimizer()),
+    "backpropagation": _defaults(Backpropagation()),
 }

@@ -53,6 +53,14 @@ def of_model(**options: Any) -> Train:
             {},
             "execution.*dense form only",
         ),
+        (
+            Train(
+                model=Model(bidirectional=False),
+                backpropagation=Backpropagation(mode="segments", k1=9, label_each=True),
+            ),
+            {"task": "label_steps"},
+            "label_each.*every step has a target",
+        ),
         (of_model(name="chunks"), {}, "chunks without overlap.*bidirectional: false"),
         (of_model(name="split", second_backwards=True), {}, "second_backwards.*both ways"),
         (of_model(name="hierarchical"), {"task": "label_steps"}, "choose lstm or min_lstm"),

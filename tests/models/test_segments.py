@@ -13,6 +13,7 @@ import torch
 
 from flows import plots
 from models import loop, train
+from models.checks import JobError
 from models.config import Backpropagation, Optimizer, Train
 from models.job import Job, to_json
 from models.model_config import Model
@@ -80,6 +81,12 @@ def test_a_schedule_waits_for_its_patience_and_goes_on_once() -> None:
     assert [p.steps for p in found[::4]] == [100, 500, 1000]
     assert found[4].why == "no training loss < 0.9 in 2 epochs" and found[4].since == 5
     assert found[8].why == "no training loss < 2 in 2 epochs"
+
+
+def test_patience_without_a_schedule_is_refused() -> None:
+    """It would be read and then ignored: nothing waits where segments stay as they are."""
+    with pytest.raises(JobError, match=r"patience: 3 would be ignored.*a schedule"):
+        segments(k1=10, patience=3)
 
 
 def test_a_loss_that_is_not_finite_is_no_better_one() -> None:
