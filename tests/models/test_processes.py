@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models import loop, train
-from models.config import Train
+from models.config import Backpropagation, Train
 from models.job import Job, to_json
 from models.lock import exclusive
 from models.model_config import Model
@@ -30,6 +31,15 @@ TINY = Train(
     threads=1,
     device="cpu",
 )
+STILL = {
+    "full": replace(TINY, model=replace(TINY.model, dropout=0.0)),
+    "segments": replace(
+        TINY,
+        model=replace(TINY.model, dropout=0.0, bidirectional=False),
+        backpropagation=Backpropagation(mode="segments", k1=8),
+    ),
+}
+"""Without dropout, which each process draws for itself."""
 LIMITS = {"float32": 1e-5, "float64": 1e-10}
 
 
@@ -37,12 +47,13 @@ def test_two_processes_have_the_gradient_of_one(tmp_path: Path) -> None:
     """Means of parts of unequal size would weigh a record by the process that it fell to."""
     still = Model(hidden=8, dropout=0.0)
     cases: list[dict[str, Any]] = []
-    for task, options in {
-        "classify": Train(model=still, class_weights="balanced"),
-        "label_steps": Train(model=still),
-        "translate": Train(model=replace(still, name="encoder_decoder")),
-    }.items():
-        path = task_snapshot(tmp_path / task, task, rows=10)  # type: ignore[arg-type]
+    for name, task, options in (
+        ("full", "classify", Train(model=still, class_weights="balanced")),
+        ("exact", "classify", Train(model=still, backpropagation=Backpropagation(mode="exact"))),
+        ("steps", "label_steps", Train(model=still)),
+        ("symbols", "translate", Train(model=replace(still, name="encoder_decoder"))),
+    ):
+        path = task_snapshot(tmp_path / name, task, rows=10)  # type: ignore[arg-type]
         cases += [
             {"snapshot": str(path), "dtype": kind, "train": to_json(options)} for kind in LIMITS
         ]
@@ -63,11 +74,13 @@ def stop_after(updates: int) -> Any:
     return lambda: (calls.append(1), len(calls) == updates)[1]
 
 
-def test_going_on_with_another_number_of_processes_keeps_the_order_of_records(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("way", ["full", pytest.param("segments", marks=pytest.mark.slow)])
+def test_going_on_with_another_number_of_processes_keeps_order_and_losses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """Who gets fewer or more machines in between must neither repeat a record nor miss one."""
     path = task_snapshot(tmp_path / "data", "classify", rows=60)
+    options = STILL[way]
     seen: list[list[str]] = []
     update = loop.update
 
@@ -76,21 +89,25 @@ def test_going_on_with_another_number_of_processes_keeps_the_order_of_records(
         return update(run, batch, share)
 
     monkeypatch.setattr(loop, "update", recorded)
-    train.train(Job(snapshot=str(path), out=str(tmp_path / "whole"), train=TINY))
+    train.train(Job(snapshot=str(path), out=str(tmp_path / "whole"), train=options))
     whole, seen[:] = list(seen), []
-    job = job_file(tmp_path, path, TINY)
+    job = job_file(tmp_path, path, options)
     with pytest.raises(loop.Stopped):
         train.train(train.read_job(job), stopping=stop_after(4))
     run_processes(2, "training", str(job), str(tmp_path / "log"), "8")
     first, second = (json.loads((tmp_path / f"log.{rank}").read_text()) for rank in (0, 1))
     assert len(first) == len(second) == 8  # one was asked, and both stopped
     for one, two, ids in zip(first, second, whole[4:12], strict=True):
-        assert (one, two) == (ids[::2], ids[1::2])
+        assert (one, two) == ((ids[::2], ids[1::2]) if way == "full" else (ids, ids))
     train.train(train.read_job(job))
     assert seen == whole[:4] + whole[12:]
-    report = json.loads((tmp_path / "out/report.json").read_bytes())
-    assert report["train"]["resumed"] == 2
-    assert len(report["train"]["history"]) == 2
+    histories = []
+    for name in ("whole", "out"):
+        body = json.loads((tmp_path / name / "report.json").read_bytes())["train"]
+        histories.append([(epoch["train_loss"], epoch["grad_norm"]) for epoch in body["history"]])
+    assert body["resumed"] == 2
+    assert len(histories[0]) == 2
+    np.testing.assert_allclose(histories[0], histories[1], rtol=1e-4)
 
 
 def command(job: Path) -> subprocess.Popen[str]:
