@@ -27,6 +27,7 @@ from flows.cli_parts import (
     check_files,
     print_json,
     stored_at,
+    stream_every,
 )
 from flows.ending import ending, tell
 from flows.predict_paths import check_prediction
@@ -129,14 +130,27 @@ def predict(
     /,
     *,
     out: Annotated[Path, Parameter(help="The Parquet file to write.")],
+    stream: Annotated[
+        bool, Parameter(help="Also while a record is read; one direction only.", negative="")
+    ] = False,
+    every: Annotated[
+        int | None, Parameter(help="With --stream: steps between two predictions (100).")
+    ] = None,
+    attention: Annotated[
+        bool,
+        Parameter(help="Also attention weights, and a plot of the first records'.", negative=""),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict new raw files, with exactly the preprocessing of the training."""
+    steps = stream_every(stream, every)
     check_prediction(bundle, inputs, out)
     _start_prefect()
     from flows.predict import predict as predict_flow
 
-    done = predict_flow(str(bundle), [str(path) for path in inputs], str(out))
+    done = predict_flow(
+        str(bundle), [str(path) for path in inputs], str(out), every=steps, attention=attention
+    )
     errors = f"{done['errors']:,} error{'' if done['errors'] == 1 else 's'}"
     print(f"{done['rows']:,} predictions ({errors}) in {done['out']}")
     if as_json:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.cli_parts import AsJson, at_least_one, guarded, print_json
+from flows.cli_parts import STORE, AsJson, Store, at_least_one, guarded, print_json
 from flows.predict_paths import check_bundle
 from seqprep.errors import ConfigError
 from seqprep.schema import Split
@@ -45,5 +45,26 @@ def lag(
         print_json(done)
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (lag,)
+def codes(
+    bundle: Annotated[Path, Parameter(help="Folder of an autoencoder's bundle.")],
+    /,
+    *,
+    dataset: Annotated[str, Parameter(help="Name of the new dataset.")],
+    source_dataset: Annotated[
+        str | None, Parameter(help="Whose records are encoded; else those of the training.")
+    ] = None,
+    store: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Store an autoencoder's codes of a dataset as a new dataset, ready to prepare and train on."""
+    check_bundle(bundle)
+    guarded()
+    from flows.codes import make_codes
+
+    done = make_codes(str(bundle), dataset=dataset, store=store, source_dataset=source_dataset)
+    if as_json:
+        print_json(done)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (lag, codes)
 """In the order of the help text."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from flows.pipeline_file import Pipeline, to_json
 from flows.references import Json
 from models.bundle import BundleError, check
+from models.encoder import digest_of
 from seqprep import __version__
 from seqprep.checks import as_written
 from seqprep.errors import ConfigError, SeqprepError
@@ -125,6 +126,8 @@ def write_job(spec: Pipeline, prepared: Json, *, store: Path) -> tuple[Path, boo
     snapshot = Snapshot.read(Path(prepared["snapshot"]))
     train = to_json(spec)["train"]
     what = {key: value for key, value in train.items() if key not in NOT_THE_RESULT}
+    if spec.train.encoder_from is not None:  # its content counts, not where it lies
+        what["encoder_from"] = digest_of(Path(spec.train.encoder_from))
     digest = fingerprint(snapshot.sha256, what, to_json(spec)["predict"], __version__)
     recipe = spec.prepare.recipe
     out = (store / spec.dataset / "models" / f"{recipe}-{digest[:12]}").resolve()

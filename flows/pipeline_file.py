@@ -29,7 +29,7 @@ from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.source import Field, Generator, Source, Target
 from seqprep.transforms import TRANSFORMS, build_steps, check_chain, final_unit, is_random
 
-PATH_KEYS = ("source.path", "split.table")
+PATH_KEYS = ("source.path", "split.table", "train.encoder_from")
 """Relative paths: to the pipeline file when written there, to the current folder with --set."""
 
 
@@ -163,6 +163,9 @@ def load(path: Path, *, overrides: Sequence[str] = ()) -> Pipeline:
     body = read(path)
     for text in overrides:
         override(body, text)
+    train = body.get("train")
+    if isinstance(train, dict) and isinstance(train.get("encoder_from"), str):
+        train["encoder_from"] = str(base(path) / train["encoder_from"])
     try:
         return build(body)
     except ConfigError as error:

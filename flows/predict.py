@@ -14,55 +14,81 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import predict_artifact
+from flows.attention import plot_attention
 from flows.pipeline_file import Pipeline, build
 from flows.predict_paths import check_inputs, check_out
 from flows.progress import stage
 from flows.references import Json
+from flows.stream import stream_rows, stream_schema
+from models.beside import check_attention
 from models.bundle import MANIFEST, Bundle
 from models.config import Train
 from models.device import prepare_torch
 from models.manifest import place
-from models.predict import ANSWER_TYPES, predict_examples
+from models.predict import answer_fields, predict_examples
+from models.stream import check_streams
+from models.vocabulary import Vocabulary
 from seqprep import __version__
 from seqprep.errors import ConfigError, Rejection, SeqprepError
 from seqprep.fitted import Fitted
 from seqprep.ingest import read_records
 from seqprep.ingestion.records import SourceFacts
 from seqprep.preparation.applied import Applier
-from seqprep.schema import Task
 from seqprep.snapshot import file_sha256
 
 
-def predictions_schema(task: Task) -> pa.Schema:
+def predictions_schema(model: Bundle, *, attention: bool = False) -> pa.Schema:
     """Columns of a file of predictions: one row an input record, `error` null where all went well.
 
-    `probabilities` are in the order of the labels, which the file's metadata names.
+    `probabilities` are in the order of the labels, which the file's metadata names; of the next
+    symbol in that of `symbols` there.
 
     Args:
-        task: decides the type of `prediction`: a label or text, a number, or one for each step.
+        model: its task decides the type of `prediction`: a label or text, a number, or one for
+            each step; see `models.predict`.
+        attention: whether attention weights are among them.
     """
     return pa.schema(
         [
             pa.field("id", pa.string()),
             pa.field("source", pa.string()),
-            pa.field("prediction", ANSWER_TYPES[task]),
-            pa.field("probabilities", pa.list_(pa.float32())),
-            pa.field("windows", pa.int32()),
+            *answer_fields(model.facts, model.config, attention=attention),
             pa.field("error", pa.string()),
         ]
     )
 
 
 @task(name="predict files", cache_policy=NO_CACHE)
-def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
-    """Clean and encode new files exactly as in training, and write one row an input record."""
+def predict_files(
+    bundle: str,
+    inputs: Sequence[str],
+    *,
+    out: str,
+    every: int | None = None,
+    attention: bool = False,
+) -> Json:
+    """Clean and encode new files exactly as in training, and write one row an input record.
+
+    With `every`, rows of a record are written after each so many steps, and at its end. With
+    `attention` weights are a column, and those of the first records are plotted beside the file.
+    """
     model = Bundle.read(Path(bundle))
     spec = pipeline_of(model, folder=bundle)
     paths = [Path(path).absolute() for path in inputs]
     check_inputs(paths)
     check_out(Path(out).absolute(), paths)
     about = {"labels": json.dumps(model.facts.labels), "bundle": bundle_digest(Path(bundle))}
-    schema = predictions_schema(spec.source.task).with_metadata(about)
+    if model.facts.task == "next":
+        vocabulary = Vocabulary.of(model.facts, model.fitted, model.pipeline)
+        about["symbols"] = json.dumps(vocabulary.names())
+    if attention:
+        check_attention(model.facts, model.config)
+    if every is not None:
+        check_streams(model.config, model.facts.task)
+    schema = predictions_schema(model, attention=attention)
+    if every is not None:
+        schema = stream_schema(spec.source.task)
+    schema = schema.with_metadata(about)
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     staged = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
@@ -74,7 +100,9 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
                 staged, schema, compression="zstd", write_page_checksum=True
             ) as writer,
         ):
-            for answers, rejected in _answers(model, spec, paths, schema):
+            for answers, rejected in _answers(
+                model, spec, paths, schema, every=every, attention=attention
+            ):
                 writer.write_table(answers)
                 rows += answers.num_rows
                 errors += rejected
@@ -82,6 +110,8 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
         os.replace(staged, target)
     finally:
         staged.unlink(missing_ok=True)
+    if attention:
+        plot_attention(target)
     return {
         "out": str(target),
         "rows": rows,
@@ -92,7 +122,13 @@ def predict_files(bundle: str, inputs: Sequence[str], *, out: str) -> Json:
 
 
 def _answers(
-    model: Bundle, spec: Pipeline, paths: Sequence[Path], schema: pa.Schema
+    model: Bundle,
+    spec: Pipeline,
+    paths: Sequence[Path],
+    schema: pa.Schema,
+    *,
+    every: int | None = None,
+    attention: bool = False,
 ) -> Iterator[tuple[pa.Table, int]]:
     """Rows to write, a few records at a time, and how many of them are errors."""
     fitted = Fitted.from_bytes(model.fitted)
@@ -108,7 +144,12 @@ def _answers(
     ) as applier:
         for records, rejections in records_of:
             for part in _slices(records):
-                predictions = predict_examples(model, applier.apply(part), device=device)
+                examples = applier.apply(part)
+                if every is not None:
+                    rows = stream_rows(model, part, examples, schema, every=every, device=device)
+                    yield from ((table, 0) for table in rows)
+                    continue
+                predictions = predict_examples(model, examples, device=device, attention=attention)
                 yield _rows(part, predictions, schema), 0
             yield _errors(rejections, schema), len(rejections)
 
@@ -143,16 +184,11 @@ def _rows(records: pa.Table, predictions: pa.Table, schema: pa.Schema) -> pa.Tab
     place = {id_: row for row, id_ in enumerate(predictions["id"].to_pylist())}
     order = pa.array([place[id_] for id_ in records["id"].to_pylist()], pa.int64())
     found = predictions.take(order)
-    empty = pa.nulls(records.num_rows)
-    columns = {
-        "id": records["id"],
+    columns = {name: found[name] for name in found.column_names} | {
         "source": records["source"],
-        "prediction": found["prediction"],
-        "probabilities": found["probabilities"] if "probabilities" in found.column_names else empty,
-        "windows": found["windows"],
-        "error": empty,
+        "error": pa.nulls(records.num_rows),
     }
-    return pa.table(columns).cast(schema)
+    return pa.table([columns[name] for name in schema.names], names=schema.names).cast(schema)
 
 
 def _errors(rejections: Sequence[Rejection], schema: pa.Schema) -> pa.Table:
@@ -172,17 +208,25 @@ def _errors(rejections: Sequence[Rejection], schema: pa.Schema) -> pa.Table:
 
 
 @flow(name="predict", flow_run_name="predict-{out}")
-def predict(bundle: str, inputs: list[str], out: str) -> Json:
+def predict(
+    bundle: str,
+    inputs: list[str],
+    out: str,
+    every: int | None = None,
+    attention: bool = False,
+) -> Json:
     """Predict new raw files with a trained bundle.
 
     Args:
         bundle: folder of a bundle.
         inputs: files or folders, in the form that the model was trained on.
         out: the Parquet file to write.
+        every: read records step by step, and write a row after each so many; none: a row a record.
+        attention: also write attention weights, and plot those of the first records.
 
     Returns:
         Where the predictions lie and how many there are.
     """
-    done = predict_files(bundle, inputs, out=out)
+    done = predict_files(bundle, inputs, out=out, every=every, attention=attention)
     predict_artifact(done)
     return done

@@ -37,6 +37,7 @@ def resolve(
     for key, path in (
         ("source.path", pipeline.source.path),
         ("split.table", pipeline.split.table),
+        ("train.encoder_from", pipeline.train.encoder_from),
     ):
         if path is not None and not Path(path).is_absolute():
             raise ConfigError(

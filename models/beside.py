@@ -30,6 +30,9 @@ Columns = dict[str, pa.Array]
 Produced = Tensor | Found
 """What a model gave for a batch: outputs, or what a search found."""
 
+MakeColumns = Callable[[nn.Module, TensorBatch, pa.Array, Produced], Columns]
+"""From a model, a batch, the ids of its rows and what the model gave to columns."""
+
 MOST_SHOWN = 1000
 """Ids up to which the distribution over the next symbol is written out."""
 FLOATS, IDS = pa.list_(pa.float32()), pa.list_(pa.int32())
@@ -51,12 +54,8 @@ class Beside:
     attention: bool = False
 
     def __post_init__(self) -> None:
-        if self.attention and not has_attention(self.facts, self.config):
-            raise SeqprepError(
-                "--attention: this model has no attention to export; train one with attention in "
-                "train.model.pooling (task classify or regress), or an encoder_decoder with "
-                "attention: true"
-            )
+        if self.attention:
+            check_attention(self.facts, self.config)
 
     def __call__(
         self, model: nn.Module, batch: TensorBatch, ids: pa.Array, produced: Produced
@@ -79,7 +78,7 @@ class Beside:
         if self.attention:
             weights: Callable[[TensorBatch], Tensor] = model.attention  # type: ignore[assignment]
             steps = -(-batch.lengths // model.front.stride)  # type: ignore[operator]
-            return {"attention": _unpadded(weights(batch), steps, FLOATS)}
+            return {"attention": unpadded(weights(batch), steps, FLOATS)}
         return {}
 
     def _searched(self, model: nn.Module, batch: TensorBatch, found: Found) -> Columns:
@@ -112,19 +111,27 @@ class Beside:
 
     def _reconstruction(self, batch: TensorBatch, outputs: Tensor) -> pa.Array:
         if self.facts.vocab_size is None:
-            return _unpadded(self.objective.answers(outputs), batch.lengths, FLOATS)
+            return unpadded(self.objective.answers(outputs), batch.lengths, FLOATS)
         outputs[..., PAD] = -torch.inf
-        return _unpadded(outputs.argmax(-1), batch.lengths, IDS)
+        return unpadded(outputs.argmax(-1), batch.lengths, IDS)
 
 
-def has_attention(facts: Facts, config: Model) -> bool:
-    """Whether a model has weights to export."""
-    if facts.task == "translate":
-        return config.attention
-    return facts.task in _POOLED and "attention" in config.pooling
+def check_attention(facts: Facts, config: Model) -> None:
+    """Refuse to export attention where there is none.
+
+    Raises:
+        SeqprepError: naming what would have some.
+    """
+    pooled = facts.task in _POOLED and "attention" in config.pooling
+    if not (config.attention if facts.task == "translate" else pooled):
+        raise SeqprepError(
+            "--attention: this model has no attention to export; train one with attention in "
+            "train.model.pooling (task classify or regress), or an encoder_decoder with "
+            "attention: true"
+        )
 
 
-def _unpadded(dense: Tensor, lengths: Tensor, kind: pa.DataType) -> pa.Array:
+def unpadded(dense: Tensor, lengths: Tensor, kind: pa.DataType) -> pa.Array:
     """Rows of real steps, row-major."""
     arrays = zip(dense.cpu().numpy(), lengths.tolist(), strict=True)
     return _lists((row[:length].reshape(-1) for row, length in arrays), kind)
@@ -139,7 +146,7 @@ def _lists(rows: Iterable[Any], kind: pa.ListType) -> pa.Array:
     )
 
 
-JOINED = ("attention", "reconstruction")
+JOINED = ("attention", "reconstruction", "codes")
 """Columns whose windows stand one after the other; of others a record has that of its last."""
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from models.beside import Beside, Columns, pool_columns
+from models.beside import Columns, MakeColumns, pool_columns
 from models.objectives import Objective
 from models.search import Found
 from models.shape import TensorBatch, to_tensors
@@ -70,7 +70,7 @@ def run(
     objective: Objective,
     *,
     device: torch.device,
-    beside: Beside | None = None,
+    beside: MakeColumns | None = None,
 ) -> Outputs:
     """Answers of every example of a source, dropout off.
 

@@ -55,6 +55,10 @@ class Vocabulary:
         words = [self.word(code) for code in codes]
         return _spelt(words) if self.joiner == "bytes" else self.joiner.join(words)
 
+    def names(self) -> list[str]:
+        """What each id means, in the order of ids, reserved ones in brackets."""
+        return [*("<pad>", "<unknown>", "<begin>", "<end>")[: self.reserved], *self.symbols]
+
     def next_word(self, code: int) -> str:
         """What follows a record: a token as text, or its end."""
         return "<end>" if code == EOS else self.text([code])

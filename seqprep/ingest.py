@@ -20,6 +20,7 @@ from seqprep.checks import check_name
 from seqprep.domains import DOMAINS
 from seqprep.errors import REASONS, InputError, Rejection, SeqprepError
 from seqprep.ingestion.commit import commit_chunks
+from seqprep.ingestion.derived import DERIVED
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.hashes import NAME as HASHES
 from seqprep.ingestion.hashes import hash_files, hashes_to_keep, read_hashes, write_hashes
@@ -106,6 +107,9 @@ def ingest(
     started = time.monotonic()
     check_name(dataset, key="dataset")
     table = Table(store / dataset / "sequences")
+    made = _derived(table, dataset=dataset, started=started)
+    if made is not None:
+        return made
     files = _listed_and_hashed(source, base, store / dataset / HASHES, rehash=rehash)
     plan = make_plan(source, base, table, files, prune=prune)
     version = plan.version
@@ -117,6 +121,32 @@ def ingest(
             raise SeqprepError(_cannot_write(table, plan, error)) from error
     assert version is not None
     return _report(table, version, plan, dataset=dataset, reused=plan.reusable, started=started)
+
+
+def _derived(table: Table, *, dataset: str, started: float) -> Ingested | None:
+    """What a table of values that were made from another one holds; None for other tables."""
+    version = table.version()
+    if version is None:
+        return None
+    info = table.info(version)
+    if DERIVED not in info.params:
+        return None
+    return Ingested(
+        dataset=dataset,
+        version=version,
+        rows=info.counts["rows"],
+        rejected=0,
+        reused=True,
+        files=info.counts["files"],
+        new_files=0,
+        missing_files=(),
+        labels=info.counts["labels"],
+        rejections={},
+        oddities={},
+        channels=tuple(info.params["channels"]),
+        rate_hz=None,
+        seconds=time.monotonic() - started,
+    )
 
 
 def _listed_and_hashed(

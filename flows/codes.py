@@ -1,0 +1,168 @@
+"""`seqprep codes`: an autoencoder's codes of a dataset's records, as a dataset of their own.
+
+The new dataset's steps are codes and its channels their units. Its records keep id, group, label
+and source, so a split by group puts them where it put the records, and the reconstruction error is
+kept among their `attributes`. The pipeline file written beside the table, with the split of the
+autoencoder, prepares it and trains on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from flows.pipeline_file import Pipeline
+from flows.predict import bundle_digest, pipeline_of
+from flows.progress import Callback, say, stage
+from flows.references import Json
+from models.bundle import Bundle
+from models.codes import check_autoencoder, encode
+from models.config import Train
+from models.device import prepare_torch
+from seqprep.checks import check_name
+from seqprep.errors import SeqprepError
+from seqprep.fingerprint import as_json
+from seqprep.fitted import Fitted
+from seqprep.ingestion.derived import commit_derived, derived_task, with_attributes
+from seqprep.preparation.applied import Applier
+from seqprep.recipe import Split
+from seqprep.schema import CONTENT_COLUMN, Task
+from seqprep.snapshot import replace_bytes
+from seqprep.table import Table
+from seqprep.upkeep.in_use import using
+
+SLICE = 2048
+"""Records that are prepared at a time."""
+KEPT = ("id", "name", "group", "label", "source", "record", "header", "content_hash")
+
+
+def make_codes(bundle: str, *, dataset: str, store: Path, source_dataset: str | None) -> Json:
+    """Encode every record of a dataset, and store the codes as another one.
+
+    Args:
+        bundle: folder of an autoencoder's bundle.
+        dataset: name of the new dataset.
+        store: folder of the datasets.
+        source_dataset: whose records are encoded; none: that of the training.
+
+    Returns:
+        What was made, and from what.
+
+    Raises:
+        SeqprepError: if the bundle has no codes, or the records are not what it reads.
+    """
+    check_name(dataset, key="--dataset")
+    model = Bundle.read(Path(bundle))
+    check_autoencoder(model)
+    spec = pipeline_of(model, folder=bundle)
+    name = source_dataset or spec.dataset
+    if name == dataset:
+        raise SeqprepError(f"--dataset {dataset}: codes need a name of their own")
+    origin, table = (Table(store / part / "sequences") for part in (name, dataset))
+    version = _version(origin, spec, Fitted.from_bytes(model.fitted))
+    task = derived_task(origin, version)
+    channels = [f"code_{number}" for number in range(model.config.hidden)]
+    with using(store / dataset), stage(f"{dataset}: codes of {name}") as progress:
+        made = commit_derived(
+            table,
+            _rows(model, spec, origin, version, progress),
+            origin=origin,
+            version=version,
+            task=task,
+            channels=channels,
+            made_by={"bundle": bundle_digest(Path(bundle)), "kind": "codes"},
+        )
+    rows = table.info(made).counts["rows"]
+    file = _write_pipeline(store / dataset / "pipeline.yaml", dataset, task, spec)
+    say(f"{dataset}: sequences version {made}: {rows:,} records; pipeline file: {file}")
+    return {
+        "dataset": dataset,
+        "version": made,
+        "rows": rows,
+        "channels": len(channels),
+        "task": task,
+        "source_dataset": name,
+        "source_version": version,
+        "pipeline": str(file),
+    }
+
+
+def _version(origin: Table, spec: Pipeline, fitted: Fitted) -> int:
+    """The newest version of the records, checked to be what the model reads."""
+    version = origin.version()
+    if version is None:
+        raise SeqprepError(f"{origin.path}: there are no sequences; name another --source-dataset")
+    params = origin.info(version).params
+    if params["domain"] != spec.source.domain:
+        raise SeqprepError(
+            f"{origin.path}: records of domain {params['domain']}, but the model reads "
+            f"{spec.source.domain}; name another --source-dataset"
+        )
+    if tuple(params.get("channels", ())) != fitted.channels:
+        raise SeqprepError(
+            f"{origin.path}: channels {', '.join(params['channels'])}, but the model reads "
+            f"{', '.join(fitted.channels)}; name another --source-dataset"
+        )
+    return version
+
+
+def _rows(
+    model: Bundle, spec: Pipeline, origin: Table, version: int, progress: Callback
+) -> Iterator[pa.Table]:
+    """Rows of the new table, some records at a time."""
+    device = prepare_torch(Train(device="auto"))
+    units, content = model.config.hidden, CONTENT_COLUMN[spec.source.domain]
+    columns = [*KEPT, "length", "attributes", content]
+    total, done = origin.info(version).counts.get("rows", 0), 0
+    with Applier.of(
+        domain=spec.source.domain,
+        task=spec.source.task,
+        recipe=spec.prepare,
+        fitted=Fitted.from_bytes(model.fitted),
+    ) as applier:
+        for place in origin.row_groups(version):
+            group = origin.read_group(*place, columns)
+            for start in range(0, len(group), SLICE):
+                part = group.slice(start, SLICE)
+                found = encode(model, applier.apply(part), device=device)
+                assert found["id"].to_pylist() == part["id"].to_pylist(), "records change places"
+                yield _row(part, found, units)
+                done += len(part)
+                progress("records", done, total)
+
+
+def _row(records: pa.Table, found: pa.Table, units: int) -> pa.Table:
+    codes = found["codes"].combine_chunks()
+    errors = [{"reconstruction_error": e} for e in found["reconstruction_error"].to_pylist()]
+    columns = {name: records[name] for name in KEPT}
+    columns["values"] = codes
+    columns["length"] = pa.array(codes.value_lengths().to_numpy() // units, pa.int32())
+    columns["attributes"] = with_attributes(records["attributes"].to_pylist(), errors)
+    return pa.table(columns)
+
+
+def _write_pipeline(path: Path, dataset: str, task: Task, spec: Pipeline) -> Path:
+    """A pipeline file that trains on the codes, unless a person's own stands there."""
+    if not path.exists():
+        model = "autoencoder" if task == "reconstruct" else "lstm"
+        # codes have no FASTA headers; all other places of a split are kept
+        split = {} if spec.split.by == "header" else _beside_defaults(as_json(spec.split))
+        text = (
+            "# Codes of an autoencoder, made by `seqprep codes`. There is nothing to ingest: the\n"
+            "# path only has to exist.\n"
+            f"dataset: {dataset}\n"
+            f"source: {{domain: eeg, path: sequences, task: {task}}}\n"
+            f"split: {json.dumps(split)}\n"
+            "prepare: {scale: none}\n"
+            f"train:\n  model: {{name: {model}}}\n"
+        )
+        replace_bytes(path, text.encode())
+    return path
+
+
+def _beside_defaults(split: Json) -> Json:
+    usual = as_json(Split())
+    return {key: value for key, value in split.items() if value != usual.get(key)}

@@ -1,0 +1,162 @@
+"""Codes of an autoencoder as a dataset on which a classifier is prepared and trained."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from flows.codes import make_codes
+from flows.job import write_job
+from flows.pipeline_file import Pipeline, build, load
+from models.job import read_job
+from models.train import train
+from seqprep.errors import SeqprepError
+from seqprep.ingest import ingest
+from seqprep.prepare import Prepared
+from seqprep.snapshot import Snapshot, read_shard
+from seqprep.table import Table
+from tests.flows.stages import ingest_and_prepare
+from tests.synthetic import documents, write_sequences
+
+MODEL = {"name": "autoencoder", "hidden": 6, "code_every": 4, "bidirectional": False}
+
+
+def signals(root: Path) -> Pipeline:
+    """An autoencoder of 24 recordings of 6 subjects, half of them twice as loud."""
+    rng = np.random.default_rng(0)
+    for number in range(24):
+        kind = ("calm", "loud")[number % 2]
+        values = rng.normal(size=(30 + number, 2)) * (1 + 3 * (number % 2))
+        path = root / "in" / f"s{number % 6}-{kind}-{number}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = "\n".join(f"{a:.4f},{b:.4f}" for a, b in values)
+        path.write_text(f"left,right\n{rows}\n")
+    return build(
+        {
+            "dataset": "signals",
+            "source": {
+                "domain": "eeg",
+                "path": str(root / "in"),
+                "rate_hz": 100,
+                "task": "reconstruct",
+                "label": {"from": "file", "pattern": "-(calm|loud)-"},
+                "group": {"from": "file", "pattern": "(s\\d)"},
+            },
+            "split": {"by": "path", "pattern": "(s\\d)", "validation": ["s4"], "test": ["s5"]},
+            "train": {"model": MODEL, "epochs": 2, "max_rows": 8, "threads": 1, "device": "cpu"},
+        }
+    )
+
+
+def trained(spec: Pipeline, store: Path) -> Path:
+    prepared = ingest_and_prepare(spec, store)
+    job, _ = write_job(spec, asdict(prepared), store=store)
+    train(read_job(job))
+    return job.parent / "bundle"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], Path]:
+    root = tmp_path_factory.mktemp("codes")
+    store = root / "store"
+    bundle = trained(signals(root), store)
+    done = make_codes(str(bundle), dataset="codes", store=store, source_dataset=None)
+    return store, done, bundle
+
+
+def sequences(store: Path, dataset: str) -> pa.Table:
+    table = Table(store / dataset / "sequences")
+    return pa.concat_tables([table.read_group(*place) for place in table.row_groups()])
+
+
+def test_records_keep_what_they_are_and_gain_their_error(
+    made: tuple[Path, dict[str, Any], Path],
+) -> None:
+    """A code that lost its id, label or group could be in training and test at once."""
+    store, done, _ = made
+    before, after = sequences(store, "signals"), sequences(store, "codes")
+    for name in ("id", "group", "label", "source", "record", "content_hash"):
+        assert after[name].to_pylist() == before[name].to_pylist()
+    steps = before["length"].to_numpy()
+    assert after["length"].to_pylist() == (-(-steps // 4)).tolist()
+    assert [len(row) for row in after["values"].to_pylist()] == (-(-steps // 4) * 6).tolist()
+    errors = [json.loads(row)["reconstruction_error"] for row in after["attributes"].to_pylist()]
+    loud = np.asarray([label == "loud" for label in after["label"].to_pylist()])
+    assert np.mean(np.asarray(errors)[loud]) > np.mean(np.asarray(errors)[~loud]) > 0
+    assert done["task"] == "classify" and done["channels"] == 6
+
+
+def test_the_normal_flow_trains_on_them_with_the_same_split(
+    made: tuple[Path, dict[str, Any], Path],
+) -> None:
+    """Groups that the autoencoder was not to see must not train the classifier, either."""
+    store, done, _ = made
+    spec = load(Path(done["pipeline"]), overrides=["train.epochs=1", "train.model.hidden=4"])
+    prepared: Prepared = ingest_and_prepare(spec, store)
+    snapshot = Snapshot.read(Path(prepared.snapshot))
+    for split, subjects in (("train", "0123"), ("validation", "4"), ("test", "5")):
+        ids = {
+            id_
+            for shard in snapshot.of(split)  # type: ignore[arg-type]
+            for id_ in read_shard(snapshot, shard)["id"].to_pylist()
+        }
+        assert len(ids) == 4 * len(subjects) and {id_[1] for id_ in ids} == set(subjects)
+    job, _ = write_job(spec, asdict(prepared), store=store)
+    report = json.loads(train(read_job(job)).read_bytes())
+    assert report["labels"] == ["calm", "loud"]
+    assert report["metrics"]["test"]["records"] == 4
+
+
+def test_nothing_is_made_twice_and_nothing_is_ingested(
+    made: tuple[Path, dict[str, Any], Path],
+) -> None:
+    """Running again must find the codes, and ingest must not replace them by other records."""
+    store, done, bundle = made
+    again = make_codes(str(bundle), dataset="codes", store=store, source_dataset=None)
+    assert again == done
+    spec = load(Path(done["pipeline"]))
+    found = ingest(spec.source, dataset="codes", store=store, base=Path(done["pipeline"]).parent)
+    assert found.reused and found.version == done["version"] and found.rows == 24
+    Table(store / "codes" / "sequences").verify()
+
+
+def test_codes_never_replace_a_dataset_of_records(
+    made: tuple[Path, dict[str, Any], Path],
+) -> None:
+    """A name typed wrong must not cost a person the data."""
+    store, _, bundle = made
+    with pytest.raises(SeqprepError, match="name of their own"):
+        make_codes(str(bundle), dataset="signals", store=store, source_dataset=None)
+    write_sequences(store, documents(3), dataset="letters")
+    with pytest.raises(SeqprepError, match="ingested records"):
+        make_codes(str(bundle), dataset="letters", store=store, source_dataset=None)
+
+
+def test_records_of_another_kind_are_refused(
+    made: tuple[Path, dict[str, Any], Path],
+) -> None:
+    """Channels read as if they were others would give codes of nothing."""
+    store, _, bundle = made
+    with pytest.raises(SeqprepError, match=r"channels code_0.*the model reads left, right"):
+        make_codes(str(bundle), dataset="more", store=store, source_dataset="codes")
+
+
+def test_only_an_autoencoder_has_codes(
+    made: tuple[Path, dict[str, Any], Path], tmp_path: Path
+) -> None:
+    """States of a classifier would pass for codes whose error nobody measured."""
+    spec = signals(tmp_path)
+    spec = replace(
+        spec,
+        source=replace(spec.source, task="classify"),
+        train=replace(spec.train, model=replace(spec.train.model, name="lstm", code_every=None)),
+    )
+    bundle = trained(spec, tmp_path / "store")
+    with pytest.raises(SeqprepError, match="made by an autoencoder"):
+        make_codes(str(bundle), dataset="c", store=tmp_path / "store", source_dataset=None)
