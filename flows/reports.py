@@ -18,9 +18,19 @@ from seqprep.snapshot import replace_bytes
 
 UNITS = {"dna": "bases", "text": "characters", "eeg": "steps", "prices": "steps"}
 SCORES = ("accuracy", "macro_f1", "auroc", "auprc", "mcc", "sensitivity", "specificity")
-MAIN_SCORES = ("accuracy", "token_accuracy", "rmse")
-LOWER_IS_BETTER = ("rmse",)
-OTHER_SCORES = ("token_accuracy", "exact_match", "mae", "rmse", "r2")
+MAIN_SCORES = ("accuracy", "perplexity", "reconstruction_error", "token_accuracy", "rmse")
+LOWER_IS_BETTER = ("rmse", "perplexity", "reconstruction_error")
+OTHER_SCORES = (
+    "perplexity",
+    "bits_per_symbol",
+    "reconstruction_error",
+    "scaled_rmse",
+    "token_accuracy",
+    "exact_match",
+    "mae",
+    "rmse",
+    "r2",
+)
 
 
 def write_report(folder: Path, *, prepared: Json | None) -> Path:
