@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.architectures import build
+from models.fits import CARRIED
 from models.lanes import Lanes, advance
 from models.model_config import Model
 from models.objectives import objective_for
@@ -35,7 +36,7 @@ MODEL = Model(
     layers=2,
     pooling=("last", "mean", "max", "attention"),
 )
-STEPS = [(2, 2), (5, 8), (5, 17), (13, 13), (300, 300)]
+STEPS = [(3, 3), (5, 8), (5, 17), (300, 300)]
 """k1 and k2; rows have 1 to 60 steps."""
 
 
@@ -43,22 +44,19 @@ class Case:
     """A model, rows of ragged lengths, and its rounds."""
 
     def __init__(self, path: Path, task: Task, *, rows: int = 9, config: Model = MODEL) -> None:
-        if task in ("label_steps", "regress_steps"):
-            config = replace(config, pooling=Model().pooling)
         snapshot = Snapshot.read(task_snapshot(path, task, rows=rows, shards=2))
         settings = BatchSettings(batch_tokens=100_000, max_rows=None)
         self.source = BatchSource.of_snapshot(snapshot, "train", settings=settings)
         torch.manual_seed(0)
         self.model = build(config, Shape.of(self.source.facts)).double()
         self.objective = objective_for(task, moments=MOMENTS)
-        self.task = task
 
     def rounds(self, k1: int, k2: int, *, every: bool, lanes: int = 3) -> Rounds:
         """The first epoch; tasks of steps have a loss in every piece."""
         return Rounds(
             self.source,
             0,
-            cut=Cut(steps=k1, gradient=k2, every=every or self.task.endswith("steps")),
+            cut=Cut(steps=k1, gradient=k2, every=every or self.model.per_step),
             lanes=lanes,
         )
 
@@ -77,9 +75,26 @@ class Case:
         return {n: p.grad.clone() for n, p in self.model.named_parameters() if p.grad is not None}
 
 
-@pytest.fixture(params=["classify", "regress", "label_steps", "regress_steps"], scope="module")
+STEPWISE = replace(MODEL, pooling=Model().pooling)
+CASES: dict[str, tuple[Task, Model]] = {
+    "classify": ("classify", MODEL),
+    "regress": ("regress", MODEL),
+    "label steps": ("label_steps", STEPWISE),
+    "regress steps": ("regress_steps", STEPWISE),
+    "minLSTM": ("classify", replace(MODEL, name="min_lstm")),
+    "next symbol": ("next", replace(STEPWISE, name="next_symbol")),
+}
+
+
+@pytest.fixture(params=CASES, scope="module")
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return Case(tmp_path_factory.mktemp("case"), request.param)
+    task, config = CASES[request.param]
+    return Case(tmp_path_factory.mktemp("case"), task, config=config)
+
+
+def test_every_model_that_carries_is_tried_here() -> None:
+    """A new one must take part."""
+    assert {config.name for _, config in CASES.values()} == set(CARRIED)
 
 
 @pytest.fixture(scope="module")
@@ -183,13 +198,23 @@ def test_one_segment_gives_the_gradient_of_full_backpropagation(case: Case) -> N
 
 
 @pytest.mark.parametrize(("k1", "k2"), [(5, 5), (5, 8), (9, 30)])
-@pytest.mark.parametrize("every", [False, True])
-def test_gradients_reach_back_exactly_k2_steps(case: Case, k1: int, k2: int, every: bool) -> None:
-    """The gradient of each loss stops where its segment, with what is read again, begins.
+def test_gradients_reach_back_exactly_k2_steps(case: Case, k1: int, k2: int) -> None:
+    """The gradient of each loss stops where its segment, with what is read again, begins."""
+    check_by_hand(case, case.rounds(k1, k2, every=False))
 
-    With a label in every segment, each counts by its share of the record's steps.
-    """
-    rounds = case.rounds(k1, k2, every=every)
+
+@pytest.mark.parametrize(("k1", "k2"), [(5, 5), (5, 8)])
+@pytest.mark.parametrize("task", ["classify", "regress"])
+def test_with_a_label_in_every_segment_each_counts_by_its_share_of_the_record(
+    tmp_path: Path, task: Task, k1: int, k2: int
+) -> None:
+    """Long records would count more than short ones, or their first steps as much as all."""
+    case = Case(tmp_path, task, rows=6)
+    check_by_hand(case, case.rounds(k1, k2, every=True))
+
+
+def check_by_hand(case: Case, rounds: Rounds) -> None:
+    """Loss, weight and gradients of an epoch are those of its pieces, one by one."""
     case.model.zero_grad()
     total, weight, _ = run(case, rounds, backward=True)
     found = {n: p.grad.clone() for n, p in case.model.named_parameters() if p.grad is not None}
