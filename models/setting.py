@@ -203,8 +203,17 @@ def measure(setting: Setting) -> None:
 
 
 def save(setting: Setting) -> None:
-    """Write the checkpoint."""
+    """Write the checkpoint.
+
+    Raises:
+        SeqprepError: if a weight is not finite; the last checkpoint stays.
+    """
     run = setting.run
+    if not all(bool(p.isfinite().all()) for p in run.model.parameters()):
+        raise SeqprepError(
+            f"a weight is not finite after update {run.progress.seen}; lower train.optimizer.lr "
+            "(the last checkpoint stays as it was)"
+        )
     Checkpoint(
         identity=setting.identity,
         model=run.model.state_dict(),
