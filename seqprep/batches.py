@@ -17,8 +17,9 @@ Legend: R rows of a split.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ import pyarrow as pa
 from seqprep import ragged
 from seqprep.examples import Examples, step_bytes
 from seqprep.foretold import foretold
+from seqprep.held import Held
 from seqprep.padded import Batch, pad_batches
 from seqprep.plan import BatchSettings, Plan, cut, group, together
 from seqprep.ragged import Ints, Keys
@@ -38,6 +40,7 @@ from seqprep.views import apply_view, view_lengths
 __all__ = ["Batch", "BatchSettings", "BatchSource", "Examples", "Plan"]
 
 _BLOCK_BYTES = 4 * 2**20
+_FIRST_BYTES = 16 * 2**20  # what the first batch of all waits for: a small part of a second
 _VIEW_BITS = 24  # epochs count below, stored views above
 _ROWS, _SHARDS, _BATCHES, _FIRST = 1, 2, 3, 4  # salts: one stream of random numbers for each use
 
@@ -54,14 +57,13 @@ class BatchSource:
         self.facts, self.settings, self.salt = facts, settings, salt
         self.snapshot: Snapshot | None = None
         self.split: Split = "train"
-        self._held: tuple[int, ...] | None = None
-        self._examples: Examples | None = None
         self._lengths = np.zeros(0, np.int64)
         self._ids: Keys = np.zeros(0, np.uint64)
         self._keys: Keys = np.zeros(0, np.uint64)
         self._views = np.zeros(0, np.int64)
         self._windows_of = np.zeros(0, np.int64)
         self._starts = np.zeros(1, np.int64)
+        self._held: Held
 
     @classmethod
     def of_snapshot(
@@ -81,15 +83,17 @@ class BatchSource:
         source._starts = ragged.to_offsets([len(table) for table in tables])
         if tables:
             source._index(pa.concat_tables(tables))
+        source._hold(partial(_read, snapshot, split))
         return source
 
     @classmethod
     def of_examples(cls, table: pa.Table, facts: Facts, *, settings: BatchSettings) -> BatchSource:
         """Batches of rows at hand, for prediction."""
         source = cls(replace(facts, on_the_fly=()), settings=settings)
-        source._examples, source._held = Examples.of(table, facts), (0,)
+        examples = Examples.of(table, facts)
         source._starts = np.array([0, len(table)])
         source._index(table)
+        source._hold(lambda shards: examples)
         return source
 
     def _index(self, table: pa.Table) -> None:
@@ -100,6 +104,10 @@ class BatchSource:
         self._ids = keys
         self._keys = ragged.draw_keys(keys, self._windows_of)
         self._views = column["view"].astype(np.int64) << _VIEW_BITS
+
+    def _hold(self, read: Callable[[tuple[int, ...]], Examples]) -> None:
+        room = self.settings.memory // 2
+        self._held = Held(read, starts=self._starts, sizes=self._shard_bytes(), room=room)
 
     def _drawn(self, rows: Ints | slice, epoch: int) -> dict[str, Any]:
         """What on-the-fly steps draw from: stored views of a record draw apart in every epoch."""
@@ -194,7 +202,7 @@ class BatchSource:
     def examples(self) -> Iterator[Examples]:
         """All rows in stored order, a window of shards at a time."""
         for shards in self.windows(None):
-            yield self._load(shards)[0]
+            yield self._held.all_of(shards)
 
     def _rows(self, shard: int) -> Ints:
         return np.arange(self._starts[shard], self._starts[shard + 1])
@@ -221,34 +229,24 @@ class BatchSource:
         return together(order, size, self._windows_of, self._views, self._ids), size
 
     def windows(self, epoch: int | None) -> tuple[tuple[int, ...], ...]:
-        """Groups of shards that fit half the memory (reading doubles them); None: stored order."""
+        """Groups of shards that fit half the memory (reading doubles them); None: stored order.
+
+        The first epoch begins with little, so that its first batch does not wait for all the data.
+        """
         shards = np.arange(len(self._starts) - 1)
         if epoch is not None:
             shards = shards[np.argsort(self._draw(shards, _SHARDS, epoch), kind="stable")]
-        return group(shards, self._shard_bytes(), room=self.settings.memory // 2)
+        first = _FIRST_BYTES if epoch == 0 else None
+        return group(shards, self._shard_bytes(), room=self.settings.memory // 2, first=first)
 
     def window(self, shards: tuple[int, ...], epoch: int) -> tuple[Examples, Ints]:
         """All rows of a window of shards as an epoch draws them, and their numbers."""
         rows = np.concatenate([self._rows(shard) for shard in shards])
-        return self._as_read(self._load(shards)[0], rows, epoch), rows
+        return self._as_read(self._held.all_of(shards), rows, epoch), rows
 
     def _shard_bytes(self) -> Ints:
         ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._lengths)])[self._starts]
         return np.diff(ends) * step_bytes(self.facts) + np.diff(self._starts) * 96
-
-    def _load(self, shards: tuple[int, ...]) -> tuple[Examples, Ints]:
-        """Examples of these shards, and where each shard's rows start in them, by shard."""
-        first = np.zeros(len(self._starts), np.int64)
-        rows = np.diff(self._starts)[list(shards)]
-        first[list(shards)] = ragged.to_offsets(rows)[:-1]
-        if self._held != shards or self._examples is None:
-            assert self.snapshot is not None
-            self._held = self._examples = None  # let go of the last window before reading the next
-            every = self.snapshot.of(self.split)
-            tables = [read_shard(self.snapshot, every[shard]) for shard in shards]
-            self._examples = Examples.of(pa.concat_tables(tables), self.facts)
-            self._held = shards
-        return self._examples, first
 
     def _plan(
         self,
@@ -280,9 +278,7 @@ class BatchSource:
             rows: their rows of this rank, batch after batch.
             sizes: how many of them each batch has.
         """
-        examples, first = self._load(plan.windows[int(plan.window[block[0]])])
-        shard = np.searchsorted(self._starts, rows, side="right") - 1
-        some = examples.take(rows - self._starts[shard] + first[shard])
+        some = self._held.take(plan.windows[int(plan.window[block[0]])], rows)
         some = self._as_read(some, rows, plan.epoch)
         ignored = IGNORED_LABEL if self.facts.task in ("label_steps", "next") else 0
         yield from pad_batches(some, plan, block, rows, sizes=sizes, ignored=ignored)
@@ -298,3 +294,9 @@ class BatchSource:
         if self.facts.task == "next":
             inputs, targets = foretold(inputs)
         return replace(some, inputs=inputs, targets=targets)
+
+
+def _read(snapshot: Snapshot, split: Split, shards: tuple[int, ...]) -> Examples:
+    every = snapshot.of(split)
+    tables = [read_shard(snapshot, every[shard]) for shard in shards]
+    return Examples.of(pa.concat_tables(tables), snapshot.facts)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep.arrays import as_array
-from seqprep.ragged import Ints, Keys, Ragged, take
+from seqprep.ragged import Ints, Keys, Ragged, concat, take
 from seqprep.schema import token_type
 from seqprep.snapshot import Facts
 
@@ -59,6 +59,29 @@ class Examples:
             labels=None if self.labels is None else self.labels[rows],
             targets=None if self.targets is None else take(self.targets, rows),
             target_tokens=None if self.target_tokens is None else take(self.target_tokens, rows),
+        )
+
+    def concat(self, other: Examples) -> Examples:
+        """These rows, and behind them the other's."""
+
+        def joined(own: Ragged | None, more: Ragged | None) -> Ragged | None:
+            return None if own is None or more is None else concat([own, more])
+
+        labels = None
+        if self.labels is not None and other.labels is not None:
+            labels = np.concatenate([self.labels, other.labels])
+        inputs = joined(self.inputs, other.inputs)
+        assert inputs is not None
+        return Examples(
+            ids=pa.concat_arrays([self.ids, other.ids]),
+            keys=np.concatenate([self.keys, other.keys]),
+            views=np.concatenate([self.views, other.views]),
+            windows=np.concatenate([self.windows, other.windows]),
+            record_lengths=np.concatenate([self.record_lengths, other.record_lengths]),
+            inputs=inputs,
+            labels=labels,
+            targets=joined(self.targets, other.targets),
+            target_tokens=joined(self.target_tokens, other.target_tokens),
         )
 
     @classmethod

@@ -8,6 +8,8 @@ Source: token-budget sampling by length, as in Ott et al. 2018, doi:10.18653/v1/
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,17 +98,27 @@ def cut(lengths: Ints, *, batch_tokens: int, max_rows: int | None, first: float 
     >>> cut(np.array([2, 2, 3, 9]), batch_tokens=6, max_rows=None).tolist()
     [0, 2, 3, 4]
     """
+    # The longest row so far stands for the longest of a batch: what rises can be searched.
+    longest = np.maximum(np.maximum.accumulate(lengths), 1).tolist()
     edges, start, room = [0], 0, max_rows or batch_tokens
-    while start < len(lengths):
-        likely = min(room, 2 * batch_tokens // max(1, int(lengths[start])) + 1)
-        longest = np.maximum.accumulate(lengths[start : start + likely])
-        cost = longest * np.arange(1, len(longest) + 1)
-        count = max(1, int(np.searchsorted(cost, batch_tokens, side="right")))
+    while start < len(longest):
+        most = min(room, batch_tokens // longest[start], len(longest) - start)
+        count = max(1, _rows_within(longest, start, most, batch_tokens))
         if start == 0:
             count = max(1, int(count * first))
         start += count
         edges.append(start)
     return np.asarray(edges, dtype=np.int64)
+
+
+def _rows_within(longest: Sequence[int], start: int, most: int, batch_tokens: int) -> int:
+    """How many rows from `start` on, at most `most`, fit the budget."""
+    if not most:
+        return 0
+    # so many fit if all are as long as the last
+    least = min(most, batch_tokens // longest[start + most - 1])
+    counts = range(least + 1, most + 1)
+    return least + bisect_right(counts, batch_tokens, key=lambda n: n * longest[start + n - 1])
 
 
 def together(order: Ints, sizes: Ints, windows: Ints, views: Ints, records: Keys) -> Ints:
@@ -128,23 +140,28 @@ def together(order: Ints, sizes: Ints, windows: Ints, views: Ints, records: Keys
     return order[np.lexsort((windows[order], views[order], records[order], batch))]
 
 
-def group(shards: Ints, sizes: Ints, *, room: int) -> tuple[tuple[int, ...], ...]:
+def group(
+    shards: Ints, sizes: Ints, *, room: int, first: int | None = None
+) -> tuple[tuple[int, ...], ...]:
     """Windows of shards whose sizes fit the room together; a larger shard goes alone.
 
     Args:
         shards: numbers, in the order in which they are read.
         sizes: bytes of each shard, by its number.
         room: bytes.
+        first: bytes of the first window; each has four times the room of the one before.
 
     >>> group(np.array([2, 0, 1]), np.array([3, 4, 5]), room=8)
     ((0, 2), (1,))
+    >>> group(np.arange(7), np.ones(7, int), room=8, first=1)
+    ((0,), (1, 2, 3, 4), (5, 6))
     """
     windows: list[list[int]] = []
-    left = 0
+    left, next_room = 0, room if first is None else min(first, room)
     for shard in shards.tolist():
         if not windows or sizes[shard] > left:
             windows.append([])
-            left = room
+            left, next_room = next_room, min(room, 4 * next_room)
         windows[-1].append(shard)
         left -= int(sizes[shard])
     return tuple(tuple(sorted(window)) for window in windows)

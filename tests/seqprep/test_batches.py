@@ -301,3 +301,54 @@ def test_batches_mix_records_and_places_of_windows(tmp_path: Path) -> None:
         )
         steps = [float(batches.first_steps[batch.rows].mean()) for batch in found]
         assert abs(np.corrcoef(np.arange(len(steps)), steps)[0, 1]) < 0.3
+
+
+def test_the_first_batch_of_all_waits_for_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a million rows training would begin half a minute late, or read all of it twice."""
+    path = task_snapshot(tmp_path, "classify", rows=600, shards=12)
+    read: list[str] = []
+    read_shard = seqprep.batches.read_shard
+
+    def counted(snapshot: Snapshot, shard: Shard, **options: Any) -> Any:
+        if "columns" not in options:
+            read.append(shard.path)
+        return read_shard(snapshot, shard, **options)
+
+    monkeypatch.setattr(seqprep.batches, "read_shard", counted)
+    monkeypatch.setattr(seqprep.batches, "_FIRST_BYTES", 10_000)
+    batches = source(path)
+    plan = batches.plan(0)
+    assert [len(window) for window in plan.windows] == [1, 6, 5]
+    walk = batches.batches(plan)
+    next(walk)
+    assert len(read) == 1
+    assert sum(len(batch.rows) for batch in walk) + len(plan.rows(0)) == 600
+    assert len(batches.plan(1).windows) == 1
+    seen = [name for ids in order(batches, 1) for name in ids]
+    assert len(seen) == len(set(seen)) == 600
+    assert len(read) == len(set(read)) == 12, "what is held is not read again"
+
+
+def test_rows_are_the_same_however_they_came_to_be_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shards that are read one after the other would lend each other their rows."""
+    path = task_snapshot(tmp_path, "translate", rows=90, shards=5)
+    whole = next(iter(source(path).examples()))
+    monkeypatch.setattr(seqprep.batches, "_FIRST_BYTES", 1)
+    batches = source(path)
+    for batch in batches.batches(batches.plan(0)):
+        for place, row in enumerate(batch.rows.tolist()):
+            start, stop = whole.inputs.offsets[row : row + 2]
+            assert batch.ids[place].as_py() == whole.ids[row].as_py()
+            wanted = whole.inputs.values[start:stop].tolist()
+            assert batch.inputs[place, : stop - start].tolist() == wanted
+            assert batch.target_tokens is not None and whole.target_tokens is not None
+            first, last = whole.target_tokens.offsets[row : row + 2]
+            truth = whole.target_tokens.values[first:last].tolist()
+            assert batch.target_tokens[place, : last - first].tolist() == truth
+    again = next(iter(batches.examples()))
+    assert again.ids.to_pylist() == whole.ids.to_pylist()
+    assert again.inputs.values.tolist() == whole.inputs.values.tolist()
