@@ -20,6 +20,7 @@ MODELS = {
         "translate",
         Model(name="encoder_decoder", hidden=4, dropout=0.3, teacher_forcing=(1.0, 0.5)),
     ),
+    "next_symbol": ("next", Model(name="next_symbol", hidden=4, dropout=0.3, bidirectional=False)),
 }
 WAYS = {"full": Backpropagation(), "segments": Backpropagation(mode="segments", k1=8)}
 
@@ -58,13 +59,19 @@ def check_kills(jobs: list[Path], points: int) -> None:
 
 def test_a_run_killed_at_some_moments_goes_on_to_the_same_result(tmp_path: Path) -> None:
     """A file half written, renamed too late or not flushed would be gone on from."""
-    check_kills([job_file(tmp_path / model, model, "full") for model in MODELS], 3)
+    cases = (("classifier", "segments"), ("encoder_decoder", "full"))
+    check_kills([job_file(tmp_path / model, model, way) for model, way in cases], 3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "way"),
-    [("classifier", "full"), ("encoder_decoder", "full")],
+    [
+        ("classifier", "full"),
+        ("classifier", "segments"),
+        ("encoder_decoder", "full"),
+        ("next_symbol", "segments"),  # of the models that write symbols, the one that carries state
+    ],
 )
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_result(
     tmp_path: Path, model: str, way: str
