@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from models import train
 from models.checks import JobError
 from models.config import Backpropagation, Optimizer, Train
 from models.fits import SELECTABLE, check_fits
-from models.job import Job
+from models.job import Job, from_json
 from models.model_config import Conv, Front, Model
 from models.model_fits import TASKS
 from tests.synthetic import task_snapshot
@@ -109,3 +111,15 @@ def test_the_trainer_refuses_before_it_starts(tmp_path: Path) -> None:
     options = replace(of_model(beam=2), threads=1, device="cpu")
     with pytest.raises(JobError, match="beam"):
         train.train(Job(snapshot=str(path), out=str(tmp_path / "out"), train=options))
+
+
+def test_examples_of_models_in_the_readme_are_accepted() -> None:
+    """A line that is copied from the table must train, and every model must stand in it."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^\| `(\w+)` \|.*\| `(\{name: .*\})` \|$", text, re.MULTILINE)
+    assert {name for name, _ in examples} == set(TASKS)
+    for name, line in examples:
+        options = yaml.safe_load(line)
+        assert options["name"] == name
+        task = TASKS[name][0]
+        check(Train(model=from_json(Model, options, key="train.model")), task)
