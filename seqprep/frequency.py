@@ -1,7 +1,7 @@
 """How often each token occurs in the training rows, and its rank.
 
-Counting takes each chunk's local ids and dictionary; dictionaries merge in chunk order, so that one
-tokenising pass is enough. Rank 0 is the most frequent token; ties are broken by the token's bytes.
+A chunk is counted by its local ids; `frequency_counter` merges the counts of all chunks. Rank 0 is
+the most frequent token; ties are broken by the token's bytes.
 
 Legend: V distinct tokens, N steps.
 """
@@ -17,7 +17,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqprep.chunk_ranks import ChunkRanks, Maps
 from seqprep.ragged import Ints, Ragged, take
 
 _BLOCK = 2**18
@@ -27,8 +26,6 @@ _FEW = 16
 """Up to so many different tokens, comparing is faster than `bincount`."""
 _BYTES = 256
 """Dictionaries of so many entries are those of letters, few of which occur."""
-_FOLD_TOKENS = 4_000_000
-"""Dictionary entries that may wait before they are merged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,104 +181,6 @@ def _distinct(
     return pairs & ((1 << bits) - 1), pairs >> bits
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChunkCounts:
-    """What one chunk counts of its training rows.
-
-    Args:
-        tokens: `(V,)` its local dictionary. counts: `(V,)` occurrences.
-        records: `(V,)` rows that hold the token; by_label: `(V, C)` of each class; None where they
-            are not counted.
-        label_totals: `(C,)` rows of each class. rows: how many there are.
-    """
-
-    tokens: pa.Array
-    counts: Ints
-    records: Ints | None = None
-    by_label: Ints | None = None
-    label_totals: Ints | None = None
-    rows: int
-
-
-class FrequencyCounter:
-    """Merges the dictionaries and counts of chunks, which all count the same.
-
-    Args:
-        maps: keeps the place of each chunk's local ids among all tokens, so that `finish` can tell
-            their ranks; None where nobody asks for them.
-    """
-
-    def __init__(self, maps: Maps | None = None) -> None:
-        self._tokens = pa.array([], pa.large_string())
-        self._sums: dict[str, Ints] = {}
-        self._label_totals: Ints | None = None
-        self._num_records = 0
-        self._waiting: list[tuple[int, ChunkCounts]] = []
-        self._maps = maps
-
-    def add(self, part: ChunkCounts, *, chunk: int = 0) -> None:
-        """Add the next chunk; its number is that of its map."""
-        self._waiting.append((chunk, part))
-        self._num_records += part.rows
-        if part.label_totals is not None:
-            known = self._label_totals
-            self._label_totals = part.label_totals + (0 if known is None else known)
-        if sum(len(part.tokens) for _, part in self._waiting) > max(
-            _FOLD_TOKENS, 2 * len(self._tokens)
-        ):
-            self._fold()
-
-    def _fold(self) -> None:
-        parts = [part.tokens.cast(pa.large_string()) for _, part in self._waiting]
-        coded = pa.concat_arrays([self._tokens, *parts]).dictionary_encode()
-        ids = coded.indices.to_numpy(zero_copy_only=False)
-        start, self._tokens = len(self._tokens), coded.dictionary
-        self._sums = {name: _grown(sums, len(self._tokens)) for name, sums in self._sums.items()}
-        for chunk, part in self._waiting:
-            places = ids[start : start + len(part.tokens)]
-            start += len(part.tokens)
-            if self._maps is not None:
-                self._maps[chunk] = places
-            for name in _COUNTED:
-                counts = getattr(part, name)
-                if counts is not None:
-                    shape = (len(self._tokens), *counts.shape[1:])
-                    sums = self._sums.setdefault(name, np.zeros(shape, np.int64))
-                    np.add.at(sums, places, counts)  # a token may stand twice in a dictionary
-        self._waiting = []
-
-    def finish(self, known: pa.Array | None = None) -> tuple[Frequency, ChunkRanks]:
-        """The merged table, and by chunk the rank of each local id (V: not in training).
-
-        Args:
-            known: `(V,)` tokens whose places are the ranks instead, where they were fitted before.
-        """
-        self._fold()
-        counts = self._sums.get("counts", np.zeros(0, np.int64))
-        order = pc.sort_indices(
-            pa.table({"count": counts, "token": self._tokens.cast(pa.large_binary())}),
-            sort_keys=[("count", "descending"), ("token", "ascending")],
-        ).to_numpy()
-        order = order[: int((counts > 0).sum())]
-        rank = np.full(len(self._tokens), len(order), dtype=np.int32)
-        rank[order] = np.arange(len(order), dtype=np.int32)
-        sums = {name: found[order] for name, found in self._sums.items()}
-        frequency = Frequency(
-            tokens=self._tokens.take(pa.array(order)),
-            counts=counts[order],
-            records=sums.get("records"),
-            num_records=self._num_records,
-            by_label=sums.get("by_label"),
-            label_totals=self._label_totals,
-        )
-        if known is not None:
-            rank = places_in(self._tokens, known).astype(np.int32)
-        return frequency, ChunkRanks(ranks=rank, maps={} if self._maps is None else self._maps)
-
-
-_COUNTED = ("counts", "records", "by_label")
-
-
 def places_in(tokens: pa.Array, known: pa.Array) -> Ints:
     """The place of each token in `known`, as many as there are for one that it lacks.
 
@@ -290,7 +189,3 @@ def places_in(tokens: pa.Array, known: pa.Array) -> Ints:
     """
     found = pc.index_in(tokens.cast(pa.large_string()), value_set=known.cast(pa.large_string()))
     return pc.fill_null(found, len(known)).to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def _grown(counts: Ints, size: int) -> Ints:
-    return np.concatenate([counts, np.zeros((size - len(counts), *counts.shape[1:]), np.int64)])

@@ -22,7 +22,8 @@ import numpy as np
 import pyarrow as pa
 
 from seqprep.errors import ConfigError
-from seqprep.frequency import Frequency, FrequencyCounter
+from seqprep.frequency import Frequency
+from seqprep.frequency_counter import FrequencyCounter
 from seqprep.parallel import Progress
 from seqprep.preparation.chain import Chain
 from seqprep.preparation.first_pass import read_parts
@@ -95,7 +96,7 @@ def count_frequencies(
         workers: threads.
         progress: see `parallel.Progress`.
     """
-    counter = FrequencyCounter()
+    counter = FrequencyCounter(memory_bytes=job.memory_bytes)
     for part in read_parts(job, roster, workers=workers):
         if part.counted is not None:  # once for all pieces of a chunk
             counter.add(part.counted)

@@ -19,14 +19,8 @@ import pyarrow as pa
 from seqprep import ragged, splits
 from seqprep.chunk_ranks import ChunkRanks
 from seqprep.fitted import Fitted
-from seqprep.frequency import (
-    ChunkCounts,
-    Frequency,
-    FrequencyCounter,
-    count_by_label,
-    count_records,
-    count_tokens,
-)
+from seqprep.frequency import Frequency, count_by_label, count_records, count_tokens
+from seqprep.frequency_counter import ChunkCounts, FrequencyCounter
 from seqprep.parallel import Progress, ordered
 from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.job import Job
@@ -124,7 +118,10 @@ def first_pass(
         workers: threads.
         progress: see `parallel.Progress`.
     """
-    tokens, targets = (FrequencyCounter(SpilledMaps(folder, f"map-{n}")) for n in range(2))
+    tokens, targets = (
+        FrequencyCounter(SpilledMaps(folder, f"map-{n}"), memory_bytes=job.memory_bytes)
+        for n in range(2)
+    )
     moments: Moments | None = None
     step_labels: set[int] = set()
     before, size_bytes = np.zeros(len(SPLITS), np.int64), 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from seqprep.checks import parse_bytes
 from seqprep.preparation.chain import Chain
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.schema import Task
@@ -58,6 +59,11 @@ class Job:
     def width(self) -> int | None:
         """Channels of the values in `sequences`; None for strings."""
         return self.chain.forms[0].width
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the recipe gives."""
+        return parse_bytes(self.recipe.memory, key="prepare.memory")
 
     @property
     def counts_tokens(self) -> bool:

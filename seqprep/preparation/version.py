@@ -73,7 +73,7 @@ def make_version(work: Work) -> int:
 def _columns(work: Work, folder: SpillFolder) -> Columns:
     """Columns of records stay in memory while they take a small part of it."""
     records = sum(file.rows for file in work.job.table.files(work.job.version))
-    if records * RECORD_BYTES <= work.memory_bytes // COLUMNS_SHARE:
+    if records * RECORD_BYTES <= work.job.memory_bytes // COLUMNS_SHARE:
         return HeldColumns()
     return SpilledColumns(folder)
 

@@ -66,12 +66,7 @@ class Work:
     @property
     def held_bytes(self) -> int:
         """Rows lie in memory between the passes while they take no more, else on disk."""
-        return self.memory_bytes // HELD_SHARE
-
-    @property
-    def memory_bytes(self) -> int:
-        """What the recipe gives."""
-        return parse_bytes(self.job.recipe.memory, key="prepare.memory")
+        return self.job.memory_bytes // HELD_SHARE
 
 
 def make_everything(work: Work, folder: SpillFolder, roster: Roster, kept: Fitted | None) -> Made:
@@ -247,5 +242,5 @@ def _slots(work: Work, encoding: Encoding, finisher: Finisher, folder: SpillFold
     size_bytes = encoding.size_bytes * (1 + chain.views if late_views else 1)
     if size_bytes <= work.held_bytes:
         return HeldSlots()
-    count = min(MAX_SLOTS, -(-size_bytes // (work.memory_bytes // 8)))
+    count = min(MAX_SLOTS, -(-size_bytes // (work.job.memory_bytes // 8)))
     return DiskSlots(folder, count, slot_schema(finisher.schema))

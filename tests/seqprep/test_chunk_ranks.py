@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from seqprep import frequency
 from seqprep.chunk_ranks import Maps, Places
-from seqprep.frequency import ChunkCounts, FrequencyCounter
+from seqprep.frequency_counter import ChunkCounts, FrequencyCounter
 from seqprep.preparation import first_pass, work
 from seqprep.preparation.spill import SpillFolder
 from seqprep.preparation.spilled_maps import SpilledMaps
@@ -25,7 +24,7 @@ WORDS = [f"w{n:03}" for n in range(500)]
 
 def counted(maps: Maps, chunks: int) -> FrequencyCounter:
     """Chunks 0, 2, 4, ... with all words in turning orders, the last word most frequent."""
-    counter = FrequencyCounter(maps)
+    counter = FrequencyCounter(maps, memory_bytes=0)
     for number in range(chunks):
         order = np.roll(np.arange(len(WORDS)), number)
         tokens = pa.array(WORDS).take(pa.array(order))
@@ -34,11 +33,8 @@ def counted(maps: Maps, chunks: int) -> FrequencyCounter:
 
 
 @pytest.mark.parametrize("held_bytes", [0, 7_000, 10**9])
-def test_ranks_are_the_same_wherever_maps_wait(
-    tmp_path: Path, held_bytes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ranks_are_the_same_wherever_maps_wait(tmp_path: Path, held_bytes: int) -> None:
     """Ids would depend on the memory setting, or be those of another chunk."""
-    monkeypatch.setattr(frequency, "_FOLD_TOKENS", 600)
     with SpillFolder(tmp_path, held_bytes=held_bytes) as folder:
         maps, others = (SpilledMaps(folder, name) for name in ("one", "two"))
         ranks, other = counted(maps, 9).finish()[1], counted(others, 3).finish()[1]
@@ -49,15 +45,29 @@ def test_ranks_are_the_same_wherever_maps_wait(
         assert other[4].tolist() == (499 - np.roll(np.arange(500), 2)).tolist()
 
 
-def test_maps_beyond_the_room_lie_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_maps_beyond_the_room_lie_on_disk(tmp_path: Path) -> None:
     """Memory would grow with the data: by four bytes for each token of each chunk."""
-    monkeypatch.setattr(frequency, "_FOLD_TOKENS", 600)
     with SpillFolder(tmp_path, held_bytes=5_000) as folder:
         maps = SpilledMaps(folder, "map")
         _, ranks = counted(maps, 40).finish()
         assert maps.held_bytes == 4_000
         assert sum(path.stat().st_size for path in folder.path.glob("map-*")) == 38 * 2_000
         assert ranks.ranks.nbytes == 2_000 and ranks.maps is maps
+
+
+@pytest.mark.parametrize(("room", "most"), [(0, 2), (3.1, 4), (100, 12)])
+def test_dictionaries_wait_in_a_quarter_of_the_memory(room: float, most: int) -> None:
+    """Those of all chunks together would take many times the memory that a person gives."""
+    part = ChunkCounts(tokens=pa.array(WORDS), counts=np.ones(500, np.int64), rows=1)
+    maps: dict[int, Places] = {}
+    counter = FrequencyCounter(maps, memory_bytes=int(4 * room * part.size_bytes))
+    waiting = []
+    for number in range(12):
+        waiting.append(number + 1 - len(maps))
+        counter.add(part, chunk=number)
+    frequency, _ = counter.finish()
+    assert max(waiting) == most
+    assert set(frequency.counts.tolist()) == {12} and sorted(maps) == list(range(12))
 
 
 @pytest.mark.parametrize("task", ["classify", "translate"])

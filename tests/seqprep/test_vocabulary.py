@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqprep import frequency as frequencies
-from seqprep.frequency import (
-    ChunkCounts,
-    Frequency,
-    FrequencyCounter,
-    count_records,
-    count_tokens,
-)
+from seqprep.frequency import Frequency, count_records, count_tokens
+from seqprep.frequency_counter import ChunkCounts, FrequencyCounter
 from seqprep.preparation.transform import Transform
 from seqprep.ragged import Ragged, to_offsets
 from seqprep.schema import OOV, PAD
@@ -27,8 +21,10 @@ from seqprep.vocabulary import build_vocabulary, complement_ids, complement_rank
 WORDS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=8), min_size=1, max_size=9)
 
 
-def counted(rows: list[list[str]], *, chunk: int, training: list[bool]) -> Frequency:
-    counter = FrequencyCounter()
+def counted(
+    rows: list[list[str]], *, chunk: int, training: list[bool], memory_bytes: int = 2**20
+) -> Frequency:
+    counter = FrequencyCounter(memory_bytes=memory_bytes)
     for start in range(0, len(rows), chunk):
         part, marks = rows[start : start + chunk], np.array(training[start : start + chunk])
         strings = sorted({word for row in part for word in row}, reverse=True)
@@ -73,12 +69,11 @@ def test_ranks_equal_a_sorted_counter(
     assert found.num_records == len(inside)
 
 
-def test_folding_early_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folding_early_changes_nothing() -> None:
     """Merging dictionaries in parts, which bounds memory, would move ranks."""
     rows = [["b", "a"], ["c", "a"], ["b", "d", "d"], ["a"]]
     whole = counted(rows, chunk=1, training=[True] * 4)
-    monkeypatch.setattr(frequencies, "_FOLD_TOKENS", 1)
-    parts = counted(rows, chunk=1, training=[True] * 4)
+    parts = counted(rows, chunk=1, training=[True] * 4, memory_bytes=0)
     assert whole.tokens.equals(parts.tokens)
     assert whole.counts.tolist() == parts.counts.tolist()
 
