@@ -46,7 +46,8 @@ class Reading:
         anchors: `(P,)` the step of its record from which each is read.
         sizes: `(P,)` steps that are read; 0: nothing, its steps are read as context of a later one.
         context: `(P,)` the first of them that belong to earlier pieces: no loss is theirs.
-        marks: `(P,)` steps after which the state is kept for the next update; -1: never.
+        marks: `(P,)` steps after which the state is kept for the next update; -1: never; 0: it is
+            that of the record's start.
         has_loss: `(P,)`.
     """
 
@@ -79,8 +80,7 @@ class Reading:
             anchors=anchors,
             sizes=np.where(has_loss, pieces.stops, following) - anchors,
             context=pieces.starts - anchors,
-            # before the first anchor inside a record its state is that of the record's start
-            marks=np.where(pieces.ends | (following == 0), -1, following - anchors),
+            marks=np.where(pieces.ends, -1, following - anchors),
             has_loss=has_loss,
         )
 

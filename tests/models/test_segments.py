@@ -16,7 +16,9 @@ from models import loop, train
 from models.checks import JobError
 from models.config import Backpropagation, Optimizer, Train
 from models.job import Job, to_json
+from models.joint import over_all
 from models.model_config import Model
+from models.ranks import Ranks
 from models.segments import Phase, after_epoch, choose, numbers_of, segment_steps
 from models.setting import open_sources
 from seqprep.errors import SeqprepError
@@ -81,6 +83,13 @@ def test_a_schedule_waits_for_its_patience_and_goes_on_once() -> None:
     assert [p.steps for p in found[::4]] == [100, 500, 1000]
     assert found[4].why == "no training loss < 0.9 in 2 epochs" and found[4].since == 5
     assert found[8].why == "no training loss < 2 in 2 epochs"
+
+
+def test_a_loss_that_weighs_less_than_one_row_is_a_mean_all_the_same() -> None:
+    """An update of one short piece of a long record must not learn less from it."""
+    total, weight = torch.tensor(0.3, requires_grad=True), torch.tensor(0.2)
+    downhill, loss, _ = over_all(total, weight, Ranks())
+    assert float(loss) == float(downhill.detach()) == pytest.approx(1.5)
 
 
 def test_patience_without_a_schedule_is_refused() -> None:
