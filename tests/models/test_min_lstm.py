@@ -146,3 +146,15 @@ def test_only_one_tensor_of_the_scan_is_kept_beside_its_inputs() -> None:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         scan(a, b, h)
     assert sum(kept) == 2 * a.numel() + h.numel()
+
+
+def test_states_are_summed_in_float32_under_autocast() -> None:
+    """Eight bits of a running sum lose what a thousand steps add."""
+    model = core(torch.float32)
+    x, lengths = torch.randn(1, 5000, 3), torch.tensor([5000])
+    whole = model(x, lengths)
+    model.autocast = torch.bfloat16
+    out = model(x, lengths)
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out, whole, atol=0.02, rtol=0)
+    assert (out - whole)[0, -1].abs().max() > 0  # the gates did run in bf16
