@@ -12,7 +12,18 @@ from pathlib import Path
 
 from benchmarks.common import RESULTS
 
-NAMES = ("words", "fasta", "eeg", "batches", "training", "memory", "buckets", "append")
+NAMES = (
+    "words",
+    "fasta",
+    "eeg",
+    "batches",
+    "first_batch",
+    "training",
+    "exact",
+    "memory",
+    "buckets",
+    "append",
+)
 README = Path(__file__).parent / "README.md"
 MARK = "<!-- results -->"
 

@@ -104,10 +104,11 @@ def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> None:
 def run_here(benchmark: Benchmark, case: str, inputs: Path, work: Path, processes: int) -> None:
     """Run one case in this process and print what it took as the last line."""
     job = benchmark.cases[case](Settings(inputs=inputs, out=work, processes=processes))
-    start = time.perf_counter()
+    start, before = time.perf_counter(), sum(os.times()[:4])
     facts = job()
     seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, **facts}))
+    cpu_s = round(sum(os.times()[:4]) - before, 2)  # of ended child processes, too
+    print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, **facts}))
 
 
 def run_all(benchmark: Benchmark, work: Path, options: argparse.Namespace) -> dict[str, Any]:
