@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,24 @@ def test_final_states_equal_an_unsegmented_pass(
     assert len(found) == len(wanted) if not every else len(found) >= len(wanted)
     distance = (wanted[:, None] - found).abs().amax(-1).amin(1)
     assert distance.max() < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("task", "k1", "k2"), [("classify", 20, 20), ("classify", 20, 24), ("label_steps", 20, 20)]
+)
+def test_rows_that_end_inside_a_block_hand_on_the_state_of_their_own_end(
+    tmp_path: Path, task: Task, k1: int, k2: int
+) -> None:
+    """Among many lanes a few padded steps are cheaper than a cut: they must not be read."""
+    case = Case(tmp_path, task, rows=90, config=MODEL if task == "classify" else STEPWISE)
+    rounds, inside = case.rounds(k1, k2, every=False, lanes=40), 0
+    for part in chain.from_iterable(r.passes for r in rounds.read(rounds.start())):
+        inside += len(np.setdiff1d(part.marks[part.marks > 0], part.edges))
+    assert inside > 0
+    with torch.no_grad():
+        wanted, _ = case.objective.loss(case.model(case.batch()), case.batch())
+        total, *_ = run(case, rounds)
+    torch.testing.assert_close(total, wanted.double(), rtol=1e-6, atol=0)
 
 
 def test_a_record_among_others_reads_as_alone(labelled: Case) -> None:
