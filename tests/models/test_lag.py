@@ -211,5 +211,9 @@ def test_batches_and_rows_are_put_together_again(tmp_path: Path) -> None:
     np.testing.assert_allclose(few.norms, many.norms, rtol=1e-4, atol=1e-7)
     assert few.reach == many.reach
     assert few.steps.sum() == sum(rows["length"].to_pylist())
+    tokens = torch.tensor([rows["tokens"][4].as_py()])
+    alone = TensorBatch(inputs=tokens, lengths=torch.tensor([tokens.shape[1]]))
+    last = input_gradients(model, alone, "classify")[0, -1]
+    assert few.norms[4, 0] == pytest.approx(float(last), rel=1e-4)  # lag 0 is the last step
     for number, length in enumerate(rows["length"].to_pylist()):
         assert int((~np.isnan(few.norms[number])).sum()) == int((few.edges[:-1] < length).sum())

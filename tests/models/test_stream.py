@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import models.stream
 from models.architectures import build
 from models.bundle import Bundle
 from models.checks import JobError
@@ -58,8 +59,11 @@ def close(found: Any, wanted: Any) -> None:
 
 @pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("every", [1, 7, 1000])
-def test_the_last_answer_is_that_of_the_whole_record(name: str, every: int) -> None:
+def test_the_last_answer_is_that_of_the_whole_record(
+    name: str, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A lost state, or steps read twice, would end in another prediction than `predict` gives."""
+    monkeypatch.setattr(models.stream, "BLOCK_STEPS", 40)
     task, options = MODELS[name]
     bundle, examples = bundle_of(task, options)
     whole = {row["id"]: row for row in predict_examples(bundle, examples).to_pylist()}
