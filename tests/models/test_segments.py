@@ -221,6 +221,23 @@ def test_it_learns_with_labels_at_the_end_and_at_every_step(
     plots.learning_curves(tmp_path / "curves.png", epochs=report["train"]["history"], best=1)
 
 
+@pytest.mark.parametrize(("task", "k1"), [("classify", 3), ("regress_steps", 7)])
+def test_with_weights_held_still_an_epoch_has_the_loss_of_whole_rows(
+    tmp_path: Path, task: Any, k1: int
+) -> None:
+    """Rounds in which no record ends must hand their states on, too; every record counts once."""
+    path = task_snapshot(tmp_path / "data", task, rows=8)
+    still = replace(
+        TINY,
+        model=replace(TINY.model, dropout=0.0),
+        optimizer=Optimizer(lr=1e-12, weight_decay=0.0),
+        epochs=1,
+    )
+    run(path, tmp_path / "whole", still)
+    run(path, tmp_path / "cut", replace(still, backpropagation=segments(k1=k1)))
+    assert losses(tmp_path / "cut")[0] == pytest.approx(losses(tmp_path / "whole")[0], rel=1e-6)
+
+
 def test_a_record_that_is_no_number_is_named_by_the_guard(tmp_path: Path) -> None:
     """The rounds after it are not finite until it ends: a person must learn which it is."""
     data = {"values": [[0.1, 0.2] * 30 for _ in range(8)], "label": [0, 1] * 4}
