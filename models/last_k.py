@@ -24,8 +24,7 @@ from models.activations import working_floats
 from models.objectives import Objective
 from models.recompute import cut
 from models.segmented import Carried, Segmented
-from models.shape import TensorBatch, step_mask
-from seqprep.schema import IGNORED_LABEL
+from models.shape import TensorBatch
 
 _FEW_STEPS = 64
 
@@ -86,14 +85,12 @@ def last_steps(batch: TensorBatch, k: int) -> TensorBatch:
     steps = min(k, batch.inputs.shape[1])
     first_B = (batch.lengths - k).clamp(min=0)
     place_BT = first_B[:, None] + torch.arange(steps, device=first_B.device)
-    place_BT = place_BT.clamp(max=batch.inputs.shape[1] - 1)
-    lengths_B = batch.lengths.clamp(max=k)
-    targets = None
-    if batch.targets is not None:
-        targets = _take(batch.targets, place_BT)
-        if not targets.is_floating_point():
-            targets = targets.masked_fill(~step_mask(lengths_B, steps), IGNORED_LABEL)
-    return replace(batch, inputs=_take(batch.inputs, place_BT), lengths=lengths_B, targets=targets)
+    return replace(
+        batch,
+        inputs=_take(batch.inputs, place_BT),
+        lengths=batch.lengths.clamp(max=k),
+        targets=None if batch.targets is None else _take(batch.targets, place_BT),
+    )
 
 
 def _take(x: Tensor, place_BT: Tensor) -> Tensor:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from models import train
 from models.activations import Size, whole_bytes
 from models.architectures import MODELS
 from models.architectures.lstm import PooledLSTM
@@ -16,6 +19,7 @@ from models.checks import JobError
 from models.config import Backpropagation, Train
 from models.core import Core
 from models.exact import Exact, cost_of, set_block
+from models.job import Job
 from models.model_config import Conv, Front, Model, Pooling
 from models.objectives import Objective
 from models.shape import TensorBatch
@@ -29,6 +33,7 @@ from tests.models.long_batches import (
     objective_of,
 )
 from tests.models.peak import peak_bytes
+from tests.synthetic import task_snapshot
 
 SMALL = Model(hidden=6, embedding=5, dropout=0.0)
 ONE_WAY = replace(SMALL, bidirectional=False)
@@ -165,6 +170,19 @@ def test_dropout_draws_the_same_when_computed_again(name: str) -> None:
     torch.testing.assert_close(found @ direction, slope, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["last", "attention", "every pooling, stacked"])
+def test_noise_reaches_pooled_segments(name: str) -> None:
+    """An option that a way of backpropagation leaves out is ignored without a word."""
+    task, config, tokens = VARIANTS[name]
+    pooling: tuple[Pooling, ...] = ("mean", *(p for p in config.pooling if p != "mean"))
+    model = model_of(replace(config, noise=0.5, pooling=pooling), task, tokens=tokens)
+    batch = batch_of(task, (9, 14), tokens=tokens)
+    set_block(model, 6)
+    assert (model(batch) - model(batch)).abs().min() > 1e-6
+    model.eval()
+    torch.testing.assert_close(model(batch), model(batch), atol=0, rtol=0)
+
+
 def test_both_directions_see_the_same_input_dropout() -> None:
     """Dropped for one direction only, a step would still be seen by the other."""
     config = replace(SMALL, input_dropout=0.5, pooling=("mean",))
@@ -244,6 +262,39 @@ def test_memory_stays_below_what_is_reckoned(name: str, dropout: float) -> None:
         peak = peak_of(config, task, size.steps, block, tokens=tokens, rows=size.rows)
         assert peak <= 1.1 * reckoned + 200_000, (block, peak / reckoned)
         assert peak >= 0.3 * reckoned, (block, peak / reckoned)
+
+
+def test_memory_of_a_deep_stack_is_reckoned() -> None:
+    """What each layer keeps must count, or ten layers take far more than `memory`."""
+    config = replace(SMALL, hidden=32, embedding=16, dropout=0.2, layers=6)
+    size = Size(rows=2, steps=3000)
+    reckoned = cost_of(model_of(config, "classify"), config, size)(600)
+    peak = peak_of(config, "classify", size.steps, 600, rows=size.rows)
+    assert 0.6 * reckoned < peak <= reckoned
+
+
+def test_a_job_is_refused_before_it_trains(tmp_path: Path) -> None:
+    """Lengths are known then, so nothing has to be tried for an hour first."""
+    path = task_snapshot(tmp_path / "snapshot", "label_steps")
+    options = Train(
+        model=Model(hidden=256),
+        backpropagation=Backpropagation(mode="exact", memory="1MB"),
+    )
+    with pytest.raises(JobError, match="mode exact takes"):
+        train.train(Job(snapshot=str(path), out=str(tmp_path / "out"), train=options))
+
+
+@pytest.mark.parametrize("mode", [{"mode": "exact"}, {"mode": "last_k", "k": 5}])
+def test_a_job_trains_this_way(tmp_path: Path, mode: dict[str, Any]) -> None:
+    """From the options of a job to a bundle, evaluation included."""
+    path = task_snapshot(tmp_path / "snapshot", "classify", rows=40)
+    options = Train(
+        model=replace(SMALL, bidirectional=False),
+        backpropagation=Backpropagation(**mode),
+        updates=3,
+    )
+    train.train(Job(snapshot=str(path), out=str(tmp_path / "out"), train=options))
+    assert (tmp_path / "out" / "bundle").exists()
 
 
 def test_memory_chooses_the_block() -> None:
