@@ -20,7 +20,7 @@ from models.config import Train
 from models.core import Core, Execution
 from models.objectives import Objective
 from models.ranks import place_here
-from models.recurrent import EXECUTIONS
+from models.recurrent import EXECUTIONS, LSTM
 from models.shape import TensorBatch
 
 logger = logging.getLogger(__name__)
@@ -168,7 +168,8 @@ def choose_execution(
     """
     chosen: Execution = "packed" if asked == "packed" else "dense"
     seconds: dict[str, float] = {}
-    if asked == "auto" and device.type == "cuda":
+    has_forms = any(isinstance(module, LSTM) for module in model.modules())
+    if asked == "auto" and device.type == "cuda" and has_forms:
         held = list(batches)
         for form in EXECUTIONS:
             set_execution(model, form)

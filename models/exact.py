@@ -26,6 +26,7 @@ from models.architectures.lstm import PooledLSTM
 from models.checks import JobError
 from models.core import Core
 from models.model_config import Model
+from models.model_fits import front_stride
 from models.objectives import Objective
 from models.pooled_segments import reads_front_inside
 from models.shape import TensorBatch
@@ -116,7 +117,8 @@ def fast_block(model: nn.Module, options: Model, rows: int, device: str) -> int:
     """Row-steps of a block that computes fast, whatever the memory."""
     long = Size(rows=rows, steps=_LONG)  # what stands between its blocks does not count
     cost = cost_of(model, options, long)
-    a_cell = 2 * (cost(long.cells) - cost(long.cells // 2)) / long.cells
+    cells = long.cells // front_stride(options)
+    a_cell = 2 * (cost(cells) - cost(cells // 2)) / cells
     return max(_FEW_STEPS * rows, int(_FAST_BYTES[device] / a_cell))
 
 

@@ -196,9 +196,7 @@ def training_objective(options: Train, plain: Objective, source: BatchSource) ->
 def class_counts(source: BatchSource) -> npt.NDArray[np.int64]:
     """Rows or steps of each class, `(C,)`."""
     counts = np.zeros(len(source.facts.labels), dtype=np.int64)
-    for examples in source.examples():
-        codes = examples.labels if examples.targets is None else examples.targets.values
-        assert codes is not None
+    for codes in source.truths():
         counts += np.bincount(codes[codes != IGNORED_LABEL], minlength=len(counts))
     return counts
 
@@ -226,11 +224,10 @@ def target_moments(source: BatchSource) -> Moments | None:
     if facts.task not in ("regress", "regress_steps") and not inputs:
         return None
     count, mean, square = 0, np.zeros(1), np.zeros(1)
-    for examples in source.examples():
-        values = examples.labels if examples.targets is None else examples.targets.values
-        values = examples.inputs.values if inputs else values
-        assert values is not None
-        values = values.astype(np.float64).reshape(len(values), -1)
+    width = len(facts.channels if inputs else facts.target_names) or 1
+    every = (one.inputs.values for one in source.examples()) if inputs else source.truths()
+    for truth in every:
+        values = truth.astype(np.float64).reshape(-1, width)
         delta = values.mean(0) - mean  # merged in the order of shards (Chan et al. 1979)
         new = count + len(values)
         square = square + ((values - values.mean(0)) ** 2).sum(0)

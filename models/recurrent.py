@@ -101,7 +101,7 @@ def carry_lstm(
         True,
         1,
         0.0,
-        False,
+        torch.is_grad_enabled(),  # cuDNN goes backwards in training mode only
         False,
         True,
     )

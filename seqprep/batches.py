@@ -27,6 +27,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep import ragged
+from seqprep.arrays import as_array
 from seqprep.examples import Examples, step_bytes
 from seqprep.foretold import foretold
 from seqprep.held import Held
@@ -203,6 +204,20 @@ class BatchSource:
         """All rows in stored order, a window of shards at a time."""
         for shards in self.windows(None):
             yield self._held.all_of(shards)
+
+    def truths(self) -> Iterator[npt.NDArray[Any]]:
+        """Labels of the rows, or targets of their steps, in stored order; no inputs are read."""
+        if self.snapshot is None:
+            for examples in self.examples():
+                truth = examples.labels if examples.targets is None else examples.targets.values
+                assert truth is not None, "rows without labels and targets"
+                yield truth
+            return
+        name = "targets" if self.facts.task in ("label_steps", "regress_steps") else "label"
+        for shard in self.snapshot.of(self.split):
+            column = as_array(read_shard(self.snapshot, shard, columns=[name])[name])
+            column = column.flatten() if pa.types.is_list(column.type) else column
+            yield column.to_numpy(zero_copy_only=False)
 
     def _rows(self, shard: int) -> Ints:
         return np.arange(self._starts[shard], self._starts[shard + 1])

@@ -18,7 +18,7 @@ from models.bptt import Loss, full, loss_of
 from models.checks import JobError
 from models.config import Backpropagation, Train
 from models.core import Core
-from models.exact import Exact, cost_of, set_block
+from models.exact import Exact, cost_of, fast_block, set_block
 from models.job import Job
 from models.model_config import Conv, Front, Model, Pooling
 from models.objectives import Objective
@@ -295,6 +295,13 @@ def test_a_job_trains_this_way(tmp_path: Path, mode: dict[str, Any]) -> None:
     )
     train.train(Job(snapshot=str(path), out=str(tmp_path / "out"), train=options))
     assert (tmp_path / "out" / "bundle").exists()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_model_has_a_fast_block(name: str) -> None:
+    """A front that shortens records once ended long ones in a division by zero."""
+    task, config, tokens = VARIANTS[name]
+    assert fast_block(model_of(config, task, tokens=tokens), config, 2, "cpu") >= 2
 
 
 def test_memory_chooses_the_block() -> None:
