@@ -140,6 +140,17 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
     return joined.unify_dictionaries().combine_chunks()
 
 
+def _own_dictionaries(table: pa.Table) -> pa.Table:
+    """The same rows, whose dictionaries hold what stands in them: not all of a row group."""
+    columns = [
+        column.cast(column.type.value_type).combine_chunks().dictionary_encode()
+        if pa.types.is_dictionary(column.type)
+        else column
+        for column in table.columns
+    ]
+    return pa.table(columns, names=table.column_names).combine_chunks()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
     """What a run before kept.
@@ -196,8 +207,7 @@ class Stored:
             table = self._read(range(first, last), names)
             self._last.clear()
             self._last[asked] = table
-        rows = table.slice(start - int(self.groups[first]), stop - start)
-        return rows.unify_dictionaries().combine_chunks()
+        return _own_dictionaries(table.slice(start - int(self.groups[first]), stop - start))
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """A number of each record, `(O,)`."""

@@ -5,7 +5,9 @@ Memory does not grow with the data: between the passes content lies on disk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +85,7 @@ def make_everything(work: Work, folder: SpillFolder, roster: Roster, kept: Fitte
     since = Since.nothing(lengths, num_tokens=count)
     if work.frozen is not None:
         since = replace(_fitted_since(work, since), whole=True)
-        since = _joined(since, encoding, totals, fitted, lengths)
+        since = _joining(encoding, totals, fitted, lengths)(since)
     return Made(
         files=files,
         remove="all",
@@ -115,6 +117,7 @@ def make_what_is_new(work: Work, folder: SpillFolder, roster: Roster, previous: 
     steps = change.steps + encoding.steps
     lengths = _training_lengths(encoding.steps, fresh)
     since = Since.from_bytes(work.examples.state.get(previous.info.state["since"]))
+    joined = _joining(encoding, totals, fitted, lengths)
     return Made(
         files=[*files, *removal.files],
         remove=list(removal.replaced),
@@ -124,8 +127,8 @@ def make_what_is_new(work: Work, folder: SpillFolder, roster: Roster, previous: 
         steps=steps,
         emptied=change.emptied | emptied,
         before=_by_split(steps, roster),
-        since=_joined(since, encoding, totals, fitted, lengths),
-        now=_joined(since.start, encoding, totals, fitted, lengths),
+        since=joined(since),
+        now=joined(since.start),
         added=int(change.added.sum()),
         removed=int(change.removed.sum()),
     )
@@ -173,21 +176,18 @@ def _fitted_since(work: Work, otherwise: Since) -> Since:
     return replace(otherwise, fitted_lengths=found.fitted_lengths)
 
 
-def _joined(
-    since: Since,
-    encoding: Encoding,
-    totals: Totals,
-    fitted: Fitted,
-    lengths: LengthCounts,
-) -> Since:
-    """What joined since the fit, with the training rows that were read now."""
+def _joining(
+    encoding: Encoding, totals: Totals, fitted: Fitted, lengths: LengthCounts
+) -> Callable[[Since], Since]:
+    """What adds the training rows that were read now to what joined since the fit."""
     tokens = None
     if encoding.frequency is not None and fitted.frequency is not None:
         ranks = fitted.frequency.ranks(encoding.frequency.tokens)
         tokens = np.zeros(len(fitted.frequency) + 1, dtype=np.int64)
         np.add.at(tokens, ranks, encoding.frequency.counts)
     units, rows = totals.units.of_split(TRAIN).present
-    return since.plus(
+    return partial(
+        Since.plus,
         lengths=lengths,
         tokens=tokens,
         moments=encoding.moments,
