@@ -1,3 +1,3 @@
 """Prepare long labelled sequences: ingest, clean, shorten, augment, bucket, version."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
