@@ -110,7 +110,7 @@ class StagedWriter:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._writer.close()
+            self._writer.__exit__(kind, error, trace)
             if kind is None:
                 self._publish()
         finally:

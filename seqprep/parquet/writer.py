@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -64,6 +65,16 @@ class PageWriter:
         self._rows = 0
         self._file = path.open("wb")
         self._file.write(_MAGIC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Close the file: whole, or without the footer that would make it look whole."""
+        if kind is None:
+            self.close()
+        else:
+            self._file.close()
 
     def write_table(self, table: pa.Table) -> None:
         """Write rows as one row group."""

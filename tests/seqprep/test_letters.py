@@ -87,9 +87,8 @@ def test_readers_of_parquet_find_the_bases(tmp_path: Path) -> None:
     content[7] += b"N" * 200_000 + drawn(300_000, b"ACGTRY").tobytes()
     table = pa.table({"bases": [part.decode() for part in content]})
     path = tmp_path / "a.parquet"
-    writer = PageWriter(path, table.schema)
-    writer.write_table(pa.concat_tables([table.slice(0, 40), table.slice(40)]))
-    writer.close()
+    with PageWriter(path, table.schema) as writer:
+        writer.write_table(pa.concat_tables([table.slice(0, 40), table.slice(40)]))
     assert pq.ParquetFile(path, page_checksum_verification=True).read().equals(table)
     assert pl.read_parquet(path)["bases"].to_list() == table["bases"].to_pylist()
     assert path.stat().st_size < 0.27 * sum(map(len, content))

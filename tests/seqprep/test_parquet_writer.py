@@ -55,10 +55,9 @@ ROW = st.fixed_dictionaries(
 
 
 def write(path: Path, groups: list[pa.Table], schema: pa.Schema) -> None:
-    file = PageWriter(path, schema, statistics=("length",))
-    for table in groups:
-        file.write_table(table)
-    file.close()
+    with PageWriter(path, schema, statistics=("length",)) as file:
+        for table in groups:
+            file.write_table(table)
 
 
 @settings(deadline=None, max_examples=150)
@@ -182,3 +181,14 @@ def test_lengths_have_statistics_and_pages_have_checksums(tmp_path: Path) -> Non
     path.write_bytes(data)
     with pytest.raises(OSError, match="CRC"):
         pq.ParquetFile(path, page_checksum_verification=True).read()
+
+
+def test_a_file_that_broke_off_cannot_be_read(tmp_path: Path) -> None:
+    """Otherwise the rows before an error would pass for all there are."""
+    schema, path = pa.schema([("n", pa.int32())]), tmp_path / "a.parquet"
+    with pytest.raises(KeyError), PageWriter(path, schema) as file:
+        file.write_table(pa.table({"n": pa.array([1], pa.int32())}))
+        file.write_table(pa.table({"m": pa.array([2], pa.int32())}))
+    assert path.stat().st_size > 4
+    with pytest.raises(pa.ArrowInvalid, match="magic bytes not found in footer"):
+        pq.read_table(path)
