@@ -123,3 +123,15 @@ def test_examples_of_models_in_the_readme_are_accepted() -> None:
         assert options["name"] == name
         task = TASKS[name][0]
         check(Train(model=from_json(Model, options, key="train.model")), task)
+
+
+def test_examples_of_training_in_the_readme_are_accepted() -> None:
+    """A line that is copied from the table must train, and every mode must stand in it."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^\| `(\w+)` \|.*\| `(\{mode: .*\})` \|$", text, re.MULTILINE)
+    assert {name for name, _ in examples} == {"full", "exact", "last_k", "segments"}
+    for name, line in examples:
+        options = yaml.safe_load(line)
+        assert options["mode"] == name
+        way = from_json(Backpropagation, options, key="train.backpropagation")
+        check(Train(model=Model(bidirectional=False), backpropagation=way))
