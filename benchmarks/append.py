@@ -192,7 +192,8 @@ def write_few(kind: str, inputs: Path, held: Path) -> None:
     if kind == "documents":
         for number, (text, _) in enumerate(islice(documents(1e9), FEW)):
             words = text.split()[: 2 * number + 2]
-            (folder / f"few{number}.txt").write_text(f"few{number} {' '.join(words)}")
+            # in a folder that has a label already, or preparation would leave them out
+            (folder / "000" / f"few{number}.txt").write_text(f"few{number} {' '.join(words)}")
         return
     rng = np.random.default_rng(SEED + 1)
     letters = np.frombuffer(b"ACGT", dtype=np.uint8)
