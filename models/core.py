@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
+from models.model_config import Model
 from models.recompute import read_in_blocks
 from models.shape import step_mask
 
@@ -102,6 +103,18 @@ class Core(nn.Module, ABC):
             for size in sizes
         )
         self.dropout, self.noise = nn.Dropout(dropout), noise
+
+    @classmethod
+    def of(cls, config: Model, inputs: int, hidden: int) -> Self:
+        """A core with the options of a model."""
+        return cls(
+            inputs,
+            hidden,
+            layers=config.layers,
+            bidirectional=config.bidirectional,
+            dropout=config.dropout,
+            noise=config.noise,
+        )
 
     @abstractmethod
     def make_layer(self, inputs: int, hidden: int) -> nn.Module:

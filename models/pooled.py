@@ -39,14 +39,7 @@ class Pooled(nn.Module):
         if self.per_step:
             check_keeps_steps(config, shape.task)
         self.front = Front(config, shape)
-        self.core = self.core_type(
-            self.front.features,
-            config.hidden,
-            layers=config.layers,
-            bidirectional=config.bidirectional,
-            dropout=config.dropout,
-            noise=config.noise,
-        )
+        self.core = self.core_type.of(config, self.front.features, config.hidden)
         features = self.core.features
         if not self.per_step:
             self.pool = Pool(config.pooling, features)

@@ -68,6 +68,16 @@ class Progress:
     resumed: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def real_steps_per_s(self) -> float:
+        """Real steps a second of training."""
+        return self.steps / max(self.train_seconds, 1e-9)
+
+    @property
+    def padding_share(self) -> float:
+        """Padded steps over all computed steps."""
+        return 1 - self.steps / max(1, self.computed)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         return asdict(self)

@@ -207,12 +207,7 @@ class BatchSource:
 
     def truths(self) -> Iterator[npt.NDArray[Any]]:
         """Labels of the rows, or targets of their steps, in stored order; no inputs are read."""
-        if self.snapshot is None:
-            for examples in self.examples():
-                truth = examples.labels if examples.targets is None else examples.targets.values
-                assert truth is not None, "rows without labels and targets"
-                yield truth
-            return
+        assert self.snapshot is not None, "rows at hand are for prediction"
         name = "targets" if self.facts.task in ("label_steps", "regress_steps") else "label"
         for shard in self.snapshot.of(self.split):
             column = as_array(read_shard(self.snapshot, shard, columns=[name])[name])

@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from models import recompute
 from models.chunking import cut, merge
 from models.core import State
 from models.model_config import Model
@@ -48,8 +49,7 @@ class ChunkedLSTM(Pooled):
         """Each chunk from the state after the one before."""
         out: list[Tensor] = []
         state: State | None = None
-        for number, part in enumerate(x_BTF.split(self.chunk, dim=1)):
-            left_B = (lengths_B - number * self.chunk).clamp(0, part.shape[1])
+        for part, left_B in recompute.cut(x_BTF, lengths_B, self.chunk):
             states, state = self.core.carry(part, left_B, state)
             out.append(states)
         return torch.cat(out, dim=1)

@@ -38,10 +38,10 @@ class HierarchicalLSTM(nn.Module):
         check_task(config.name, shape.task)
         self.front = Front(config, shape)
         self.chunk = config.chunk
-        self.lower = _lstm(self.front.features, config.hidden, config)
+        self.lower = LSTM.of(config, self.front.features, config.hidden)
         self.lower_pool = Pool(config.lower_pooling, self.lower.features)
         self.dropout = nn.Dropout(config.dropout)
-        self.upper = _lstm(self.lower_pool.features, config.upper_hidden, config)
+        self.upper = LSTM.of(config, self.lower_pool.features, config.upper_hidden)
         self.pool = Pool(config.pooling, self.upper.features)
         self.head = Head(self.pool.features, config, shape.outputs)
 
@@ -82,14 +82,3 @@ class HierarchicalLSTM(nn.Module):
             below_NC = self.lower_pool.attention(states_NCF, mask_NC)
         weights_NC1 = (below_NC * above_BK.flatten()[chunks.places, None])[:, :, None]
         return merge(weights_NC1, chunks, steps=x_BTF.shape[1])[:, :, 0]
-
-
-def _lstm(inputs: int, hidden: int, config: Model) -> LSTM:
-    return LSTM(
-        inputs,
-        hidden,
-        layers=config.layers,
-        bidirectional=config.bidirectional,
-        dropout=config.dropout,
-        noise=config.noise,
-    )

@@ -71,17 +71,7 @@ class Parts(nn.Module):
 
     def __init__(self, inputs: int, config: Model, *, parts: int) -> None:
         super().__init__()
-        self.cores = nn.ModuleList(
-            LSTM(
-                inputs,
-                config.hidden,
-                layers=config.layers,
-                bidirectional=config.bidirectional,
-                dropout=config.dropout,
-                noise=config.noise,
-            )
-            for _ in range(parts)
-        )
+        self.cores = nn.ModuleList(LSTM.of(config, inputs, config.hidden) for _ in range(parts))
         width = config.hidden * (2 if config.bidirectional else 1)
         self.pools = nn.ModuleList(Pool(config.pooling, width) for _ in range(parts))
         self.merge, self.second_backwards = config.merge, config.second_backwards
