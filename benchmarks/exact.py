@@ -63,14 +63,14 @@ def run_here(job: Job, mode: str) -> dict[str, float]:
     """Run a job in this process; seconds, and megabytes that it grew by."""
     import torch
 
+    from models.answers.objectives import objective_for
     from models.architectures import build
-    from models.bptt import loss_of
-    from models.config import Backpropagation, Train
-    from models.exact import set_block
-    from models.memory import peak_bytes
-    from models.model_config import Model
-    from models.objectives import objective_for
+    from models.backpropagation.bptt import loss_of
+    from models.backpropagation.exact import set_block
+    from models.options.model import Model
+    from models.options.training import Backpropagation, Train
     from models.shape import Shape, TensorBatch
+    from models.training.memory import peak_bytes
 
     torch.manual_seed(0)
     torch.set_num_threads(1)

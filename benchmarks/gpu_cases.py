@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.examples import FACTS, VOCAB, example_table, write_snapshot
+from models.answers.objectives import objective_for
 from models.architectures import build
-from models.bptt import loss_of
-from models.config import Backpropagation, Train
-from models.core import Execution
+from models.backpropagation.bptt import loss_of
 from models.device import set_execution, set_precision
-from models.model_config import Model
-from models.objectives import objective_for
+from models.layers.core import Execution
+from models.options.model import Model
+from models.options.training import Backpropagation, Train
 from models.shape import Shape, TensorBatch, to_tensors
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.snapshot import Snapshot
@@ -240,8 +240,8 @@ def loop(
     what = "loop, loader included"
     try:
         from models.job import Job
-        from models.run import Stopped
         from models.train import train
+        from models.training.run import Stopped
     except ModuleNotFoundError as error:
         return Row(what=what, **about, note=str(error))
     warm = max(2, updates // 5)

@@ -108,7 +108,7 @@ def ours(settings: Settings) -> Any:
     """The model and the batches that `seqprep train` uses."""
     prepare_torch()
     from models.architectures import build
-    from models.config import Model
+    from models.options.training import Model
     from models.shape import Shape
 
     options = Model(

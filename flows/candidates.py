@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bundle import Bundle
-from models.masking import token_rows
+from models.scores.masking import token_rows
 from seqprep.fitted import Fitted
 from seqprep.frequency import count_by_label, count_records, count_tokens
 from seqprep.ragged import Ints

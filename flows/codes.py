@@ -20,8 +20,8 @@ from flows.progress import Callback, say, stage
 from flows.references import Json
 from models.bundle import Bundle
 from models.codes import check_autoencoder, encode
-from models.config import Train
 from models.device import prepare_torch
+from models.options.training import Train
 from seqprep.checks import check_name
 from seqprep.errors import SeqprepError
 from seqprep.fingerprint import as_json

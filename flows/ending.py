@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from cyclopts import CycloptsError
 
-from models.checks import JobError
+from models.options.checks import JobError
 from seqprep.errors import SeqprepError
 
 MENDABLE = (CycloptsError, SeqprepError, JobError)

@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ValidationError
 
-from models.checks import JobError
+from models.options.checks import JobError
 from seqprep.errors import ConfigError
 
 SHOWN = 5

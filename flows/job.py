@@ -11,7 +11,7 @@ from pathlib import Path
 from flows.pipeline_file import Pipeline, to_json
 from flows.references import Json
 from models.bundle import BundleError, check
-from models.encoder import digest_of
+from models.training.encoder import digest_of
 from seqprep import __version__
 from seqprep.checks import as_written
 from seqprep.errors import ConfigError, SeqprepError

@@ -18,10 +18,10 @@ from flows import lag_plot
 from flows.progress import stage
 from flows.references import Json
 from models.bundle import Bundle
-from models.config import Train
 from models.device import prepare_torch
 from models.job import read_job
 from models.lag import PROBED, gradient_by_lag, lag_table, sample_rows
+from models.options.training import Train
 from models.shape import Shape
 from seqprep.errors import ConfigError
 from seqprep.schema import Split

@@ -15,7 +15,7 @@ from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json, check_tables, resolve
 from flows.train import train_model
-from models.folds import pooled_scores
+from models.scores.folds import pooled_scores
 from seqprep.split_checks import check_left_out, group_keys
 from seqprep.table import Table
 

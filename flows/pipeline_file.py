@@ -16,9 +16,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from flows.explain import explain
 from flows.strict_yaml import parse, read
-from models.config import Backpropagation, Optimizer, Train
-from models.fits import check_fits
-from models.model_config import Conv, Front, Model
+from models.options.fits import check_fits
+from models.options.model import Conv, Front, Model
+from models.options.training import Backpropagation, Optimizer, Train
 from seqprep.checks import check_name
 from seqprep.errors import ConfigError
 from seqprep.fingerprint import as_json

@@ -20,14 +20,14 @@ from flows.predict_paths import check_inputs, check_out
 from flows.progress import stage
 from flows.references import Json
 from flows.stream import stream_rows, stream_schema
-from models.beside import check_attention
+from models.answers.beside import check_attention
+from models.answers.vocabulary import Vocabulary
 from models.bundle import MANIFEST, Bundle
-from models.config import Train
 from models.device import prepare_torch
 from models.manifest import place
+from models.options.training import Train
 from models.predict import answer_fields, predict_examples
 from models.stream import check_streams
-from models.vocabulary import Vocabulary
 from seqprep import __version__
 from seqprep.errors import ConfigError, Rejection, SeqprepError
 from seqprep.fitted import Fitted

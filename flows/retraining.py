@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from flows.train import follow
 from models.bundle import Bundle
-from models.config import Train
 from models.device import prepare_torch
-from models.masking import Masked, mask_tokens, without_token
+from models.options.training import Train
+from models.scores.masking import Masked, mask_tokens, without_token
 from seqprep.schema import Split
 from seqprep.snapshot import Shard, Snapshot, file_sha256, read_shard, replace_bytes
 

@@ -39,9 +39,9 @@ from flows.references import Json, resolve
 from flows.retraining import retrain_without
 from flows.train import train_model
 from models.bundle import Bundle
-from models.config import Train
 from models.device import prepare_torch
-from models.masking import SCORES, Masked, mask_tokens
+from models.options.training import Train
+from models.scores.masking import SCORES, Masked, mask_tokens
 from seqprep.errors import ConfigError
 from seqprep.ragged import Ints
 from seqprep.snapshot import Snapshot

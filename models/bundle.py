@@ -20,8 +20,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from models.answers.objectives import Moments
 from models.architectures import build
-from models.checks import JobError
 from models.job import from_json, to_json
 from models.manifest import (
     FORMAT,
@@ -37,9 +37,9 @@ from models.manifest import (
     readopt,
     seal,
 )
-from models.model_config import Model
-from models.objectives import Moments
-from models.older import model_options, pipeline_options
+from models.options.checks import JobError
+from models.options.model import Model
+from models.options.older import model_options, pipeline_options
 from models.shape import Shape
 from seqprep import __version__
 from seqprep.schema import NUM_RESERVED_TARGET, num_reserved

@@ -12,11 +12,11 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from models.beside import FLOATS, Columns, Produced, unpadded
+from models.answers.beside import FLOATS, Columns, Produced, unpadded
+from models.answers.objectives import objective_for
+from models.answers.outputs import pool, run
 from models.bundle import Bundle
 from models.device import precision_of, set_precision
-from models.objectives import objective_for
-from models.outputs import pool, run
 from models.shape import TensorBatch
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.errors import SeqprepError

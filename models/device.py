@@ -15,12 +15,12 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from models.checks import JobError
-from models.config import Train
-from models.core import Core, Execution
-from models.objectives import Objective
+from models.answers.objectives import Objective
+from models.layers.core import Core, Execution
+from models.layers.recurrent import EXECUTIONS, LSTM
+from models.options.checks import JobError
+from models.options.training import Train
 from models.ranks import place_here
-from models.recurrent import EXECUTIONS, LSTM
 from models.shape import TensorBatch
 
 logger = logging.getLogger(__name__)

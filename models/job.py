@@ -16,8 +16,8 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from models.checks import JobError
-from models.config import Train
+from models.options.checks import JobError
+from models.options.training import Train
 
 T = TypeVar("T")
 

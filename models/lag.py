@@ -30,8 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from models.bundle import Bundle
-from models.core import last_step
 from models.device import set_precision
+from models.layers.core import last_step
 from models.shape import TensorBatch, to_tensors
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.ragged import Ints

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from models.beside import FLOATS, IDS, Beside
+from models.answers.beside import FLOATS, IDS, Beside
+from models.answers.objectives import objective_for
+from models.answers.outputs import Array, Outputs, pool, run
+from models.answers.vocabulary import Vocabulary
 from models.bundle import Bundle
 from models.device import precision_of, set_precision
-from models.model_config import Model
-from models.objectives import objective_for
-from models.outputs import Array, Outputs, pool, run
-from models.vocabulary import Vocabulary
+from models.options.model import Model
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.ragged import Ragged
 from seqprep.schema import Task

@@ -20,16 +20,16 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from models.answers.objectives import Objective, objective_for
+from models.answers.outputs import Array, Outputs
+from models.answers.vocabulary import Vocabulary
 from models.bundle import Bundle
-from models.checks import JobError
 from models.device import precision_of, set_precision
-from models.model_config import Model
-from models.model_fits import OF_RECORDS, OF_STEPS
-from models.objectives import Objective, objective_for
-from models.outputs import Array, Outputs
+from models.layers.segmented import Carried, Segmented
+from models.options.checks import JobError
+from models.options.model import Model
+from models.options.model_fits import OF_RECORDS, OF_STEPS
 from models.predict import answer_table
-from models.segmented import Carried, Segmented
-from models.vocabulary import Vocabulary
 from seqprep.arrays import as_array
 from seqprep.examples import Examples
 from seqprep.ragged import Ints, Ragged, copy_spans, pad_groups, to_offsets
@@ -71,7 +71,7 @@ class Stream:
     """B records that are being read.
 
     >>> from models.architectures import build
-    >>> from models.model_config import Model
+    >>> from models.options.model import Model
     >>> from models.shape import Shape
     >>> shape = Shape(task="classify", vocab_size=6, channels=0, outputs=2)
     >>> model = build(Model(hidden=4, bidirectional=False), shape).eval()

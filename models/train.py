@@ -26,18 +26,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from models import report, tracking
-from models.checks import JobError
 from models.device import prepare_torch
-from models.encoder import digest_of
-from models.events import Events
 from models.job import Job, read_job, to_json
-from models.launch import await_the_end, launch, say
-from models.lock import exclusive, is_orphan
-from models.loop import fit, updates_total
+from models.options.checks import JobError
 from models.ranks import Ranks, connected, is_of_another, launched
-from models.run import STOPPED, WRONG, Hooks, Stopped
-from models.setting import Setting, save, set_up
+from models.training import report, tracking
+from models.training.encoder import digest_of
+from models.training.events import Events
+from models.training.launch import await_the_end, launch, say
+from models.training.lock import exclusive, is_orphan
+from models.training.loop import fit, updates_total
+from models.training.run import STOPPED, WRONG, Hooks, Stopped
+from models.training.setting import Setting, save, set_up
 from seqprep import __version__
 from seqprep.errors import SeqprepError
 from seqprep.snapshot import Snapshot, file_sha256

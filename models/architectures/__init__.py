@@ -14,7 +14,7 @@ from models.architectures.lstm import PooledLSTM
 from models.architectures.min_lstm import PooledMinLSTM
 from models.architectures.next_symbol import NextSymbol
 from models.architectures.split import SplitLSTM
-from models.model_config import Model
+from models.options.model import Model
 from models.shape import Shape
 
 MODELS: dict[str, Callable[[Model, Shape], nn.Module]] = {

@@ -20,12 +20,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.core import turn
-from models.front import Front
-from models.head import Head
-from models.model_config import Model
-from models.model_fits import check_codes, check_task
-from models.recurrent import LSTM
+from models.layers.core import turn
+from models.layers.front import Front
+from models.layers.head import Head
+from models.layers.recurrent import LSTM
+from models.options.model import Model
+from models.options.model_fits import check_codes, check_task
 from models.shape import Shape, TensorBatch
 
 

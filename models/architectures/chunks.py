@@ -14,12 +14,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models import recompute
-from models.chunking import cut, merge
-from models.core import State
-from models.model_config import Model
-from models.model_fits import check_chunk_directions
-from models.pooled import Pooled
+from models.layers import recompute
+from models.layers.chunking import cut, merge
+from models.layers.core import State
+from models.layers.pooled import Pooled
+from models.options.model import Model
+from models.options.model_fits import check_chunk_directions
 from models.shape import Shape, TensorBatch
 
 

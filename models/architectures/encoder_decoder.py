@@ -20,13 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.checks import JobError
-from models.core import State
-from models.front import Front
-from models.head import Head
-from models.model_config import Model
-from models.recurrent import LSTM
-from models.search import Found, beam_search, greedy
+from models.layers.core import State
+from models.layers.front import Front
+from models.layers.head import Head
+from models.layers.recurrent import LSTM
+from models.layers.search import Found, beam_search, greedy
+from models.options.checks import JobError
+from models.options.model import Model
 from models.shape import Shape, TensorBatch, step_mask
 from seqprep.schema import BOS, PAD
 

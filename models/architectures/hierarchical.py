@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.chunking import Chunks, cut, line_up, merge
-from models.front import Front
-from models.head import Head
-from models.model_config import Model
-from models.model_fits import check_task
-from models.pooled import check_attention
-from models.pooling import Pool
-from models.recurrent import LSTM
+from models.layers.chunking import Chunks, cut, line_up, merge
+from models.layers.front import Front
+from models.layers.head import Head
+from models.layers.pooled import check_attention
+from models.layers.pooling import Pool
+from models.layers.recurrent import LSTM
+from models.options.model import Model
+from models.options.model_fits import check_task
 from models.shape import Shape, TensorBatch, step_mask
 
 

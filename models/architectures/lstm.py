@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.pooled import Pooled
-from models.pooled_segments import SegmentReader, reads_by_segments
-from models.segmented import Carried
+from models.layers.pooled import Pooled
+from models.layers.pooled_segments import SegmentReader, reads_by_segments
+from models.layers.segmented import Carried
 from models.shape import TensorBatch
 
 

@@ -8,7 +8,7 @@ steps is all that tells, the LSTM learns more from each update.
 from __future__ import annotations
 
 from models.architectures.lstm import PooledLSTM
-from models.min_recurrent import MinLSTM
+from models.layers.min_recurrent import MinLSTM
 
 
 class PooledMinLSTM(PooledLSTM):

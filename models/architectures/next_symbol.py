@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from models.architectures.lstm import PooledLSTM
-from models.model_config import Model
-from models.model_fits import check_foretells
+from models.options.model import Model
+from models.options.model_fits import check_foretells
 from models.shape import Shape, TensorBatch
 from seqprep import ragged
 from seqprep.ragged import Keys

@@ -11,9 +11,9 @@ import pytest
 from flows import lag_plot
 from flows.lag import check_data, lag, training_snapshot
 from models.bundle import Bundle
-from models.config import Train
 from models.job import Job, to_json
-from models.model_config import Model
+from models.options.model import Model
+from models.options.training import Train
 from models.train import train
 from seqprep.errors import ConfigError
 from seqprep.snapshot import Snapshot

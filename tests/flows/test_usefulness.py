@@ -14,14 +14,14 @@ from flows.pipeline_file import build
 from flows.retraining import write_without
 from flows.usefulness import check_snapshot, effect_table, intervals
 from flows.usefulness import usefulness as study
-from models.masking import Masked
+from models.scores.masking import Masked
 from seqprep.errors import ConfigError
 from seqprep.schema import OOV
 from seqprep.snapshot import Snapshot, read_shard
 from seqprep.table_files import write_table
 from seqprep.token_table import TokenTable
 from tests.conftest import ROOT
-from tests.models.test_masking import trained
+from tests.models.scores.test_masking import trained
 from tests.synthetic import task_snapshot
 
 

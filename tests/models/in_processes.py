@@ -15,15 +15,16 @@ from typing import Any
 
 import torch
 
-from models import joint, loop, train
+from models import train
+from models.answers.objectives import objective_for, training_objective
 from models.architectures import build
-from models.bptt import loss_of
-from models.config import Train
+from models.backpropagation.bptt import loss_of
 from models.job import from_json, read_job
-from models.objectives import objective_for, training_objective
+from models.options.training import Train
 from models.ranks import Ranks, connected
 from models.shape import Shape, TensorBatch
 from models.shape import to_tensors as to_float32
+from models.training import joint, loop
 from seqprep.batches import Batch, BatchSettings, BatchSource
 from seqprep.snapshot import Snapshot
 

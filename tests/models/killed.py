@@ -20,8 +20,9 @@ from uuid import uuid4
 
 import numpy as np
 
-from models import loop, train
+from models import train
 from models.job import read_job
+from models.training import loop
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = 9

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from models.answers.objectives import Objective, objective_for
 from models.architectures import build
-from models.bptt import Loss
-from models.model_config import Model
-from models.objectives import Objective, objective_for
+from models.backpropagation.bptt import Loss
+from models.options.model import Model
 from models.shape import Shape, TensorBatch, step_mask
 from seqprep.schema import IGNORED_LABEL, Task
 

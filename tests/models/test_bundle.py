@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from models import train
 from models.architectures import build
 from models.bundle import MANIFEST, MEMBERS, Bundle, BundleError, check, seal
-from models.config import Optimizer, Train
 from models.device import supports_bf16
 from models.job import Job
-from models.model_config import Conv, Front, Model, Name
+from models.options.model import Conv, Front, Model, Name
+from models.options.training import Optimizer, Train
 from models.predict import predict_examples
 from models.shape import Shape
 from seqprep import __version__

@@ -15,15 +15,15 @@ import torch
 from safetensors.torch import load_file
 
 from models import train
+from models.answers.objectives import objective_for
 from models.architectures import build
-from models.checks import JobError
-from models.config import Train
 from models.device import prepare_torch, set_determinism, set_execution
 from models.job import Job, to_json
-from models.model_config import Conv, Front, Model
-from models.objectives import objective_for
-from models.run import Stopped
+from models.options.checks import JobError
+from models.options.model import Conv, Front, Model
+from models.options.training import Train
 from models.shape import Shape, TensorBatch, to_tensors
+from models.training.run import Stopped
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.snapshot import Snapshot
 from tests.synthetic import task_snapshot

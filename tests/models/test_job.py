@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from models.checks import JobError
-from models.config import Train
 from models.job import Job, from_json, read_job, to_json
-from models.model_config import Conv, Front, Model
+from models.options.checks import JobError
+from models.options.model import Conv, Front, Model
+from models.options.training import Train
 
 
 def test_round_trip() -> None:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from models.architectures import build
 from models.bundle import Bundle
-from models.core import last_step
 from models.lag import (
     PROBED,
     SHARES,
@@ -23,7 +22,8 @@ from models.lag import (
     lag_table,
     sample_rows,
 )
-from models.model_config import Conv, Front, Model
+from models.layers.core import last_step
+from models.options.model import Conv, Front, Model
 from models.shape import Shape, TensorBatch, to_tensors
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.schema import Task

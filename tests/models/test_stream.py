@@ -11,11 +11,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import models.stream
+from models.answers.objectives import objective_for
 from models.architectures import build
 from models.bundle import Bundle
-from models.checks import JobError
-from models.model_config import Conv, Front, Model
-from models.objectives import objective_for
+from models.options.checks import JobError
+from models.options.model import Conv, Front, Model
 from models.predict import predict_examples
 from models.shape import Shape
 from models.stream import Stream, check_streams, stream_examples

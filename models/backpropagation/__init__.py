@@ -1,0 +1,1 @@
+"""From a batch to gradients: all steps, the last k, or all in bounded memory."""

@@ -1,0 +1,1 @@
+"""What models are made of: front, recurrent layers, pooling, head; whole or by segments."""

@@ -1,0 +1,1 @@
+"""What a person may ask of a model and its training, and which options go together."""

@@ -1,0 +1,1 @@
+"""Truncated backpropagation with carried state: schedule, lanes of an epoch, rounds."""

@@ -1,0 +1,1 @@
+"""A training run: its set-up, updates, checkpoints, processes, events and report."""

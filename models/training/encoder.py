@@ -1,0 +1,127 @@
+"""Start a model from the front and core of another one: an autoencoder's or next_symbol's, say.
+
+Only weights are taken; what pools and answers starts fresh. Both models must read the same tokens
+or channels, scaled alike: that is compared by a digest of the preparation's fitted state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.bundle import Bundle
+from models.manifest import MANIFEST, place
+from models.options.model import Model
+from seqprep.errors import SeqprepError
+from seqprep.schema import num_reserved
+from seqprep.snapshot import Facts, file_sha256
+
+PARTS = ("front.", "core.")
+SHARED = ("hidden", "layers", "bidirectional", "front")
+"""Options that decide front and core; of tokens also `input` and `embedding`."""
+_READ = ("vocabulary", "outputs", "output_rate_hz", "scaler", "byte_pairs")
+"""Fitted state that decides what a step means to a model."""
+
+
+def start_from(
+    folder: Path, model: nn.Module, *, config: Model, facts: Facts, fitted: bytes
+) -> None:
+    """Copy front and core of a bundle into a model.
+
+    Args:
+        folder: of the bundle.
+        model: fresh; changed.
+        config: its options.
+        facts: of its data.
+        fitted: state of its preparation.
+
+    Raises:
+        SeqprepError: saying what differs.
+    """
+    bundle = Bundle.read(folder)
+    where = f"train.encoder_from: {folder}"
+    if _digest(bundle.fitted) != _digest(fitted):
+        raise SeqprepError(
+            f"{where} was trained on other inputs: {_difference(bundle.fitted, fitted)}; prepare "
+            "both with the same source, split, tokens and steps"
+        )
+    keys: tuple[str, ...] = SHARED if facts.vocab_size is None else (*SHARED, "input", "embedding")
+    if config.input == bundle.config.input == "one_hot":
+        keys = tuple(key for key in keys if key != "embedding")
+    for key in keys:
+        there, here = getattr(bundle.config, key), getattr(config, key)
+        if there != here:
+            raise SeqprepError(
+                f"{where} has model.{key}: {there}, this model {here}; front and core must be the "
+                "same to start from them"
+            )
+    model.load_state_dict(_weights(bundle, model, facts=facts, where=where), strict=False)
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 of a bundle's manifest: what a run that starts from it depends on.
+
+    Raises:
+        SeqprepError: if there is no bundle.
+    """
+    path = place(folder) / MANIFEST
+    if not path.is_file():
+        raise SeqprepError(f"train.encoder_from: {folder}: no bundle there (no {MANIFEST})")
+    return file_sha256(path)
+
+
+def _digest(fitted: bytes) -> str:
+    body = json.loads(fitted)
+    parts = {key: body.get(key) for key in _READ}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _difference(there: bytes, here: bytes) -> str:
+    """The first part of fitted state that differs, for a person to read."""
+    one, two = json.loads(there), json.loads(here)
+    key = next(key for key in _READ if one.get(key) != two.get(key))
+    if isinstance(one.get(key), list) and isinstance(two.get(key), list):
+        return f"its {key} ({len(one[key])} entries) is not that of this dataset ({len(two[key])})"
+    return f"its {key} is not that of this dataset"
+
+
+def _weights(bundle: Bundle, model: nn.Module, *, facts: Facts, where: str) -> dict[str, Tensor]:
+    """Weights of front and core by name, in the ids of the new model.
+
+    Raises:
+        SeqprepError: naming the first tensor that one of them lacks, or that has another shape.
+    """
+    own = {k: v for k, v in model.state_dict().items() if k.startswith(PARTS)}
+    given = {k: v for k, v in bundle.model.state_dict().items() if k.startswith(PARTS)}
+    reserved = num_reserved(bundle.facts.task), num_reserved(facts.task)
+    if reserved[0] != reserved[1]:
+        for name in given.keys() & own.keys():
+            given[name] = _renumbered(name, given[name], own[name], reserved, bundle.config)
+    for name in sorted({*own, *given}):
+        shapes = [tuple(side[name].shape) if name in side else None for side in (given, own)]
+        if shapes[0] != shapes[1]:
+            raise SeqprepError(
+                f"{where}: its tensor {name!r} has shape {shapes[0]}, this model's {shapes[1]}; "
+                "front and core must be the same to start from them"
+            )
+    return given
+
+
+def _renumbered(
+    name: str, given: Tensor, own: Tensor, reserved: tuple[int, int], config: Model
+) -> Tensor:
+    """Weights by token under other ids: where the next symbol is learnt, BOS and EOS have some."""
+    if name == "front.embedding.weight":
+        axis = 0
+    elif config.input == "one_hot" and name.startswith("core.layers.0.") and "weight_ih" in name:
+        axis = 1
+    else:
+        return given
+    given, fresh = given.transpose(0, axis), own.transpose(0, axis)
+    shared = min(reserved)
+    between = fresh[shared : reserved[1]].to(given.device)
+    return torch.cat([given[:shared], between, given[reserved[0] :]]).transpose(0, axis)

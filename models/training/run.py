@@ -1,0 +1,129 @@
+"""A model in training, where it stands, and what it tells the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.answers.objectives import Objective
+from models.options.training import Train
+from models.ranks import Ranks
+from models.segments.phase import SegmentTraining
+
+STOPPED = 75
+"""Exit code of a run that a signal stopped; the same command goes on."""
+WRONG = 2
+"""Exit code for wrong input."""
+
+
+class Stopped(Exception):  # noqa: N818
+    """The run was asked to stop, and its checkpoint is written."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """Where a run stands; all of it goes into the checkpoint.
+
+    Args:
+        epoch: epochs done. batch: batches done of the next one. seen: batches in all.
+        updates: steps of the optimiser. skipped: batches that were not finite; bad_in_row: the
+            last ones of these.
+        best_score, best_epoch: of validation; waited: epochs since.
+        loss, weight: sums over the epoch so far. epoch_seconds: of it. clipped: its clipped
+            updates. finite: its steps of the optimiser; grad_norm, grad_norm_clipped: sums over
+            these, before and after clipping.
+        steps, computed: real and computed steps in all. seconds: of training and evaluation.
+        largest: computed steps of the largest batch. memory_bytes: that the process grew by
+            from the first update on, at most.
+        resumed: how often the run was taken up again.
+        history: one object an epoch.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    seen: int = 0
+    updates: int = 0
+    skipped: int = 0
+    bad_in_row: int = 0
+    best_score: float | None = None
+    best_epoch: int | None = None
+    waited: int = 0
+    loss: float = 0.0
+    weight: float = 0
+    clipped: int = 0
+    finite: int = 0
+    grad_norm: float = 0.0
+    grad_norm_clipped: float = 0.0
+    epoch_seconds: float = 0.0
+    steps: int = 0
+    computed: int = 0
+    largest: int = 0
+    memory_bytes: int = 0
+    train_seconds: float = 0.0
+    seconds: float = 0.0
+    resumed: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def real_steps_per_s(self) -> float:
+        """Real steps a second of training."""
+        return self.steps / max(self.train_seconds, 1e-9)
+
+    @property
+    def padding_share(self) -> float:
+        """Padded steps over all computed steps."""
+        return 1 - self.steps / max(1, self.computed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+@dataclass(kw_only=True, slots=True)
+class Run:
+    """A model in training.
+
+    Args:
+        model, optimizer: being changed. module: the model with its loss, of a batch, as
+            backpropagation goes, its gradients joined over all processes.
+        objective: with class weights and smoothing; plain: as evaluation uses it.
+        options: of the job. device: of the model. ranks: the processes. scaler: of the loss, for
+            float16.
+        segments: where training goes by segments. majority: code of the most frequent training
+            class, where there are classes.
+        progress: counters. best: weights of the best epoch, {} before it.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    module: nn.Module
+    objective: Objective
+    plain: Objective
+    options: Train
+    device: torch.device
+    ranks: Ranks = Ranks()  # noqa: RUF009 - frozen, thus a value
+    scaler: torch.amp.GradScaler = field(
+        default_factory=lambda: torch.amp.GradScaler(enabled=False)
+    )
+    segments: SegmentTraining | None = None
+    majority: int | None = None
+    progress: Progress = field(default_factory=Progress)
+    best: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hooks:
+    """What the loop tells the outside.
+
+    Args:
+        log: takes an event's name and its fields. save: writes a checkpoint.
+        stopping: whether the run shall stop after this update.
+    """
+
+    log: Callable[[str, dict[str, Any]], None]
+    save: Callable[[], None]
+    stopping: Callable[[], bool]

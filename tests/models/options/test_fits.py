@@ -1,0 +1,137 @@
+"""An option that would be ignored is refused, whatever the task."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from models import train
+from models.job import Job, from_json
+from models.options.checks import JobError
+from models.options.fits import SELECTABLE, check_fits
+from models.options.model import Conv, Front, Model
+from models.options.model_fits import TASKS
+from models.options.training import Backpropagation, Optimizer, Train
+from tests.synthetic import task_snapshot
+
+
+def check(options: Train, task: str = "classify", **changes: Any) -> None:
+    check_fits(options, task=task, **{"kind": "tokens", "has_validation": True, **changes})
+
+
+def of_model(**options: Any) -> Train:
+    return Train(model=Model(**options))
+
+
+@pytest.mark.parametrize(
+    ("options", "facts", "message"),
+    [
+        (of_model(input="one_hot"), {"kind": "values"}, "input.*needs tokens"),
+        (of_model(embedding=8), {"kind": "values"}, "embedding: 8 would be ignored"),
+        (of_model(embedding=8, input="one_hot"), {}, "embedding"),
+        (of_model(beam=4), {}, "beam.*encoder_decoder; leave it at 1"),
+        (of_model(attention=False), {}, "attention"),
+        (of_model(max_target=2.0), {}, "max_target"),
+        (of_model(teacher_forcing=(1.0, 0.0)), {}, "teacher_forcing"),
+        (of_model(pooling="last"), {"task": "label_steps"}, "pooling"),
+        (of_model(pooling="last", name="encoder_decoder"), {"task": "translate"}, "pooling"),
+        (of_model(noise=0.1, name="encoder_decoder"), {"task": "translate"}, "noise"),
+        (Train(optimizer=Optimizer(momentum=0.9)), {}, "momentum.*sgd or rmsprop"),
+        (Train(class_weights="balanced"), {"task": "regress"}, "class_weights"),
+        (Train(label_smoothing=0.1), {"task": "regress_steps"}, "label_smoothing"),
+        (Train(early_stopping=3), {"has_validation": False}, "early_stopping.*validation rows"),
+        (Train(select_by="accuracy"), {"has_validation": False}, "select_by.*validation rows"),
+        (Train(select_by="accuracy"), {"task": "regress"}, "choose from loss, rmse"),
+        (of_model(front=Front(parallel=3)), {"task": "label_steps"}, "one of 3 steps"),
+        (of_model(front=Front(conv=(Conv(),))), {"task": "regress_steps"}, "one of 4 steps"),
+        (of_model(name="min_lstm", execution="packed"), {}, "execution.*runs in one form"),
+        (
+            Train(model=Model(execution="packed"), backpropagation=Backpropagation(mode="exact")),
+            {},
+            "execution.*dense form only",
+        ),
+        (
+            Train(
+                model=Model(bidirectional=False),
+                backpropagation=Backpropagation(mode="segments", k1=9, label_each=True),
+            ),
+            {"task": "label_steps"},
+            "label_each.*every step has a target",
+        ),
+        (of_model(name="chunks"), {}, "chunks without overlap.*bidirectional: false"),
+        (of_model(name="split", second_backwards=True), {}, "second_backwards.*both ways"),
+        (of_model(name="hierarchical"), {"task": "label_steps"}, "choose lstm or min_lstm"),
+        (Train(), {"task": "next"}, "lstm does not learn task 'next'.*choose next_symbol"),
+    ],
+)
+def test_options_without_a_meaning_are_refused(
+    options: Train, facts: dict[str, Any], message: str
+) -> None:
+    """A person who sets a key believes that it does something."""
+    with pytest.raises(JobError, match=message):
+        check(options, **facts)
+
+
+def test_options_with_a_meaning_pass() -> None:
+    """A rule that is too strict would forbid what works."""
+    for task in SELECTABLE:
+        name = next(name for name, tasks in TASKS.items() if task in tasks)
+        check(of_model(name=name, bidirectional=name != "next_symbol"), task)
+    decoder = {"beam": 3, "attention": False, "max_target": 2.0, "embedding": 8}
+    check(of_model(name="encoder_decoder", **decoder), "translate", kind="values")
+    check(of_model(input="one_hot", pooling="last", noise=0.1))
+    check(Train(optimizer=Optimizer(name="sgd", momentum=0.9), label_smoothing=0.1))
+    check(Train(class_weights="balanced", early_stopping=3, select_by="macro_f1"), "label_steps")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Optimizer(lr=float("inf")), r"optimizer\.lr must be a finite number, got inf"),
+        (lambda: Optimizer(weight_decay=float("nan")), "weight_decay must be a finite"),
+        (lambda: Optimizer(momentum=-0.1), r"momentum must be in \[0, 1\)"),
+        (lambda: Model(noise=float("inf")), r"model\.noise must be a finite"),
+        (lambda: Train(checkpoint_minutes=float("inf")), "checkpoint_minutes must be a finite"),
+    ],
+)
+def test_numbers_must_be_finite(make: Any, message: str) -> None:
+    """An infinite rate makes every weight NaN at the first step."""
+    with pytest.raises(JobError, match=message):
+        make()
+
+
+def test_the_trainer_refuses_before_it_starts(tmp_path: Path) -> None:
+    """A job file need not come from a checked pipeline."""
+    path = task_snapshot(tmp_path / "data", "classify", rows=9)
+    options = replace(of_model(beam=2), threads=1, device="cpu")
+    with pytest.raises(JobError, match="beam"):
+        train.train(Job(snapshot=str(path), out=str(tmp_path / "out"), train=options))
+
+
+def test_examples_of_models_in_the_readme_are_accepted() -> None:
+    """A line that is copied from the table must train, and every model must stand in it."""
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^\| `(\w+)` \|.*\| `(\{name: .*\})` \|$", text, re.MULTILINE)
+    assert {name for name, _ in examples} == set(TASKS)
+    for name, line in examples:
+        options = yaml.safe_load(line)
+        assert options["name"] == name
+        task = TASKS[name][0]
+        check(Train(model=from_json(Model, options, key="train.model")), task)
+
+
+def test_examples_of_training_in_the_readme_are_accepted() -> None:
+    """A line that is copied from the table must train, and every mode must stand in it."""
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^\| `(\w+)` \|.*\| `(\{mode: .*\})` \|$", text, re.MULTILINE)
+    assert {name for name, _ in examples} == {"full", "exact", "last_k", "segments"}
+    for name, line in examples:
+        options = yaml.safe_load(line)
+        assert options["mode"] == name
+        way = from_json(Backpropagation, options, key="train.backpropagation")
+        check(Train(model=Model(bidirectional=False), backpropagation=way))
