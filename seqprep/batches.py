@@ -32,10 +32,10 @@ from seqprep.examples import Examples, step_bytes
 from seqprep.foretold import foretold
 from seqprep.held import Held
 from seqprep.padded import Batch, pad_batches
-from seqprep.plan import BatchSettings, Plan, cut, group, together
+from seqprep.plan import BatchSettings, Plan, blocks, cut, group, together
 from seqprep.ragged import Ints, Keys
 from seqprep.schema import IGNORED_LABEL, Split
-from seqprep.snapshot import Facts, Snapshot, read_shard
+from seqprep.snapshot import Facts, Snapshot, read_shard, read_shards
 from seqprep.views import apply_view, view_lengths
 
 __all__ = ["Batch", "BatchSettings", "BatchSource", "Examples", "Plan"]
@@ -75,12 +75,10 @@ class BatchSource:
         Raises:
             CorruptError: naming a shard that is missing or altered (`verify`), before it is used.
         """
-        if verify:
-            snapshot.verify(snapshot.of(split))
         source = cls(snapshot.facts, settings=settings, salt=int(snapshot.sha256[:15], 16))
         source.snapshot, source.split = snapshot, split
         columns = ["length", "key", "view", "window"]
-        tables = [read_shard(snapshot, shard, columns=columns) for shard in snapshot.of(split)]
+        tables = read_shards(snapshot, snapshot.of(split), columns=columns, verify=verify)
         source._starts = ragged.to_offsets([len(table) for table in tables])
         if tables:
             source._index(pa.concat_tables(tables))
@@ -183,22 +181,10 @@ class BatchSource:
         Yields:
             Batches in the order of the plan; with more ranks than rows some are empty.
         """
-        for block in self._blocks(plan, start):
+        most = max(1, _BLOCK_BYTES // step_bytes(self.facts))
+        for block in blocks(plan, self._lengths, start=start, most_steps=most):
             mine = [plan.rows(index)[rank::world] for index in block]
             yield from self._gather(plan, block, np.concatenate(mine), [len(rows) for rows in mine])
-
-    def _blocks(self, plan: Plan, start: int) -> Iterator[range]:
-        """Runs of batches of one window that are gathered together: many small copies cost time."""
-        limit = max(1, _BLOCK_BYTES // step_bytes(self.facts))
-        while start < len(plan):
-            steps, stop = 0, start
-            while stop < len(plan) and plan.window[stop] == plan.window[start]:
-                steps += int(self._lengths[plan.rows(stop)].sum())
-                if stop > start and steps > limit:
-                    break
-                stop += 1
-            yield range(start, stop)
-            start = stop
 
     def examples(self) -> Iterator[Examples]:
         """All rows in stored order, a window of shards at a time."""
@@ -288,10 +274,16 @@ class BatchSource:
             rows: their rows of this rank, batch after batch.
             sizes: how many of them each batch has.
         """
-        some = self._held.take(plan.windows[int(plan.window[block[0]])], rows)
-        some = self._as_read(some, rows, plan.epoch)
+        some, places = self._held.places(plan.windows[int(plan.window[block[0]])], rows)
+        if self._changes(plan.epoch):
+            some = self._as_read(some.take(places), rows, plan.epoch)
+            places = np.arange(len(rows))
         ignored = IGNORED_LABEL if self.facts.task in ("label_steps", "next") else 0
-        yield from pad_batches(some, plan, block, rows, sizes=sizes, ignored=ignored)
+        yield from pad_batches(some, places, plan, block, rows, sizes=sizes, ignored=ignored)
+
+    def _changes(self, epoch: int) -> bool:
+        """Whether rows are read otherwise than they are stored."""
+        return self.facts.task == "next" or (epoch >= 0 and bool(self.facts.on_the_fly))
 
     def _as_read(self, some: Examples, rows: Ints, epoch: int) -> Examples:
         """These rows as a model reads them in an epoch, or in an evaluation, -1."""

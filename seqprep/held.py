@@ -33,14 +33,14 @@ class Held:
         self._shards: Shards = ()
         self._examples: Examples | None = None
 
-    def take(self, shards: Shards, rows: Ints) -> Examples:
-        """Rows of the split that lie in these shards, in the order in which they are named."""
+    def places(self, shards: Shards, rows: Ints) -> tuple[Examples, Ints]:
+        """Examples with these shards among them, and where in it these rows of the split lie."""
         examples = self._with(shards)
         first = np.zeros(len(self._starts), np.int64)
         counts = np.diff(self._starts)[list(self._shards)]
         first[list(self._shards)] = ragged.to_offsets(counts)[:-1]
         shard = np.searchsorted(self._starts, rows, side="right") - 1
-        return examples.take(rows - self._starts[shard] + first[shard])
+        return examples, rows - self._starts[shard] + first[shard]
 
     def all_of(self, shards: Shards) -> Examples:
         """All rows of these shards, shard after shard."""
@@ -48,7 +48,8 @@ class Held:
         if self._shards == shards:
             return examples
         counts = np.diff(self._starts)[list(shards)]
-        return self.take(shards, ragged.ranges(self._starts[list(shards)], counts))
+        examples, places = self.places(shards, ragged.ranges(self._starts[list(shards)], counts))
+        return examples.take(places)
 
     def _with(self, shards: Shards) -> Examples:
         """Examples with these shards among them."""

@@ -42,72 +42,110 @@ def ranges(starts: Ints, lengths: Ints) -> Ints:
     return index
 
 
-def copy_spans(values: npt.NDArray[Any], starts: Ints, sizes: Ints) -> npt.NDArray[Any]:
-    """The steps of some spans, joined in order; possibly read-only.
-
-    Args:
-        values: `(N,)` or `(N, F)`.
-        starts: `(S,)` flat, in steps.
-        sizes: `(S,)` in steps.
-
-    >>> copy_spans(np.array([5, 6, 7, 8]), np.array([0, 3]), np.array([2, 1])).tolist()
-    [5, 6, 8]
-    """
-    ends = starts + sizes
-    if not len(starts) or (starts[1:] < ends[:-1]).any():
-        return values[ranges(starts, sizes)]
-    # Every other of 2 S + 1 edges begins a span; between them lies what is left out.
-    edges = np.empty(2 * len(starts) + 1, dtype=np.int64)
-    edges[:-1:2], edges[1::2], edges[-1] = starts, ends, ends[-1]
-    return copy_rows(values, edges, np.arange(0, len(edges) - 1, 2))
-
-
 def copy_rows(values: npt.NDArray[Any], offsets: Ints, rows: Ints) -> npt.NDArray[Any]:
     """The steps of the named rows, joined in that order; possibly read-only.
-
-    Arrow copies whole rows of bytes; an index of every step takes 2 to 40 times as long. It does so
-    in blocks, whose memory it uses again, since new memory takes longer than the copy.
 
     Args:
         values: `(N,)` or `(N, F)`.
         offsets: `(R + 1,)` of the rows.
         rows: which, in any order, also repeated.
     """
+    starts = offsets[rows]
+    return copy_spans(values, starts, offsets[rows + 1] - starts)
+
+
+def copy_spans(values: npt.NDArray[Any], starts: Ints, sizes: Ints) -> npt.NDArray[Any]:
+    """The steps of some spans, joined in order; possibly read-only.
+
+    Arrow copies whole spans of bytes; an index of every step takes 2 to 40 times as long. It does
+    so in blocks, whose memory it uses again, since new memory takes longer than the copy.
+
+    Args:
+        values: `(N,)` or `(N, F)`.
+        starts: `(S,)` flat, in steps; in any order, also overlapping.
+        sizes: `(S,)` in steps.
+
+    >>> copy_spans(np.array([5, 6, 7, 8]), np.array([2, 0]), np.array([1, 3])).tolist()
+    [7, 5, 6, 7]
+    """
     width = int(np.prod(values.shape[1:], dtype=np.int64)) * values.itemsize
     raw = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-    edges = offsets if width == 1 else offsets * width
-    sizes = edges[rows + 1] - edges[rows]
+    starts, sizes = np.multiply(starts, width, dtype=np.int64), np.multiply(sizes, width)
     ends = np.cumsum(sizes)
     size_bytes = int(ends[-1]) if len(ends) else 0
     if size_bytes <= _COPIED_BYTES:
-        flat = _copied(raw, edges, rows, size_bytes)
+        flat = _copied(raw, starts, sizes, size_bytes)
     else:
         flat = np.empty(size_bytes, dtype=np.uint8)
         full = np.diff(ends // _COPIED_BYTES) > 0
         cuts = np.flatnonzero(full | (sizes[:-1] > _COPIED_BYTES)) + 1
-        for start, stop in pairwise([0, *cuts.tolist(), len(rows)]):
-            first = int(ends[start - 1]) if start else 0
+        for begin, stop in pairwise([0, *cuts.tolist(), len(starts)]):
+            first = int(ends[begin - 1]) if begin else 0
             size = int(ends[stop - 1]) - first
-            if stop - start == 1:  # a long one is copied as it lies
-                block = raw[int(edges[rows[start]]) : int(edges[rows[start] + 1])]
+            if stop - begin == 1:  # a long one is copied as it lies
+                block = raw[int(starts[begin]) : int(starts[begin]) + size]
             else:
-                block = _copied(raw, edges, rows[start:stop], size)
+                block = _copied(raw, starts[begin:stop], sizes[begin:stop], size)
             flat[first : first + size] = block
     return flat.view(values.dtype).reshape(-1, *values.shape[1:])
 
 
 def _copied(
-    raw: npt.NDArray[np.uint8], edges: Ints, rows: Ints, size_bytes: int
+    raw: npt.NDArray[np.uint8], starts: Ints, sizes: Ints, size_bytes: int
 ) -> npt.NDArray[np.uint8]:
-    """The bytes of the named rows, `size_bytes` altogether, joined."""
+    """The bytes of some spans, `size_bytes` altogether, joined.
+
+    To Arrow they are every other item of a column: item 2 s begins where span s does and ends with
+    it. The items between are never looked at, so that they may have any size, also a negative one;
+    the last offset tells Arrow how long items are on average, from which it asks for its memory.
+    """
     if not size_bytes:
         return raw[:0]
-    array = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), len(edges) - 1, [None, pa.py_buffer(edges), pa.py_buffer(raw)]
+    edges = np.empty(2 * len(starts) + 1, dtype=np.int64)
+    edges[:-1:2], edges[1::2] = starts, starts + sizes
+    edges[-1] = min(int(starts[0]) + 2 * size_bytes, len(raw))
+    items = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), 2 * len(starts), [None, pa.py_buffer(edges), pa.py_buffer(raw)]
     )
-    places = pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)])
-    taken = pc.take(array, places, boundscheck=False).buffers()[2]
+    odd = pa.py_buffer(np.arange(0, 2 * len(starts), 2, dtype=np.int64))
+    places = pa.Array.from_buffers(pa.int64(), len(starts), [None, odd])
+    taken = pc.take(items, places, boundscheck=False).buffers()[2]
     return np.frombuffer(taken, dtype=np.uint8, count=size_bytes)
+
+
+def copy_filled(
+    values: npt.NDArray[Any], starts: Ints, sizes: Ints, steps: Ints, *, fill: float
+) -> npt.NDArray[Any]:
+    """Some spans, each filled up to a number of steps, joined in order.
+
+    Little is filled up where rows of like length lie together. So what follows a span is copied
+    with it and then written over, which costs one copy; else the filler is laid between the spans.
+
+    Args:
+        values: `(N,)` or `(N, F)`.
+        starts: `(S,)` flat, in steps.
+        sizes: `(S,)` in steps.
+        steps: `(S,)`, at least the sizes.
+        fill: what stands behind each span.
+
+    >>> values, starts, sizes = np.array([5, 6, 7, 8]), np.array([2, 0]), np.array([1, 2])
+    >>> copy_filled(values, starts, sizes, np.array([2, 2]), fill=0).tolist()
+    [7, 0, 5, 6]
+    """
+    spare = steps - sizes
+    some, every = int(spare.sum()), int(steps.sum())
+    if not some:
+        return copy_spans(values, starts, sizes)
+    if 8 * some <= every and int((starts + steps).max()) <= len(values):
+        flat = copy_spans(values, starts, steps)
+        flat = flat if flat.flags.writeable else flat.copy()
+        flat[ranges(to_offsets(steps)[:-1] + sizes, spare)] = fill
+        return flat
+    filler = np.full((some, *values.shape[1:]), fill, dtype=values.dtype)
+    every_step = np.concatenate([copy_spans(values, starts, sizes), filler])
+    # Behind the spans lies what fills each of them up: span, filler, span, filler ...
+    offsets = np.concatenate([to_offsets(sizes), every - some + np.cumsum(spare)])
+    return copy_rows(every_step, offsets, np.arange(2 * len(sizes)).reshape(2, -1).T.ravel())
 
 
 def look_up(

@@ -48,6 +48,7 @@ class Batch:
 
 def pad_batches(
     examples: Examples,
+    places: Ints,
     plan: Plan,
     block: range,
     rows: Ints,
@@ -58,7 +59,8 @@ def pad_batches(
     """Some batches of a plan, of which this rank may have a part.
 
     Args:
-        examples: R rows, batch after batch, as the epoch draws them.
+        examples: some rows, as the epoch draws them.
+        places: `(R,)` which of them, batch after batch.
         plan: of the epoch.
         block: numbers of the batches in the plan.
         rows: `(R,)` row numbers in the split.
@@ -66,21 +68,25 @@ def pad_batches(
         ignored: what stands after the end of per-step targets.
     """
     edges = to_offsets(sizes)
-    inputs = pad_groups(examples.inputs, edges, fill=PAD)
-    targets = _padded(examples.targets, edges, fill=ignored)
-    symbols = _padded(examples.target_tokens, edges, fill=PAD)
-    lengths = examples.inputs.lengths
-    symbol_lengths = None if examples.target_tokens is None else examples.target_tokens.lengths
+
+    inputs = pad_groups(examples.inputs, edges, rows=places, fill=PAD)
+    targets = _padded(examples.targets, edges, places, fill=ignored)
+    symbols = _padded(examples.target_tokens, edges, places, fill=PAD)
+    lengths = examples.inputs.lengths_of(places)
+    truth = examples.target_tokens
+    symbol_lengths = None if truth is None else truth.lengths_of(places)
+    ids = examples.ids.take(pa.array(places))
+    labels = None if examples.labels is None else examples.labels[places]
     for number, index in enumerate(block):
         here = slice(int(edges[number]), int(edges[number + 1]))
         total = plan.rows(index)
         yield Batch(
             index=index,
             rows=rows[here],
-            ids=examples.ids.slice(here.start, here.stop - here.start),
+            ids=ids.slice(here.start, here.stop - here.start),
             inputs=inputs[number],
             lengths=lengths[here],
-            labels=None if examples.labels is None else examples.labels[here],
+            labels=None if labels is None else labels[here],
             targets=None if targets is None else targets[number],
             target_tokens=None if symbols is None else symbols[number],
             target_lengths=None if symbol_lengths is None else symbol_lengths[here],
@@ -89,5 +95,5 @@ def pad_batches(
         )
 
 
-def _padded(rows: Ragged | None, edges: Ints, *, fill: int) -> list[Array] | None:
-    return None if rows is None else pad_groups(rows, edges, fill=fill)
+def _padded(rows: Ragged | None, edges: Ints, places: Ints, *, fill: int) -> list[Array] | None:
+    return None if rows is None else pad_groups(rows, edges, rows=places, fill=fill)

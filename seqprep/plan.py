@@ -9,7 +9,7 @@ Source: token-budget sampling by length, as in Ott et al. 2018, doi:10.18653/v1/
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,3 +165,23 @@ def group(
         windows[-1].append(shard)
         left -= int(sizes[shard])
     return tuple(tuple(sorted(window)) for window in windows)
+
+
+def blocks(plan: Plan, lengths: Ints, *, start: int, most_steps: int) -> Iterator[range]:
+    """Runs of batches of one window that are gathered together: many small copies cost time.
+
+    Args:
+        plan: of an epoch.
+        lengths: `(R,)` steps of each row as it is stored.
+        start: the first batch.
+        most_steps: of a run, unless a batch alone has more.
+    """
+    while start < len(plan):
+        steps, stop = 0, start
+        while stop < len(plan) and plan.window[stop] == plan.window[start]:
+            steps += int(lengths[plan.rows(stop)].sum())
+            if stop > start and steps > most_steps:
+                break
+            stop += 1
+        yield range(start, stop)
+        start = stop

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from seqprep.hashing import Ints, Keys, draw_keys, mix, row_keys, string_bytes, uniform
 from seqprep.kernels import (
+    copy_filled,
     copy_rows,
     copy_spans,
     keep_index,
@@ -70,6 +71,11 @@ class Ragged:
         """Steps of each row, `(R,)`."""
         return np.diff(self.offsets)
 
+    def lengths_of(self, rows: Ints) -> Ints:
+        """Steps of some rows, in the order in which they are named."""
+        found: Ints = self.offsets[rows + 1] - self.offsets[rows]
+        return found
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -98,8 +104,9 @@ def take(ragged: Ragged, rows: Ints) -> Ragged:
     [[4, 5], [1, 2]]
     """
     rows = np.ascontiguousarray(rows, dtype=np.int64)
-    lengths = ragged.offsets[rows + 1] - ragged.offsets[rows]
-    return Ragged(copy_rows(ragged.values, ragged.offsets, rows), to_offsets(lengths))
+    return Ragged(
+        copy_rows(ragged.values, ragged.offsets, rows), to_offsets(ragged.lengths_of(rows))
+    )
 
 
 def cut(ragged: Ragged, starts: Ints, sizes: Ints) -> Ragged:
@@ -117,33 +124,34 @@ def cut(ragged: Ragged, starts: Ints, sizes: Ints) -> Ragged:
     return Ragged(copy_spans(ragged.values, flat, sizes.ravel()), to_offsets(sizes.sum(axis=1)))
 
 
-def pad_groups(rows: Ragged, edges: Ints, *, fill: float = 0) -> list[npt.NDArray[Any]]:
-    """Dense arrays of consecutive groups of rows, each as long as its own longest row.
+def pad_groups(
+    ragged: Ragged, edges: Ints, *, rows: Ints | None = None, fill: float = 0
+) -> list[npt.NDArray[Any]]:
+    """Dense arrays of groups of rows, each as long as its own longest row; possibly read-only.
 
     Args:
-        rows: R rows.
-        edges: `(G + 1,)` in rows; group g is rows `edges[g]` up to `edges[g + 1]`.
+        ragged: R rows.
+        edges: `(G + 1,)`; group g is `rows[edges[g]:edges[g + 1]]`.
+        rows: which rows, group after group; None for all of them as they lie.
         fill: what stands after a row's end.
 
-    >>> rows = from_lists([[1], [2, 3], [4]])
-    >>> [dense.tolist() for dense in pad_groups(rows, np.array([0, 2, 3]))]
+    >>> some = from_lists([[1], [2, 3], [4]])
+    >>> [dense.tolist() for dense in pad_groups(some, np.array([0, 2, 3]))]
     [[[1, 0], [2, 3]], [[4]]]
+    >>> pad_groups(some, np.array([0, 2]), rows=np.array([1, 2]))[0].tolist()
+    [[2, 3], [4, 0]]
     """
-    lengths, sizes = rows.lengths, np.diff(edges)
+    rows = np.arange(len(ragged)) if rows is None else rows
+    starts, lengths = ragged.offsets[rows], ragged.lengths_of(rows)
+    sizes = np.diff(edges)
     longest = np.zeros(len(sizes), dtype=np.int64)
-    longest[sizes > 0] = np.maximum.reduceat(lengths, edges[:-1][sizes > 0]) if len(rows) else 0
-    spare = np.repeat(longest, sizes) - lengths
-    first, last = int(rows.offsets[0]), int(rows.offsets[-1])
-    shape = rows.values.shape[1:]
-    filler = np.full((int(spare.sum()), *shape), fill, dtype=rows.values.dtype)
-    # Behind the rows lies what fills each of them up: row, filler, row, filler ...
-    offsets = np.concatenate([rows.offsets - first, last - first + np.cumsum(spare)])
-    order = np.arange(2 * len(rows)).reshape(2, -1).T.ravel()
-    flat = copy_rows(np.concatenate([rows.values[first:last], filler]), offsets, order)
+    longest[sizes > 0] = np.maximum.reduceat(lengths, edges[:-1][sizes > 0]) if len(lengths) else 0
+    steps = np.repeat(longest, sizes)
+    flat = copy_filled(ragged.values, starts, lengths, steps, fill=fill)
     ends = to_offsets(sizes * longest).tolist()
     return [
-        flat[start:stop].reshape(size, steps, *shape)
-        for start, stop, size, steps in zip(
+        flat[start:stop].reshape(size, length, *ragged.values.shape[1:])
+        for start, stop, size, length in zip(
             ends, ends[1:], sizes.tolist(), longest.tolist(), strict=False
         )
     ]

@@ -11,15 +11,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqprep.errors import CorruptError
+from seqprep.parallel import default_workers, ordered
 from seqprep.schema import Split, Task
 
 VERSION = 1
@@ -209,3 +211,22 @@ def read_shard(snapshot: Snapshot, shard: Shard, *, columns: list[str] | None = 
         )
     except (OSError, ValueError) as error:
         raise CorruptError(f"{path}: cannot be read: {error}") from error
+
+
+def read_shards(
+    snapshot: Snapshot, shards: Sequence[Shard], *, columns: list[str], verify: bool
+) -> list[pa.Table]:
+    """Read some columns of several shards; `verify` hashes each shard's bytes before.
+
+    Several shards at once: hashing and decoding release the interpreter lock.
+
+    Raises:
+        CorruptError: naming a shard that is missing or altered.
+    """
+
+    def opened(shard: Shard) -> pa.Table:
+        if verify:
+            snapshot.verify([shard])
+        return read_shard(snapshot, shard, columns=columns)
+
+    return list(ordered(opened, shards, workers=default_workers()))

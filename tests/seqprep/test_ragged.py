@@ -323,3 +323,48 @@ def test_looking_up_in_place_equals_an_index(kind: type[np.generic]) -> None:
     assert (kernels.look_up(table, places) == expected).all()
     assert kernels.look_up(table, places, out=places) is places
     assert (places == expected).all()
+
+
+@given(ROWS, st.data(), st.integers(-100, 9), st.sampled_from([1, 3]))
+def test_named_rows_are_padded_as_if_they_lay_in_that_order(
+    rows: list[list[int]], data: st.DataObject, fill: int, features: int
+) -> None:
+    """What lies behind a row, its neighbour or the end of all, would stand in its padding."""
+    places = data.draw(st.permutations(range(len(rows)))) if rows else []
+    order = np.array(places, np.int64)
+    inner = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=4)))
+    edges = np.array([0, *inner, len(rows)])
+    some = from_lists(rows)
+    some = ragged.Ragged(np.repeat(some.values[:, None], features, axis=1), some.offsets)
+    found = ragged.pad_groups(some, edges, rows=order, fill=fill)
+    plain = ragged.pad_groups(ragged.take(some, order), edges, fill=fill)
+    assert [dense.tolist() for dense in found] == [dense.tolist() for dense in plain]
+
+
+def test_a_little_padding_is_written_over_what_was_copied_with_a_row() -> None:
+    """Twenty rows of 30 steps and one of 28: the two steps of its neighbour would stay."""
+    rows = [[100 * n + step for step in range(30)] for n in range(20)]
+    rows[7] = rows[7][:28]
+    for last in (7, 19):  # in the middle of the steps, and where they end
+        order = np.array([n for n in range(20) if n != last] + [last])
+        dense = ragged.pad_groups(from_lists(rows), np.array([0, 20]), rows=order, fill=-1)[
+            0
+        ].tolist()
+        assert dense == [rows[n] + [-1] * (30 - len(rows[n])) for n in order]
+
+
+@given(ROWS, st.data())
+def test_spans_are_copied_in_any_order_and_over_one_another(
+    rows: list[list[int]], data: st.DataObject
+) -> None:
+    """Spans that overlap or go back would be copied from another place, or refused."""
+    steps = from_lists(rows).values
+    span = st.tuples(st.integers(0, len(steps)), st.integers(0, len(steps)))
+    spans = [(min(pair), max(pair)) for pair in data.draw(st.lists(span, max_size=9))]
+    starts = np.array([start for start, _ in spans], np.int64)
+    sizes = np.array([stop - start for start, stop in spans], np.int64)
+    wanted = [step for start, stop in spans for step in steps[start:stop].tolist()]
+    assert kernels.copy_spans(steps, starts, sizes).tolist() == wanted
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "_COPIED_BYTES", 16)  # in blocks, as large ones are
+        assert kernels.copy_spans(steps, starts, sizes).tolist() == wanted
