@@ -342,14 +342,12 @@ def test_named_rows_are_padded_as_if_they_lay_in_that_order(
 
 
 def test_a_little_padding_is_written_over_what_was_copied_with_a_row() -> None:
-    """Twenty rows of 30 steps and one of 28: the two steps of its neighbour would stay."""
-    rows = [[100 * n + step for step in range(30)] for n in range(20)]
-    rows[7] = rows[7][:28]
-    for last in (7, 19):  # in the middle of the steps, and where they end
-        order = np.array([n for n in range(20) if n != last] + [last])
-        dense = ragged.pad_groups(from_lists(rows), np.array([0, 20]), rows=order, fill=-1)[
-            0
-        ].tolist()
+    """Of twenty rows of 30 steps one has 28: two steps of its neighbour would stay, or none be."""
+    for short in (7, 19):  # in the middle of the steps, and where they end
+        rows = [[100 * n + step for step in range(28 if n == short else 30)] for n in range(20)]
+        order = np.arange(20)[::-1].copy()
+        some = from_lists(rows)
+        dense = ragged.pad_groups(some, np.array([0, 20]), rows=order, fill=-1)[0].tolist()
         assert dense == [rows[n] + [-1] * (30 - len(rows[n])) for n in order]
 
 
