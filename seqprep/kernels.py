@@ -65,12 +65,17 @@ def copy_spans(values: npt.NDArray[Any], starts: Ints, sizes: Ints) -> npt.NDArr
         starts: `(S,)` flat, in steps; in any order, also overlapping.
         sizes: `(S,)` in steps.
 
+    Raises:
+        IndexError: if a span ends behind the values: Arrow would copy what lies there.
+
     >>> copy_spans(np.array([5, 6, 7, 8]), np.array([2, 0]), np.array([1, 3])).tolist()
     [7, 5, 6, 7]
     """
     width = int(np.prod(values.shape[1:], dtype=np.int64)) * values.itemsize
     raw = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
     starts, sizes = np.multiply(starts, width, dtype=np.int64), np.multiply(sizes, width)
+    if len(starts) and (last := int((starts + sizes).max())) > len(raw):
+        raise IndexError(f"a span ends at step {last // width} of {len(values)}")
     ends = np.cumsum(sizes)
     size_bytes = int(ends[-1]) if len(ends) else 0
     if size_bytes <= _COPIED_BYTES:

@@ -366,3 +366,9 @@ def test_spans_are_copied_in_any_order_and_over_one_another(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "_COPIED_BYTES", 16)  # in blocks, as large ones are
         assert kernels.copy_spans(steps, starts, sizes).tolist() == wanted
+
+
+def test_a_span_behind_the_end_is_refused() -> None:
+    """Arrow would copy memory that is not ours."""
+    with pytest.raises(IndexError, match="step 4 of 3"):
+        kernels.copy_spans(np.arange(3), np.array([0, 2]), np.array([1, 2]))
