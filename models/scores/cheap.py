@@ -47,6 +47,15 @@ def _posterior(log_p: Array) -> Array:
     return normalised
 
 
+def moments(inputs: Ragged) -> tuple[Array, Array]:
+    """The mean and the variance of each channel over a row's steps, both `(R, F)`."""
+    values, starts = inputs.values.astype(np.float64), inputs.offsets[:-1]
+    lengths = inputs.lengths[:, None]
+    mean = np.add.reduceat(values, starts) / lengths
+    values -= np.repeat(mean, inputs.lengths, axis=0)
+    return mean, np.add.reduceat(values**2, starts) / lengths
+
+
 class Majority:
     """The share of each class, whatever the row."""
 
@@ -165,13 +174,7 @@ class Deviation:
         return _posterior(np.log(self.count[:, 0] + 1e-12) - distance.sum(-1) / 2)
 
     def _features(self, examples: Examples) -> Array:
-        inputs = examples.inputs
-        values, starts = inputs.values.astype(np.float64), inputs.offsets[:-1]
-        lengths = inputs.lengths[:, None]
-        mean = np.add.reduceat(values, starts) / lengths
-        values = values - np.repeat(mean, inputs.lengths, axis=0)
-        variance = np.add.reduceat(values**2, starts) / lengths
-        features: Array = np.log(variance + 1e-12) / 2
+        features: Array = np.log(moments(examples.inputs)[1] + 1e-12) / 2
         return features
 
 

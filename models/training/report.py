@@ -63,7 +63,8 @@ def finish(setting: Setting) -> Path:
         table = answer_table(pooled, vocabulary, with_truth=True)
         table = table.replace_schema_metadata({"about": json.dumps(_about(setting))})
         pq.write_table(table, out / f"predictions-{split}.parquet", write_page_checksum=True)
-    cheap = baselines.score_all(sources, SCORED)
+    pipeline = setting.job.pipeline
+    cheap = baselines.score_all(sources, SCORED, fitted=fitted, pipeline=pipeline)
     body = {**_described(setting), **body, "baselines": cheap}
     scores = {key: body[key] for key in ("metrics", "baselines")}
     _bundle(setting, fitted, scores).write(out / "bundle")

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from flows.reports import best_baseline, score_table
+from models.bundle import Bundle
+from models.job import Job
+from models.options.model import Model
+from models.options.training import Train
+from models.scores import baselines
 from models.scores.baselines import score_all
+from models.train import train
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.schema import SPLITS, Task
 from seqprep.snapshot import Snapshot
@@ -15,6 +24,7 @@ from tests.synthetic import (
     example_table,
     facts_of_task,
     task_snapshot,
+    value_rows,
     write_snapshot,
 )
 
@@ -95,6 +105,52 @@ def test_every_task_has_a_baseline(tmp_path: Path) -> None:
     for task, names in wanted.items():
         path = task_snapshot(tmp_path / task, task, rows=30)  # type: ignore[arg-type]
         assert set(scores(path)["test"]) == names
+    values = snapshot_of(tmp_path / "values", value_rows(30, seed=0))
+    wanted_of_values = {"majority", "length", "standard_deviation", "band_power"}
+    assert set(scores(values)["test"]) == wanted_of_values
+
+
+def test_wide_rows_are_read_in_small_slices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording of 64 channels would be copied whole, 64 times what was reckoned with."""
+    path = snapshot_of(tmp_path, value_rows(40, seed=0))
+    snapshot, settings = Snapshot.read(path), BatchSettings()
+    monkeypatch.setattr(baselines, "SLICE_CELLS", 400)
+    source = BatchSource.of_snapshot(snapshot, "train", settings=settings)
+    sizes = [part.inputs.values.size for part in baselines._slices(source)]
+    longest = 2 * max(int(part.inputs.lengths.max()) for part in source.examples())
+    assert len(sizes) > 2 and max(sizes) < 400 + longest
+
+
+def test_a_report_names_the_baselines_that_fitted_state_allows(tmp_path: Path) -> None:
+    """Without the vocabulary and the recipe, which a training run has, bases cannot be spelt."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 60)
+    bodies = ["".join(rng.choice(list("ACG"), 73)) for _ in label]
+    rows = [
+        f"ATG{body[: 36 + code]}TAA{body[36 + code :]}"  # a stop in phase, or beside it
+        for body, code in zip(bodies, label, strict=True)
+    ]
+    data = {
+        "tokens": [["--ACGT".index(base) for base in row] for row in rows],
+        "label": label.tolist(),
+    }
+    snapshot = snapshot_of(tmp_path / "data", data, vocab_size=6)
+    fitted = tmp_path / "fitted.json"
+    fitted.write_text(json.dumps({"vocabulary": list("ACGT")}), encoding="utf-8")
+    job = Job(
+        snapshot=str(snapshot),
+        out=str(tmp_path / "out"),
+        train=Train(model=Model(hidden=4), epochs=1, threads=1, device="cpu"),
+        fitted=str(fitted),
+        pipeline={"prepare": {"tokens": {"unit": "kmer", "k": 1, "stride": 1}, "steps": []}},
+    )
+    report = json.loads(train(job).read_bytes())
+    assert report["baselines"]["test"]["open_frame"]["accuracy"] == 1
+    assert best_baseline(report) == ("open frame", 1.0)
+    assert "open frame, test" in score_table(report)
+    assert Bundle.read(tmp_path / "out/bundle").scores["baselines"] == report["baselines"]
 
 
 def test_a_step_alone_tells_its_class(tmp_path: Path) -> None:
