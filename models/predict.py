@@ -82,12 +82,14 @@ def predict_examples(
         `prediction` is a label, a number, a text, or a list for steps; the likeliest next symbol;
         the reconstruction. `probabilities` are in label order, row-major for steps, or of the next
         symbol in the order of ids, where these are at most MOST_SHOWN; null where there are none.
-        `windows`: how many examples were pooled; the continuation is that of the last, attention
-        and reconstruction stand one after the other. `attention` holds a weight for each step of
+        `windows`: how many examples were pooled. What cannot be averaged is that of the first view:
+        what follows and the continuation of its last window; losses, attention and reconstruction
+        of its windows one after the other. `attention` holds a weight for each step of
         the core, or symbols x steps, row-major, as `attention_shape` says.
 
     Raises:
-        SeqprepError: if attention is wanted and the model has none.
+        SeqprepError: if attention is wanted and the model has none, or views of a record cannot be
+            pooled.
     """
     facts = bundle.facts
     vocabulary = Vocabulary.of(facts, bundle.fitted, bundle.pipeline)

@@ -10,7 +10,7 @@ and a batch full of one record, or an epoch that reads every record from its sta
 make neighbouring gradients alike. Those that meet in a batch stand together, in order of window.
 
 For task `next` a row is read with BOS before it, and the symbol after each step is its target: one
-step more than is stored.
+step more than is stored; see `foretold` for rows that are not whole records.
 
 Legend: R rows of a split.
 """
@@ -29,7 +29,7 @@ import pyarrow as pa
 from seqprep import ragged
 from seqprep.arrays import as_array
 from seqprep.examples import Examples, step_bytes
-from seqprep.foretold import foretold
+from seqprep.foretold import Edges, foretold
 from seqprep.held import Held
 from seqprep.padded import Batch, pad_batches
 from seqprep.plan import BatchSettings, Plan, blocks, cut, group, together
@@ -64,6 +64,7 @@ class BatchSource:
         self._views = np.zeros(0, np.int64)
         self._windows_of = np.zeros(0, np.int64)
         self._starts = np.zeros(1, np.int64)
+        self._edges: Edges | None = None
         self._held: Held
 
     @classmethod
@@ -103,6 +104,9 @@ class BatchSource:
         self._ids = keys
         self._keys = ragged.draw_keys(keys, self._windows_of)
         self._views = column["view"].astype(np.int64) << _VIEW_BITS
+        if self.facts.task == "next":
+            where = (keys, self._views, self._windows_of, self._lengths)
+            self._edges = Edges.of(*where, stride=self.facts.window_stride)
 
     def _hold(self, read: Callable[[tuple[int, ...]], Examples]) -> None:
         room = self.settings.memory // 2
@@ -133,6 +137,11 @@ class BatchSource:
     def first_steps(self) -> Ints:
         """The step of its record at which each row begins, `(R,)`."""
         return self._windows_of * self.facts.window_stride
+
+    @property
+    def views(self) -> Ints:
+        """The stored view of its record that each row is, `(R,)`."""
+        return self._views >> _VIEW_BITS
 
     def lengths_of(self, epoch: int) -> Ints:
         """Steps of each row as an epoch draws it, `(R,)`."""
@@ -190,6 +199,11 @@ class BatchSource:
         """All rows in stored order, a window of shards at a time."""
         for shards in self.windows(None):
             yield self._held.all_of(shards)
+
+    def as_read(self) -> Iterator[Examples]:
+        """The same, as an evaluation reads them."""
+        for shards in self.windows(None):
+            yield self.window(shards, -1)[0]
 
     def truths(self) -> Iterator[npt.NDArray[Any]]:
         """Labels of the rows, or targets of their steps, in stored order; no inputs are read."""
@@ -288,13 +302,15 @@ class BatchSource:
     def _as_read(self, some: Examples, rows: Ints, epoch: int) -> Examples:
         """These rows as a model reads them in an epoch, or in an evaluation, -1."""
         inputs, targets = some.inputs, some.targets
+        edges = None if self._edges is None else self._edges.take(rows)
         for step in self.facts.on_the_fly if epoch >= 0 else ():
             drawn = self._drawn(rows, epoch)
+            edges = edges and edges.after(inputs.lengths, step, **drawn)
             inputs = apply_view(inputs, step, **drawn)
             if targets is not None:  # the same draw selects the same steps
                 targets = apply_view(targets, step, **drawn)
         if self.facts.task == "next":
-            inputs, targets = foretold(inputs)
+            inputs, targets = foretold(inputs, edges)
         return replace(some, inputs=inputs, targets=targets)
 
 

@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from models.answers.objectives import Objective
 from models.layers.search import Found
 from models.options.model import Model
+from models.options.model_fits import OF_RECORDS
 from models.shape import TensorBatch
 from seqprep import ragged
 from seqprep.errors import SeqprepError
+from seqprep.ragged import Ints, Ragged
 from seqprep.schema import BOS, PAD
 from seqprep.snapshot import Facts
 
@@ -36,7 +38,6 @@ MakeColumns = Callable[[nn.Module, TensorBatch, pa.Array, Produced], Columns]
 MOST_SHOWN = 1000
 """Ids up to which the distribution over the next symbol is written out."""
 FLOATS, IDS = pa.list_(pa.float32()), pa.list_(pa.int32())
-_POOLED = ("classify", "regress")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +123,7 @@ def check_attention(facts: Facts, config: Model) -> None:
     Raises:
         SeqprepError: naming what would have some.
     """
-    pooled = facts.task in _POOLED and "attention" in config.pooling
+    pooled = facts.task in OF_RECORDS and "attention" in config.pooling
     if not (config.attention if facts.task == "translate" else pooled):
         raise SeqprepError(
             "--attention: this model has no attention to export; train one with attention in "
@@ -150,24 +151,32 @@ JOINED = ("attention", "reconstruction", "codes")
 """Columns whose windows stand one after the other; of others a record has that of its last."""
 
 
-def pool_columns(columns: Columns, record: np.ndarray[Any, Any], records: int) -> Columns:
+def join_rows(rows: Ragged, told: Ints, edges: Ints) -> Ragged:
+    """Rows of the same record as one row.
+
+    Args:
+        rows: of examples.
+        told: those that count, record after record.
+        edges: `(R + 1,)` where those of each record begin.
+    """
+    turned = ragged.take(rows, told)
+    return Ragged(turned.values, turned.offsets[edges])
+
+
+def pool_columns(columns: Columns, told: Ints, edges: Ints) -> Columns:
     """One row a record.
 
     Args:
         columns: of examples.
-        record: `(N,)` that each belongs to.
-        records: how many there are.
+        told: those that count, in the order of windows, record after record; one at least of each.
+        edges: `(R + 1,)` where those of each record begin.
     """
-    last = np.zeros(records, np.int64)
-    last[record] = np.arange(len(record))
-    order = np.argsort(record, kind="stable")
-    edges = np.concatenate([[0], np.cumsum(np.bincount(record, minlength=records))])
     pooled: Columns = {}
     for name, column in columns.items():
         if name not in JOINED:
-            pooled[name] = column.take(pa.array(last))
+            pooled[name] = column.take(pa.array(told[edges[1:] - 1]))
             continue
-        turned = column.take(pa.array(order))
+        turned = column.take(pa.array(told))
         offsets = turned.offsets.to_numpy()[edges]
         pooled[name] = pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), turned.values)
     return pooled

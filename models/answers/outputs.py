@@ -2,8 +2,9 @@
 
 Windows and stored views of a record are pooled by the mean of their probabilities or values.
 Where the next symbol is learnt, or a reconstruction, the answers of a record are the losses of all
-its steps, views and windows one after the other: a perplexity needs no more. Answers come back in
-the order in which records first occur, whatever the batches were.
+its steps, its windows one after the other: a perplexity needs no more. Of views the first tells
+them, since losses of other views are those of other sequences. Answers come back in the order in
+which records first occur, whatever the batches were.
 
 Legend: N examples, R records, C classes, K target channels.
 """
@@ -19,14 +20,16 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from models.answers.beside import Columns, MakeColumns, pool_columns
+from models.answers.beside import Columns, MakeColumns, join_rows, pool_columns
 from models.answers.objectives import Objective
 from models.layers.search import Found
+from models.options.model_fits import OF_RECORDS
 from models.shape import TensorBatch, to_tensors
 from seqprep import ragged
 from seqprep.batches import Batch, BatchSource
+from seqprep.errors import SeqprepError
 from seqprep.ragged import Ragged
-from seqprep.schema import Task
+from seqprep.schema import IGNORED_LABEL, Task
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Steps = Ragged
@@ -42,12 +45,13 @@ class Outputs:
     Args:
         ids: of each row. windows: how many examples were pooled into it.
         first_steps: `(N,)` the step of its record at which each row begins; None: all at the first.
+        views: `(N,)` the view of its record that each row is; None: all the same.
         answers: `(N, C)` probabilities, `(N, 1)` values, or Steps of probabilities, values, ids, or
             of losses `(steps, 1)`, for symbols also whether they are the likeliest `(steps, 2)`.
         truth: `(N,)` labels, or Steps; None where the rows carry none.
         loss: mean over rows, real steps or symbols; None without truth.
         columns: what else prediction gives, by name.
-        joined: whether a record has the answers of all its examples, not their mean.
+        joined: whether a record has the answers of all its windows, not their mean.
     """
 
     ids: pa.Array
@@ -56,6 +60,7 @@ class Outputs:
     truth: Array | Steps | None
     loss: float | None
     first_steps: Array | None = None
+    views: Array | None = None
     columns: Columns = field(default_factory=dict)
     joined: bool = False
 
@@ -109,7 +114,7 @@ def run(
         elif task in OWN_TRUTH:
             produced = outputs
             losses = objective.by_step(outputs, tensors)
-            answers.append(_unpad(losses.cpu().numpy(), batch.lengths))
+            answers.append(_unpad(losses.cpu().numpy(), _scored(batch, task)))
         else:
             produced = outputs
             answers.append(_rows_of(objective.answers(outputs).cpu().numpy(), batch, task))
@@ -122,6 +127,7 @@ def run(
         ids=pa.concat_arrays(ids).take(pa.array(order)),
         windows=np.ones(len(order), np.int32),
         first_steps=source.first_steps,
+        views=source.views,
         joined=task in OWN_TRUTH,
         answers=_join(answers, order),
         truth=_join([truth for truth in truths if truth is not None], order) if has_truth else None,
@@ -145,14 +151,27 @@ def _has_truth(tensors: TensorBatch) -> bool:
 
 def _rows_of(dense: Array, batch: Batch, task: Task) -> Array | Steps:
     """Answers of the real rows or steps of a padded array."""
-    if task in ("classify", "regress"):
+    if task in OF_RECORDS:
         return dense
-    return _unpad(dense, batch.lengths)
+    return _unpad(dense, _real(dense, batch.lengths))
 
 
-def _unpad(dense: Array, lengths: Array) -> Steps:
-    mask = np.arange(dense.shape[1]) < lengths[:, None]
-    return Ragged(dense[mask], ragged.to_offsets(lengths))
+def _real(dense: Array, lengths: Array) -> Array:
+    """Which steps of padded rows are real, `(B, T)`."""
+    real: Array = np.arange(dense.shape[1]) < lengths[:, None]
+    return real
+
+
+def _scored(batch: Batch, task: Task) -> Array:
+    """Which steps of a task with a truth of its own are scored, `(B, T)`."""
+    if task != "next":
+        return _real(batch.inputs, batch.lengths)
+    scored: Array = np.asarray(batch.targets) != IGNORED_LABEL
+    return scored
+
+
+def _unpad(dense: Array, real_BT: Array) -> Steps:
+    return Ragged(dense[real_BT], ragged.to_offsets(real_BT.sum(axis=1)))
 
 
 def _search(model: nn.Module, tensors: TensorBatch) -> Found:
@@ -161,12 +180,15 @@ def _search(model: nn.Module, tensors: TensorBatch) -> Found:
 
 
 def _truth_rows(batch: Batch, task: Task) -> Array | Steps | None:
-    if task == "reconstruct":
-        return _unpad(batch.inputs, batch.lengths)
+    if task in OWN_TRUTH:
+        own = batch.inputs if task == "reconstruct" else batch.targets
+        assert own is not None
+        return _unpad(own, _scored(batch, task))
     if batch.targets is not None:
-        return _unpad(batch.targets, batch.lengths)
+        return _unpad(batch.targets, _real(batch.targets, batch.lengths))
     if batch.target_tokens is not None and batch.target_lengths is not None:
-        return _unpad(batch.target_tokens, batch.target_lengths)
+        symbols = batch.target_tokens
+        return _unpad(symbols, _real(symbols, batch.target_lengths))
     return batch.labels
 
 
@@ -184,7 +206,7 @@ def pool(outputs: Outputs) -> Outputs:
     """One row a record: the mean of its examples' answers, step by step where windows overlap.
 
     Raises:
-        ValueError: if several examples of a record answer for the same steps but are not windows.
+        SeqprepError: if several examples of a record answer for the same steps but are not windows.
     """
     encoded = outputs.ids.dictionary_encode()
     code = encoded.indices.to_numpy()
@@ -193,11 +215,16 @@ def pool(outputs: Outputs) -> Outputs:
         return outputs
     windows = np.bincount(code, minlength=records)
     first = np.unique(code, return_index=True)[1]
+    told, edges = _told(outputs, code, records)
     answers: Array | Steps
     truth: Array | Steps | None
     if outputs.joined:
-        answers, truth = _join_rows(outputs, code, records)
+        assert isinstance(outputs.answers, Ragged)
+        answers = join_rows(outputs.answers, told, edges)
+        truth = outputs.truth
+        truth = join_rows(truth, told, edges) if isinstance(truth, Ragged) else None
     elif isinstance(outputs.answers, Ragged):
+        _check_windows(outputs, code, records)
         answers, truth = _pool_steps(outputs, code, records)
     else:
         sums = np.zeros((records, outputs.answers.shape[1]))
@@ -211,33 +238,44 @@ def pool(outputs: Outputs) -> Outputs:
         answers=answers,
         truth=truth,
         loss=outputs.loss,
-        columns=pool_columns(outputs.columns, code, records),
+        columns=pool_columns(outputs.columns, told, edges),
     )
 
 
-def _join_rows(outputs: Outputs, code: Array, records: int) -> tuple[Steps, Steps | None]:
-    """Answers and truths of all examples of a record, one after the other."""
-    order = np.argsort(code, kind="stable")
-    edges = ragged.to_offsets(np.bincount(code, minlength=records))
+def _told(outputs: Outputs, code: Array, records: int) -> tuple[Array, Array]:
+    """The windows of each record's first view in their order, record after record.
 
-    def joined(steps: Steps) -> Steps:
-        turned = ragged.take(steps, order)
-        return Ragged(turned.values, turned.offsets[edges])
+    Returns:
+        Their rows, and `(records + 1,)` where those of each record begin.
+    """
+    none = np.zeros(len(code), np.int64)
+    views = none if outputs.views is None else outputs.views
+    steps = none if outputs.first_steps is None else outputs.first_steps
+    first = np.full(records, np.iinfo(np.int64).max)
+    np.minimum.at(first, code, views)
+    told = np.flatnonzero(views == first[code])
+    told = told[np.lexsort((steps[told], code[told]))]
+    return told, ragged.to_offsets(np.bincount(code[told], minlength=records))
 
-    assert isinstance(outputs.answers, Ragged)
-    truth = outputs.truth
-    return joined(outputs.answers), joined(truth) if isinstance(truth, Ragged) else None
+
+def _check_windows(outputs: Outputs, code: Array, records: int) -> None:
+    """Refuse answers of steps, or of symbols, that are not those of windows."""
+    views, steps = outputs.views, outputs.first_steps
+    first = np.unique(code, return_index=True)[1]
+    if steps is not None and steps.any() and (views is None or (views == views[first][code]).all()):
+        return
+    raise SeqprepError(
+        f"{len(outputs)} examples of {records} records: answers for each step or symbol can be "
+        "pooled over windows, not over views: they cannot be pooled; predict without views "
+        "(predict.views: 0)"
+    )
 
 
 def _pool_steps(outputs: Outputs, code: Array, records: int) -> tuple[Steps, Steps | None]:
     """Answers and truths of whole records from those of their windows."""
     assert isinstance(outputs.answers, Ragged)
     sizes = outputs.answers.lengths
-    if outputs.first_steps is None or not outputs.first_steps.any():
-        raise ValueError(
-            f"{len(outputs)} examples of {records} records: answers for each step can be pooled "
-            "over windows, not over views: they cannot be pooled; predict without views"
-        )
+    assert outputs.first_steps is not None
     lengths = np.zeros(records, np.int64)
     np.maximum.at(lengths, code, outputs.first_steps + sizes)
     offsets = ragged.to_offsets(lengths)

@@ -129,7 +129,7 @@ def _of_classes(
 
 def _slices(source: BatchSource) -> Iterator[Examples]:
     """All rows in stored order, few enough at a time that grams of them fit the memory."""
-    for examples in source.examples():
+    for examples in source.as_read():
         width = int(np.prod(examples.inputs.values.shape[1:]))
         part = examples.inputs.offsets[:-1] * width // SLICE_CELLS
         for rows in np.split(np.arange(len(examples)), np.flatnonzero(np.diff(part)) + 1):
@@ -162,6 +162,7 @@ def _outputs(baselines: dict[str, Baseline], source: BatchSource) -> dict[str, o
         truth=_joined(truth),
         loss=None,
         first_steps=source.first_steps,
+        views=source.views,
         joined=source.facts.task in outputs.OWN_TRUTH,
     )
     return {

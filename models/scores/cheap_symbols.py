@@ -12,16 +12,15 @@ import numpy as np
 
 from models.answers.outputs import Array
 from seqprep.examples import Examples
-from seqprep.foretold import foretold
-from seqprep.ragged import Ragged
-from seqprep.schema import BOS, PAD
+from seqprep.ragged import Ragged, keep_index, to_offsets
+from seqprep.schema import BOS, IGNORED_LABEL, PAD
 
 
 class Unigram:
     """How frequent each symbol is, whatever stands before it.
 
     Args:
-        vocab_size: V. foretold: the end of each row counts as a symbol.
+        vocab_size: V. foretold: symbols are the targets of steps, not the steps.
     """
 
     def __init__(self, vocab_size: int, *, foretold: bool) -> None:
@@ -48,9 +47,9 @@ class Unigram:
         return shares
 
     def _symbols(self, examples: Examples) -> Ragged:
-        inputs = examples.inputs
-        symbols = Ragged(inputs.values.astype(np.int64), inputs.offsets)
-        return foretold(symbols)[1] if self.foretold else symbols
+        if self.foretold:
+            return _foretold(examples)[1]
+        return Ragged(examples.inputs.values.astype(np.int64), examples.inputs.offsets)
 
 
 class Bigram(Unigram):
@@ -102,9 +101,21 @@ class Bigram(Unigram):
         return likeliest
 
     def _pairs(self, examples: Examples) -> Ragged:
-        inputs = examples.inputs
-        before, after = foretold(Ragged(inputs.values.astype(np.int64), inputs.offsets))
+        before, after = _foretold(examples)
         return Ragged(before.values * len(self.counts) + after.values, before.offsets)
+
+
+def _foretold(examples: Examples) -> tuple[Ragged, Ragged]:
+    """The steps that foretell a symbol, and these symbols, as int64."""
+    assert examples.targets is not None, "rows that were not read as a model reads them"
+    offsets = examples.inputs.offsets
+    index, lengths = keep_index(offsets, examples.targets.values != IGNORED_LABEL)
+    edges = to_offsets(lengths)
+    before, after = (
+        Ragged(rows.values[index].astype(np.int64), edges)
+        for rows in (examples.inputs, examples.targets)
+    )
+    return before, after
 
 
 class Constant:

@@ -158,6 +158,7 @@ def check_chain(steps: Sequence[Transform], domain: Domain, task: Task, tokens: 
                 "must be the last of a chain: move it before them"
             )
     _check_windows(steps, task=task, before=before)
+    _check_whole(steps, task=task, before=before)
     _check_max_vocab(steps, domain, tokens)
 
 
@@ -181,12 +182,22 @@ def _check_windows(steps: Sequence[Transform], *, task: Task, before: int) -> No
             f"steps[{places[1] - before}] (windows): windows of windows have no order in the "
             "record; keep one of the two"
         )
-    if places and places[0] != len(steps) - 1 and task in ("label_steps", "regress_steps"):
+    if places and places[0] != len(steps) - 1 and task in ("label_steps", "regress_steps", "next"):
         after = steps[places[0] + 1]
         raise ConfigError(
             f"steps[{places[0] + 1 - before}] ({name_of(after)}) follows windows, so answers for "
             f"each step (task: {task}) could not be put back in their place: move windows to the "
             "end"
+        )
+
+
+def _check_whole(steps: Sequence[Transform], *, task: Task, before: int) -> None:
+    """Refuse to leave out whole records where it is learnt how they begin and end."""
+    place = next((i for i, step in enumerate(steps) if step.original == "drop"), None)
+    if task == "next" and place is not None:
+        raise ConfigError(
+            f"steps[{place - before}] ({name_of(steps[place])}): original: drop leaves no whole "
+            "record to learn from how records begin and end (task: next); remove it"
         )
 
 

@@ -89,6 +89,37 @@ def test_windows_of_a_record_put_their_weights_one_after_the_other() -> None:
     np.testing.assert_allclose(found[1]["attention"], alone[1], atol=1e-5)
 
 
+def test_of_views_the_first_has_weights() -> None:
+    """Weights of random pieces side by side would be plotted as those of one record."""
+    bundle, rows = bundle_of(ATTENTIVE, "classify")
+    ids = pa.array(["a", "b", "a", *rows["id"].to_pylist()[3:]])
+    views = pa.array([2, 0, 1, *[0] * 6], pa.int32())
+    turned = rows.set_column(0, "id", ids).set_column(2, "view", views)
+    alone = predict_examples(bundle, rows, attention=True)["attention"].to_pylist()
+    found = predict_examples(bundle, turned, attention=True).to_pylist()
+    assert found[0]["windows"] == 2
+    np.testing.assert_allclose(found[0]["attention"], alone[2], atol=1e-5)
+    np.testing.assert_allclose(found[1]["attention"], alone[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["translate", "label_steps", "regress_steps"])
+@pytest.mark.parametrize("windows", [False, True], ids=["views", "views of windows"])
+def test_views_that_cannot_be_pooled_are_refused(task: Task, windows: bool) -> None:
+    """A traceback, or an average over steps that are not the same ones."""
+    config = TRANSLATING if task == "translate" else Model(hidden=4, embedding=4)
+    bundle, rows = bundle_of(config, task)
+    bundle = replace(bundle, facts=replace(bundle.facts, window_stride=2))
+    ids = pa.array(["a", "a", "a", *rows["id"].to_pylist()[3:]])
+    views = pa.array([0, 1, 1, *[0] * 6], pa.int32())
+    numbers = pa.array([0, 0, int(windows), *[0] * 6], pa.int32())
+    turned = rows.set_column(0, "id", ids).set_column(2, "view", views)
+    turned = turned.set_column(3, "window", numbers)
+    if task.endswith("steps"):
+        bundle = replace(bundle, moments=((0.0,), (1.0,)))
+    with pytest.raises(SeqprepError, match=r"9 examples of 7 records.*predict\.views: 0"):
+        predict_examples(bundle, turned)
+
+
 def test_a_model_without_attention_says_so() -> None:
     """An empty column would look like attention to nothing."""
     bundle, rows = bundle_of(replace(ATTENTIVE, pooling=("mean",)), "classify")

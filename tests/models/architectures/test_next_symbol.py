@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -25,8 +26,10 @@ from models.predict import predict_examples
 from models.scores import metrics
 from models.shape import Shape, TensorBatch, to_tensors
 from models.train import train
+from seqprep import ragged
 from seqprep.batches import BatchSettings, BatchSource
-from seqprep.schema import BOS, EOS
+from seqprep.ragged import Ragged, to_lists
+from seqprep.schema import BOS, EOS, OOV
 from tests.synthetic import (
     VOCAB,
     counting_rows,
@@ -148,6 +151,32 @@ def test_symbols_are_drawn_by_their_probability(temperature: float) -> None:
     torch.testing.assert_close(shares, wanted, atol=0.015, rtol=0)
 
 
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_a_model_draws_with_its_own_temperature(temperature: float) -> None:
+    """The option must reach the draw, or every continuation is as wild as the model is unsure."""
+    torch.manual_seed(0)
+    model = build(replace(MODEL, temperature=temperature, continuation=1), SHAPE).eval()
+    assert isinstance(model, NextSymbol)
+    with torch.no_grad():
+        model.head.layers[-1].weight *= 10  # type: ignore[operator]
+    rows = 4000
+    batch = TensorBatch(
+        inputs=torch.tensor([[BOS, 4, 5]]).expand(rows, 3), lengths=torch.full((rows,), 3)
+    )
+    drawn = model.generate(batch, ragged.row_keys(pa.array([f"{n}#0" for n in range(rows)])))
+    shares = torch.bincount(drawn[:, 0], minlength=VOCAB) / rows
+    logits = model.follows(batch)[0, 4:].double()
+    wanted = torch.softmax(logits / temperature, dim=-1)
+    assert (wanted - torch.softmax(logits, dim=-1)).abs().max() > 0.1
+    torch.testing.assert_close(shares[4:].double(), wanted, atol=0.03, rtol=0)
+
+
+def test_a_very_low_temperature_takes_the_likeliest() -> None:
+    """Logits over a tiny number overflow, and what is drawn then was padding."""
+    logits = torch.tensor([[9.0, 9.0, 9.0, 9.0, 20.0, 30.0]])
+    assert draw(logits, torch.tensor([0.5]).double(), 1e-308).tolist() == [5]
+
+
 def test_reading_by_segments_equals_reading_whole_records() -> None:
     """Truncated and recomputed training rest on the state that segments hand on."""
     torch.manual_seed(0)
@@ -165,19 +194,61 @@ def test_reading_by_segments_equals_reading_whole_records() -> None:
     torch.testing.assert_close(torch.cat(parts, dim=1)[real], model(batch)[real])
 
 
-def test_windows_of_a_record_share_one_perplexity() -> None:
-    """Windows scored as records of their own would count a long record many times."""
+def windowed() -> tuple[Bundle, pa.Table]:
+    """A model without training, and two records, the first in two windows that share a step."""
     torch.manual_seed(0)
-    rows = [[4, 5, 6, 7], [7, 4, 5], [6]]
+    rows = [[7, 4, 5], [6], [4, 5, 6, 7]]
     facts = facts_of_task("next", {"tokens": rows}, window_stride=3)
-    data = {"tokens": rows, "id": ["a", "a", "b"], "window": [0, 1, 0]}
-    table = example_table(data, facts)
-    model = build(MODEL, SHAPE).eval()
-    source = BatchSource.of_examples(table, facts, settings=BatchSettings())
-    pooled = outputs.pool(outputs.run(model, source, objective_for("next"), device=CPU))
+    table = example_table({"tokens": rows, "id": ["a", "b", "a"], "window": [1, 0, 0]}, facts)
+    bundle = Bundle(model=build(MODEL, SHAPE).eval(), config=MODEL, facts=facts, fitted=FITTED)
+    return bundle, table
+
+
+def test_windows_of_a_record_share_one_perplexity() -> None:
+    """Symbols of two windows scored twice, or ends between them, are of another process."""
+    bundle, table = windowed()
+    source = BatchSource.of_examples(table, bundle.facts, settings=BatchSettings())
+    pooled = outputs.pool(outputs.run(bundle.model, source, objective_for("next"), device=CPU))
     assert pooled.ids.to_pylist() == ["a", "b"] and pooled.windows.tolist() == [2, 1]
-    assert pooled.answers.lengths.tolist() == [9, 2]  # type: ignore[union-attr]
-    assert metrics.score("next", pooled)["steps"] == 11
+    assert isinstance(pooled.answers, Ragged) and isinstance(pooled.truth, Ragged)
+    assert to_lists(pooled.truth) == [[4, 5, 6, 7, 4, 5, EOS], [6, EOS]]
+    assert metrics.score("next", pooled)["steps"] == 9
+    assert pooled.answers.lengths.tolist() == [7, 2]
+    nats = float(pooled.answers.values[:, 0].mean())
+    assert pooled.loss == pytest.approx(nats, rel=1e-6)
+    inputs = torch.tensor([[BOS, 4, 5, 6, 7], [OOV, 7, 4, 5, 0]])
+    logits = bundle.model(TensorBatch(inputs=inputs, lengths=torch.tensor([5, 4]))).log_softmax(-1)
+    of_windows = [logits[0, n, s] for n, s in enumerate([4, 5, 6, 7])]
+    of_windows += [logits[1, n, s] for n, s in ((1, 4), (2, 5), (3, EOS))]
+    expected = -torch.stack(of_windows).detach().double().numpy()
+    np.testing.assert_allclose(pooled.answers.values[:7, 0], expected, rtol=1e-5)
+
+
+def test_what_follows_a_record_follows_its_last_window() -> None:
+    """Stored rows come in any order; what follows an earlier window stands in the record."""
+    bundle, table = windowed()
+    found = predict_examples(bundle, table).to_pylist()[0]
+    inputs = torch.tensor([[OOV, 7, 4, 5]])
+    logits = bundle.model(TensorBatch(inputs=inputs, lengths=torch.tensor([4])))[0, -1].double()
+    logits[[0, BOS]] = -torch.inf
+    np.testing.assert_allclose(found["probabilities"], logits.softmax(-1).detach(), atol=1e-6)
+    order = pa.array([2, 1, 0])
+    assert predict_examples(bundle, table.take(order)).to_pylist()[0] == found
+
+
+def test_of_views_the_first_tells_what_follows() -> None:
+    """What follows a random piece follows in the middle of the record."""
+    torch.manual_seed(0)
+    rows = [[4, 5], [4, 5, 6, 7], [7]]
+    facts = facts_of_task("next", {"tokens": rows})
+    bundle = Bundle(model=build(MODEL, SHAPE).eval(), config=MODEL, facts=facts, fitted=FITTED)
+    table = example_table({"tokens": rows, "id": ["a", "a", "b"], "view": [1, 0, 0]}, facts)
+    found = predict_examples(bundle, table).to_pylist()
+    alone = predict_examples(bundle, table.slice(1, 1)).to_pylist()[0]
+    for name in ("prediction", "continuation", "steps"):
+        assert found[0][name] == alone[name]
+    np.testing.assert_allclose(found[0]["probabilities"], alone["probabilities"], atol=1e-6)
+    assert found[0]["perplexity"] == pytest.approx(alone["perplexity"]) and found[0]["windows"] == 2
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from models.scores.metrics import (
     score,
     translate_scores,
 )
+from seqprep.errors import SeqprepError
 from seqprep.ragged import Ragged, from_lists, to_lists
 from tests.synthetic import task_snapshot
 
@@ -117,7 +118,7 @@ def test_steps_of_several_views_are_refused() -> None:
         truth=None,
         loss=None,
     )
-    with pytest.raises(ValueError, match="cannot be pooled"):
+    with pytest.raises(SeqprepError, match="cannot be pooled"):
         pool(outputs)
 
 
