@@ -106,21 +106,31 @@ def updates_of(model: Any, batches: list[Any], *, warm: int = 2) -> Any:
 
 def ours(settings: Settings) -> Any:
     """The model and the batches that `seqprep train` uses."""
+    return updates_of(our_model("lstm"), bucketed(settings, 14))
+
+
+def min_lstm(settings: Settings) -> Any:
+    """The same with minLSTM, whose steps are computed at once."""
+    return updates_of(our_model("min_lstm"), bucketed(settings, 14))
+
+
+def our_model(name: str) -> Any:
+    """A model of this project by name."""
     prepare_torch()
     from models.architectures import build
-    from models.options.training import Model
+    from models.options.model import Model
     from models.shape import Shape
 
     options = Model(
+        name=name,
         embedding=EMBEDDING,
         hidden=HIDDEN,
         bidirectional=False,
         pooling="last",
         dropout=0.0,
-        execution="dense",
+        execution="dense" if name == "lstm" else "auto",
     )
-    model = build(options, Shape(task="classify", vocab_size=VOCAB, channels=0, outputs=2))
-    return updates_of(model, bucketed(settings, 14))
+    return build(options, Shape(task="classify", vocab_size=VOCAB, channels=0, outputs=2))
 
 
 def packed_documented(settings: Settings) -> Any:
@@ -181,6 +191,7 @@ BENCHMARK = Benchmark(
     make=make,
     cases={
         "ours": ours,
+        "min_lstm": min_lstm,
         "plain_dense": plain_dense,
         "padded_documented": padded_documented,
         "packed_expert": packed_expert,
