@@ -1,7 +1,8 @@
 """Plots of the attention weights that `seqprep predict --attention` writes.
 
 Of pooled models a curve over the steps of a record; of an encoder-decoder a map of symbols by
-steps. Steps are those of the core: a strided front leaves fewer than the record has.
+steps. Steps are those of the core: a strided front leaves fewer than the record has. Windows stand
+one after the other, and where they overlap, their steps stand there twice: the title tells.
 """
 
 from __future__ import annotations
@@ -78,4 +79,6 @@ def _title(row: Json) -> str:
     answer = row["prediction"]
     text = f"{answer:.4g}" if isinstance(answer, float) else str(answer)
     text = text if len(text) <= TEXT else text[: TEXT - 1] + "…"
-    return f"{row['id']}: {text}"
+    windows = 1 if row.get("attention_shape") else round(sum(row["attention"]))  # 1 in each of them
+    joined = f" ({windows} windows, one after the other)" if windows > 1 else ""
+    return f"{row['id']}: {text}{joined}"

@@ -18,6 +18,7 @@ from flows.explain import explain
 from flows.strict_yaml import parse, read
 from models.options.fits import check_fits
 from models.options.model import Conv, Front, Model
+from models.options.model_fits import OF_RECORDS
 from models.options.training import Backpropagation, Optimizer, Train
 from seqprep.checks import check_name
 from seqprep.errors import ConfigError
@@ -38,8 +39,8 @@ class Predict:
     """How predictions are made.
 
     Args:
-        views: average this many fixed views of a record, where the recipe has random steps;
-            0: the record as validation sees it.
+        views: average this many fixed views of a record, where the recipe has random steps and
+            the answer is one of whole records; 0: the record as validation sees it.
     """
 
     views: int = 0
@@ -78,6 +79,12 @@ class Pipeline:
             raise ConfigError(
                 f"predict.views = {self.predict.views}, but no step of the recipe makes views; "
                 "remove it, or give a random step `views` or `when: train`"
+            )
+        if self.predict.views and self.source.task not in OF_RECORDS:
+            raise ConfigError(
+                f"predict.views = {self.predict.views}, but only answers of whole records (task: "
+                f"{' or '.join(OF_RECORDS)}) can be averaged over views, got task: "
+                f"{self.source.task}: each view has other steps; remove it"
             )
         check_chain(
             steps,

@@ -72,6 +72,11 @@ def predict_files(
     With `every`, rows of a record are written after each so many steps, and at its end. With
     `attention` weights are a column, and those of the first records are plotted beside the file.
     """
+    if attention and every is not None:
+        raise ConfigError(
+            "--attention has no meaning with --stream: weights are those of whole records; "
+            "remove one of the two"
+        )
     model = Bundle.read(Path(bundle))
     spec = pipeline_of(model, folder=bundle)
     paths = [Path(path).absolute() for path in inputs]

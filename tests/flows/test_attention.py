@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.attention import SHOWN, plot_attention
+from flows.attention import SHOWN, _title, plot_attention
 
 
 def size_of(png: Path) -> tuple[int, int]:
@@ -47,3 +47,11 @@ def test_rejected_records_are_passed_over(tmp_path: Path) -> None:
         tmp_path / "n.parquet", prediction=["a"], attention=pa.array([None], pa.list_(pa.float32()))
     )
     assert plot_attention(none) is None
+
+
+def test_the_title_tells_of_windows() -> None:
+    """Weights of overlapping windows side by side would be read as those of one long record."""
+    row = {"id": "a", "prediction": "yes", "attention": [0.4, 0.6, 0.1, 0.9]}
+    assert _title(row) == "a: yes (2 windows, one after the other)"
+    assert _title({**row, "attention": [0.25, 0.75]}) == "a: yes"
+    assert _title({**row, "attention_shape": [2, 2]}) == "a: yes"
