@@ -18,7 +18,7 @@ from flows.explain import explain
 from flows.strict_yaml import parse, read
 from models.options.fits import check_fits
 from models.options.model import Conv, Front, Model
-from models.options.model_fits import OF_RECORDS
+from models.options.model_fits import OF_RECORDS, OF_STEPS
 from models.options.training import Backpropagation, Optimizer, Train
 from seqprep.checks import check_name
 from seqprep.errors import ConfigError
@@ -110,8 +110,7 @@ class Pipeline:
     def _check_split(self) -> None:
         if self.split.by == "header" and self.source.domain != "dna":
             raise ConfigError("split by header needs domain: dna (FASTA headers)")
-        steps = self.source.task in ("label_steps", "regress_steps")
-        if self.split.by == "time" and not steps:
+        if self.split.by == "time" and self.source.task not in OF_STEPS:
             raise ConfigError(
                 f"split by time cuts recordings and needs a label or value for each step "
                 f"(task: label_steps or regress_steps), got task: {self.source.task}"
@@ -119,12 +118,6 @@ class Pipeline:
 
     def _check_model(self) -> None:
         """Refuse a model, or options of it, that do not fit the task and the data."""
-        per_step = self.source.task in ("label_steps", "regress_steps")
-        if per_step and any(conv.stride > 1 for conv in self.train.model.front.conv):
-            raise ConfigError(
-                "train.model.front.conv with stride > 1 merges steps, and task: "
-                f"{self.source.task} needs an output for each; use stride: 1"
-            )
         steps = build_steps(self.prepare)
         stored = final_unit(steps, self.source.domain, self.prepare.tokens)
         check_fits(

@@ -28,7 +28,7 @@ from models.device import precision_of, set_precision
 from models.layers.segmented import Carried, Segmented
 from models.options.checks import JobError
 from models.options.model import Model
-from models.options.model_fits import OF_RECORDS, OF_STEPS
+from models.options.model_fits import CARRIED, OF_RECORDS, OF_STEPS, TASKS
 from models.predict import answer_table
 from seqprep.arrays import as_array
 from seqprep.examples import Examples
@@ -55,8 +55,9 @@ def check_streams(config: Model, task: Task) -> None:
         )
     elif task not in (*OF_RECORDS, *OF_STEPS):
         why = f"task {task!r} answers for whole records"
-    elif config.name not in ("lstm", "min_lstm"):
-        why = f"model {config.name!r} needs the whole record; train lstm or min_lstm"
+    elif config.name not in CARRIED:
+        able = " or ".join(name for name in CARRIED if task in TASKS[name])
+        why = f"model {config.name!r} needs the whole record; train {able}"
     elif config.front.conv or config.front.parallel > 1:
         part = "conv" if config.front.conv else "parallel"
         why = (

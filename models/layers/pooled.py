@@ -18,7 +18,7 @@ from models.layers.head import Head
 from models.layers.pooling import Pool
 from models.layers.recurrent import LSTM
 from models.options.model import Model
-from models.options.model_fits import check_keeps_steps, check_task
+from models.options.model_fits import ANSWERED_BY_STEP, check_keeps_steps, check_task
 from models.shape import Shape, TensorBatch, step_mask
 
 
@@ -35,7 +35,7 @@ class Pooled(nn.Module):
     def __init__(self, config: Model, shape: Shape) -> None:
         super().__init__()
         check_task(config.name, shape.task)
-        self.per_step = shape.task in ("label_steps", "regress_steps", "next")
+        self.per_step = shape.task in ANSWERED_BY_STEP
         if self.per_step:
             check_keeps_steps(config, shape.task)
         self.front = Front(config, shape)

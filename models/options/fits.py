@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from models.options.checks import JobError
-from models.options.model import Model
-from models.options.model_fits import OF_RECORDS, Kind, check_model
+from models.options.model import Front, Model
+from models.options.model_fits import CARRIED, OF_RECORDS, Kind, can_pack, check_model
 from models.options.training import Backpropagation, Optimizer, Train
 
 SELECTABLE: dict[str, tuple[str, ...]] = {
@@ -24,9 +24,6 @@ SELECTABLE: dict[str, tuple[str, ...]] = {
     "reconstruct": ("loss",),
 }
 """Figures of each task that the best epoch can be chosen by."""
-
-CARRIED = ("lstm", "min_lstm", "next_symbol")
-"""Models that are read segment by segment with the state handed on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +48,7 @@ def _only(*names: str) -> tuple[Callable[[_Case], bool], str]:
     return lambda case: case.names(*names), f"model.name: {' or '.join(names)}"
 
 
-_MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
+MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
     "model.input": (lambda case: case.kind == "tokens", "tokens; these sequences are values"),
     "model.embedding": (
         lambda case: (
@@ -68,10 +65,17 @@ _MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
     "model.execution": (
         lambda case: (
             not case.names("min_lstm")
-            and (case.train.model.execution == "dense" or case.train.backpropagation.mode == "full")
+            and (
+                case.train.model.execution == "dense"
+                or (can_pack(case.train.model) and case.train.backpropagation.mode == "full")
+            )
         ),
-        "an LSTM (min_lstm runs in one form) and backpropagation.mode full (state is handed on "
-        "in the dense form only)",
+        "an LSTM (min_lstm runs in one form), backpropagation.mode full and, with chunks, an "
+        "overlap (state is handed on in the dense form only)",
+    ),
+    "model.front.layout": (
+        lambda case: case.train.model.front.parallel > 1,
+        "front.parallel >= 2: one part has one layout",
     ),
     "model.attention": _only("encoder_decoder"),
     "model.beam": _only("encoder_decoder"),
@@ -131,7 +135,7 @@ def check_fits(train: Train, *, task: str, kind: Kind, has_validation: bool) -> 
             f"{', '.join(SELECTABLE[task])}"
         )
     case = _Case(train=train, task=task, kind=kind, has_validation=has_validation)
-    for key, (means_something, needed) in _MEANING.items():
+    for key, (means_something, needed) in MEANING.items():
         value, default = _value(train, key)
         if value != default and not means_something(case):
             raise JobError(
@@ -174,19 +178,21 @@ def _value(train: Train, key: str) -> tuple[Any, Any]:
     holder = {
         "": train,
         "model": train.model,
+        "model.front": train.model.front,
         "optimizer": train.optimizer,
         "backpropagation": train.backpropagation,
     }[part]
     return getattr(holder, name), _DEFAULTS[part][name]
 
 
-def _defaults(of: Train | Model | Optimizer | Backpropagation) -> dict[str, Any]:
+def _defaults(of: Train | Model | Front | Optimizer | Backpropagation) -> dict[str, Any]:
     return {item.name: getattr(of, item.name) for item in fields(of)}
 
 
 _DEFAULTS = {
     "": _defaults(Train()),
     "model": _defaults(Model()),
+    "model.front": _defaults(Front()),
     "optimizer": _defaults(Optimizer()),
     "backpropagation": _defaults(Backpropagation()),
 }

@@ -14,6 +14,9 @@ from models.options.checks import check, check_finite
 
 Pooling = Literal["last", "mean", "max", "attention"]
 
+MOST_BEAMS, MOST_TARGET, MOST_CONTINUATION = 1000, 1000, 100_000
+"""Bounds of what prediction searches and draws: beyond them an answer would take days."""
+
 Name = Literal[
     "lstm",
     "min_lstm",
@@ -83,23 +86,24 @@ class Model:
         bidirectional: also read backwards, from each record's own end.
         pooling: of the states of a record, one or several; not for per-step tasks.
         head: units of dense layers before the output layer.
-        dropout: before the head and between layers; input_dropout: of whole input features.
+        dropout: before the head and between layers; input_dropout: of single input numbers.
         noise: standard deviation of Gaussian noise on the states of each layer, in training only.
         front: what stands before the core.
-        execution: how the recurrent layer runs; `auto`: dense on CPU, measured on CUDA.
+        execution: how recurrent layers read whole records; `auto`: dense on CPU, measured on CUDA.
+            The decoder of encoder_decoder hands its state on, in the dense form always.
         attention: encoder_decoder: attend to the encoder's states.
-        beam: encoder_decoder: beams in prediction; 1 is greedy.
+        beam: encoder_decoder: beams in prediction, at most 1,000; 1 is greedy.
         teacher_forcing: encoder_decoder: share of true previous symbols at the start and the end.
-        max_target: encoder_decoder: longest output in prediction, as a multiple of the input steps
-            left after the front, at least 16 symbols.
+        max_target: encoder_decoder: longest output in prediction, as a multiple of the record's
+            steps (before the front), at most 1,000; 16 symbols are always allowed.
         parts: split: LSTMs, each on its part of the record. merge: of their vectors.
         second_backwards: split into 2: the second part is read from its end.
         chunk: hierarchical, chunks: steps (after the front) of a chunk.
         overlap: chunks: steps that neighbouring chunks share; 0 hands the state on instead.
         upper_hidden: hierarchical: units of the upper LSTM. lower_pooling: of a chunk's states.
         code_every: autoencoder: steps of a code; none: one code a record.
-        continuation: next_symbol: symbols that prediction goes on by; temperature: of their
-            drawing, 0 takes the likeliest.
+        continuation: next_symbol: symbols that prediction goes on by, at most 100,000; temperature:
+            of their drawing, 0 takes the likeliest.
     """
 
     name: Name = "lstm"
@@ -131,10 +135,9 @@ class Model:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.pooling, str):
-            object.__setattr__(self, "pooling", (self.pooling,))
-        if isinstance(self.lower_pooling, str):
-            object.__setattr__(self, "lower_pooling", (self.lower_pooling,))
+        for key in ("pooling", "lower_pooling"):
+            if isinstance(getattr(self, key), str):
+                object.__setattr__(self, key, (getattr(self, key),))
         check_finite(self, "model.")
         for key in ("embedding", "hidden", "layers", "beam", "chunk", "upper_hidden"):
             check(getattr(self, key) >= 1, f"model.{key}", ">= 1", getattr(self, key))
@@ -147,13 +150,11 @@ class Model:
             names = getattr(self, key)
             check(len(names) > 0, f"model.{key}", "one or several", names)
             check(len(set(names)) == len(names), f"model.{key}", "without repeats", names)
-        check(
-            all(0 <= share <= 1 for share in self.teacher_forcing),
-            "model.teacher_forcing",
-            "two shares in [0, 1]",
-            self.teacher_forcing,
-        )
-        check(self.max_target > 0, "model.max_target", "> 0", self.max_target)
+        self._check_parts()
+        self._check_symbols()
+
+    def _check_parts(self) -> None:
+        """Of what a record is cut into."""
         check(self.parts >= 2, "model.parts", ">= 2", self.parts)
         check(
             not self.second_backwards or self.parts == 2,
@@ -173,5 +174,31 @@ class Model:
             ">= 1 step or none",
             self.code_every,
         )
-        check(self.continuation >= 0, "model.continuation", ">= 0 symbols", self.continuation)
+
+    def _check_symbols(self) -> None:
+        """Of how symbols are learnt, searched and drawn."""
+        check(
+            all(0 <= share <= 1 for share in self.teacher_forcing),
+            "model.teacher_forcing",
+            "two shares in [0, 1]",
+            self.teacher_forcing,
+        )
+        check(
+            self.beam <= MOST_BEAMS,
+            "model.beam",
+            f"<= {MOST_BEAMS} (each is decoded beside the others)",
+            self.beam,
+        )
+        check(
+            0 < self.max_target <= MOST_TARGET,
+            "model.max_target",
+            f"> 0 and <= {MOST_TARGET} symbols a step",
+            self.max_target,
+        )
+        check(
+            0 <= self.continuation <= MOST_CONTINUATION,
+            "model.continuation",
+            f"in 0..{MOST_CONTINUATION} symbols",
+            self.continuation,
+        )
         check(self.temperature >= 0, "model.temperature", ">= 0", self.temperature)

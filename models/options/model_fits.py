@@ -15,6 +15,8 @@ from models.options.model import Model
 Kind = Literal["tokens", "values"]
 
 OF_RECORDS, OF_STEPS = ("classify", "regress"), ("label_steps", "regress_steps")
+ANSWERED_BY_STEP = (*OF_STEPS, "next")
+"""Tasks whose models have an output at each step."""
 TASKS: dict[str, tuple[str, ...]] = {
     "lstm": (*OF_RECORDS, *OF_STEPS),
     "min_lstm": (*OF_RECORDS, *OF_STEPS),
@@ -26,10 +28,12 @@ TASKS: dict[str, tuple[str, ...]] = {
     "next_symbol": ("next",),
 }
 """What each model learns."""
+CARRIED = ("lstm", "min_lstm", "next_symbol")
+"""Models that are read segment by segment with the state handed on."""
 
 
 def check_model(model: Model, *, task: str, kind: Kind) -> None:
-    """Refuse a task, or options that do not go together.
+    """Refuse a task, or options that do not go together or that leave weights unlearnt.
 
     Args:
         model: its options.
@@ -50,6 +54,7 @@ def check_model(model: Model, *, task: str, kind: Kind) -> None:
         check_foretells(model, tokens=kind == "tokens")
     if task == "reconstruct":
         check_codes(model)
+    check_reads_steps(model)
 
 
 def check_task(name: str, task: str) -> None:
@@ -129,6 +134,35 @@ def check_codes(model: Model) -> None:
             "train.model.code_every needs neighbouring steps side by side, but front.layout: "
             "contiguous puts distant ones there; choose layout: interleaved"
         )
+
+
+def check_reads_steps(model: Model) -> None:
+    """Refuse an LSTM that is given single steps from a fresh state: it never learns to remember.
+
+    Only before training: a bundle that was trained so answers as it always did.
+
+    Raises:
+        JobError: naming the option.
+    """
+    why = "single steps leave its recurrent weights without a gradient; "
+    if model.name == "hierarchical" and model.chunk == 1:
+        raise JobError(
+            "train.model.chunk: 1, but the lower LSTM starts anew in every chunk, and "
+            f"{why}use chunk >= 2, or name: lstm"
+        )
+    if model.name == "autoencoder" and model.code_every == 1:
+        raise JobError(
+            "train.model.code_every: 1, but the decoder starts anew from every code, and "
+            f"{why}use code_every >= 2, or none"
+        )
+
+
+def can_pack(model: Model) -> bool:
+    """Whether a core of the model has a packed form.
+
+    minLSTM runs in one form, and what hands its state on holds the rows that have ended dense.
+    """
+    return model.name != "min_lstm" and (model.name != "chunks" or model.overlap > 0)
 
 
 def check_chunk_directions(model: Model) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import yaml
 from models import train
 from models.job import Job, from_json
 from models.options.checks import JobError
-from models.options.fits import SELECTABLE, check_fits
+from models.options.fits import MEANING, SELECTABLE, check_fits
 from models.options.model import Conv, Front, Model
 from models.options.model_fits import TASKS
 from models.options.training import Backpropagation, Optimizer, Train
@@ -51,6 +51,18 @@ def of_model(**options: Any) -> Train:
         (of_model(front=Front(conv=(Conv(),))), {"task": "regress_steps"}, "one of 4 steps"),
         (of_model(name="min_lstm", execution="packed"), {}, "execution.*runs in one form"),
         (
+            of_model(name="chunks", bidirectional=False, execution="packed"),
+            {},
+            "execution: 'packed' would be ignored.*with chunks, an overlap",
+        ),
+        (of_model(front=Front(layout="interleaved")), {}, r"front\.layout.*parallel >= 2"),
+        (of_model(name="hierarchical", chunk=1), {}, "chunk: 1.*without a gradient.*chunk >= 2"),
+        (
+            of_model(name="autoencoder", code_every=1),
+            {"task": "reconstruct"},
+            "code_every: 1.*without a gradient.*code_every >= 2, or none",
+        ),
+        (
             Train(model=Model(execution="packed"), backpropagation=Backpropagation(mode="exact")),
             {},
             "execution.*dense form only",
@@ -85,6 +97,11 @@ def test_options_with_a_meaning_pass() -> None:
     decoder = {"beam": 3, "attention": False, "max_target": 2.0, "embedding": 8}
     check(of_model(name="encoder_decoder", **decoder), "translate", kind="values")
     check(of_model(input="one_hot", pooling="last", noise=0.1))
+    check(of_model(front=Front(layout="interleaved", parallel=2)))
+    check(of_model(name="chunks", overlap=10, execution="packed"))
+    check(of_model(name="chunks", chunk=1, bidirectional=False))
+    check(of_model(name="hierarchical", chunk=2))
+    check(of_model(name="autoencoder", code_every=2), "reconstruct")
     check(Train(optimizer=Optimizer(name="sgd", momentum=0.9), label_smoothing=0.1))
     check(Train(class_weights="balanced", early_stopping=3, select_by="macro_f1"), "label_steps")
 
@@ -103,6 +120,42 @@ def test_numbers_must_be_finite(make: Any, message: str) -> None:
     """An infinite rate makes every weight NaN at the first step."""
     with pytest.raises(JobError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "bound"),
+    [
+        ("beam", 10**9, 1000),
+        ("continuation", 10**9, 100_000),
+        ("max_target", 1e300, 1000),
+    ],
+)
+def test_what_prediction_searches_and_draws_is_bounded(key: str, value: float, bound: int) -> None:
+    """A file from elsewhere, or a key too many, must not make an answer that never ends."""
+    for wrong in (value, bound + 1):
+        with pytest.raises(JobError, match=rf"train\.model\.{key} must be .*{bound}.*, got"):
+            Model(**{key: wrong})
+    assert getattr(Model(**{key: bound}), key) == bound
+
+
+ALWAYS = {
+    "model": {
+        *("name", "hidden", "layers", "bidirectional", "head", "dropout", "input_dropout", "front")
+    },
+    "model.front": {"parallel", "conv"},
+    "model.front.conv": {"channels", "kernel", "stride", "activation"},
+}
+"""What every model reads, whatever else is asked for."""
+
+
+@pytest.mark.parametrize(
+    ("part", "options"), [("model", Model), ("model.front", Front), ("model.front.conv", Conv)]
+)
+def test_every_option_is_either_judged_or_always_read(part: str, options: type) -> None:
+    """One that is neither would be ignored without a word, as the layout of one part once was."""
+    judged = {key.rpartition(".")[2] for key in MEANING if key.rpartition(".")[0] == part}
+    assert not judged & ALWAYS[part]
+    assert judged | ALWAYS[part] == {item.name for item in fields(options)}
 
 
 def test_the_trainer_refuses_before_it_starts(tmp_path: Path) -> None:
