@@ -25,8 +25,8 @@ from models.layers.front import Front
 from models.layers.head import Head
 from models.layers.recurrent import LSTM
 from models.layers.search import Found, beam_search, greedy
-from models.options.checks import JobError
 from models.options.model import Model
+from models.options.model_fits import check_task
 from models.shape import Shape, TensorBatch, step_mask
 from seqprep.schema import BOS, PAD
 
@@ -78,11 +78,7 @@ class EncoderDecoder(nn.Module):
 
     def __init__(self, config: Model, shape: Shape) -> None:
         super().__init__()
-        if shape.task != "translate":
-            raise JobError(
-                f"train.model.name: encoder_decoder does task translate only, not {shape.task!r}; "
-                "choose lstm"
-            )
+        check_task(config.name, shape.task)
         hidden, layers = config.hidden, config.layers
         self.front = Front(config, shape)
         self.core = LSTM(
@@ -142,9 +138,11 @@ class EncoderDecoder(nn.Module):
         states_BTF = self.core(x_BTF, lengths_B)
         final = torch.tanh(self.bridge(self.core.final(states_BTF, lengths_B)))
         h, c = final.view(len(final), 2, self.layers, self.hidden).permute(1, 2, 0, 3).contiguous()
-        limit = torch.ceil(lengths_B * self.max_target).long().clamp(min=SHORTEST_LIMIT)
-        keys = self.key(states_BTF) if self.attend else states_BTF[:, :, :0]
+        limit = torch.ceil(batch.lengths.double() * self.max_target).long()
+        limit = limit.clamp(min=SHORTEST_LIMIT)
         mask_BT = step_mask(lengths_B, states_BTF.shape[1])
+        states_BTF = states_BTF.masked_fill(~mask_BT[:, :, None], 0.0)  # a weight of 0 hides no NaN
+        keys = self.key(states_BTF) if self.attend else states_BTF[:, :, :0]
         place_B = states_BTF.new_zeros(len(lengths_B))
         return Memory(states_BTF, keys, mask_BT, limit, (h, c), place_B)
 
