@@ -88,5 +88,6 @@ def draw(logits_BV: Tensor, uniform_B: Tensor, temperature: float) -> Tensor:
     logits_BV[:, :NUM_RESERVED_TARGET] = -torch.inf
     if temperature == 0:
         return logits_BV.argmax(-1)
+    logits_BV = logits_BV - logits_BV.amax(-1, keepdim=True)  # or a low temperature overflows
     below_BV = torch.softmax(logits_BV / temperature, dim=-1).cumsum(-1)
     return (below_BV <= uniform_B[:, None] * below_BV[:, -1:]).sum(-1)
