@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models.layers.core import turn
 from models.layers.recurrent import LSTM
@@ -117,3 +118,40 @@ def test_forget_gates_start_open() -> None:
     _, w_hh, b_ih, b_hh = lstm(torch.float32).layers[0][0].all_weights[0]  # type: ignore[index]
     assert b_ih[4:8].tolist() == [1.0] * 4 and not b_ih[:4].any() and not b_hh.any()
     torch.testing.assert_close(w_hh[:4] @ w_hh[:4].T, torch.eye(4), atol=1e-5, rtol=0)
+
+
+def by_its_names(model: LSTM) -> dict[str, nn.Parameter]:
+    """The weights of a stack by the names that PyTorch gives those of its own."""
+    return {
+        f"{name[:-1]}{number}" + ("_reverse" if direction else ""): weights
+        for number, parts in enumerate(model.layers)
+        for direction, layer in enumerate(parts)  # type: ignore[arg-type]
+        for name, weights in layer.named_parameters()
+    }
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("execution", ["dense", "packed"])
+def test_the_stack_is_that_of_pytorch(bidirectional: bool, layers: int, execution: str) -> None:
+    """Held beside itself alone, a stack that reads one direction twice would never show."""
+    model = lstm(torch.float64, layers=layers, bidirectional=bidirectional)
+    model.execution = execution  # type: ignore[assignment]
+    plain = nn.LSTM(3, 4, layers, batch_first=True, bidirectional=bidirectional).double()
+    plain.load_state_dict(by_its_names(model))
+    mine, its = (batch(9, torch.float64).requires_grad_() for _ in range(2))
+    packed = pack_padded_sequence(its, LENGTHS, batch_first=True, enforce_sorted=False)
+    out, (h, _) = plain(packed)
+    wanted, _ = pad_packed_sequence(out, batch_first=True)
+    found = model(mine, LENGTHS)
+    real = torch.arange(9) < LENGTHS[:, None]
+    torch.testing.assert_close(found[real], wanted[real], atol=1e-12, rtol=0)
+    last = torch.cat(list(h[-model.directions :]), dim=-1)
+    torch.testing.assert_close(model.final(found, LENGTHS), last, atol=1e-12, rtol=0)
+    weigh = torch.randn(wanted[real].shape, dtype=torch.float64)
+    (found[real] * weigh).sum().backward()
+    (wanted[real] * weigh).sum().backward()
+    torch.testing.assert_close(mine.grad, its.grad, atol=1e-12, rtol=0)
+    gradients = {name: weights.grad for name, weights in by_its_names(model).items()}
+    for name, weights in plain.named_parameters():
+        torch.testing.assert_close(gradients[name], weights.grad, atol=1e-11, rtol=0)
