@@ -156,7 +156,17 @@ def _start(setting: Setting) -> dict[str, Any]:
         "overlong": plan.overlong,
         "longest": int(np.max(plan.lengths)),
         "resumed": run.progress.resumed,
+        "remarks": _remarks(setting),
     }
+
+
+def _remarks(setting: Setting) -> list[str]:
+    """What a person should know before the work begins; it is logged, too."""
+    run = setting.run
+    found = [] if run.segments is None else run.segments.remarks(setting.sources["train"])
+    for remark in found:
+        logger.warning("%s", remark)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ command line and a Prefect deployment all read the same job.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from models.options.checks import JobError, check, check_finite, not_built, size_bytes
@@ -35,11 +36,13 @@ class Backpropagation:
         mode: `full`; `last_k` steps; `segments` with carried state; `exact`, recomputed.
         k: steps of gradient (last_k).
         k1: steps between updates (segments). k2: steps of gradient; none: k1.
-        label_each: segments: a loss in every segment, weighted by length / T.
+        label_each: segments: a loss in every segment, weighted by length / T; every update of an
+            epoch divides by the same number, so that each record counts alike.
         memory: exact: bytes for activations.
         schedule: segments, instead of k1: numbers of segments, e.g. [100, 50, 10, 2, 1], each
             ceil(longest row / number) steps; `auto`: by doubling lengths, the whole row last.
-        patience: epochs without a better training loss after which the schedule goes on.
+        patience: epochs without a better training loss after which the schedule goes on; early
+            stopping counts only after it has reached its last number.
     """
 
     mode: Literal["full", "last_k", "segments", "exact"] = "full"
@@ -96,6 +99,26 @@ class Backpropagation:
                 "numbers of segments >= 1",
                 self.schedule,
             )
+            check(
+                all(after < before for before, after in pairwise(self.schedule)),
+                "backpropagation.schedule",
+                "falling numbers of segments, many short ones first",
+                self.schedule,
+            )
+
+    @property
+    def epochs_needed(self) -> int:
+        """Epochs before the last number of segments can have one, and that one.
+
+        The first epoch with a number is the best so far, then as many as `patience` are waited.
+        `auto` goes on with the training, in any number of epochs.
+
+        >>> Backpropagation(mode="segments", schedule=(100, 50, 10, 2, 1)).epochs_needed
+        85
+        """
+        if self.schedule == "auto" or not self.schedule:
+            return 1
+        return (len(self.schedule) - 1) * (self.patience + 1) + 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,9 +223,21 @@ class Train:
             value = getattr(self, key)
             check(value is None or value >= 1, key, ">= 1", value)
         check(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
+        self._check_epochs()
         memory = size_bytes(self.memory, key="train.memory")
         check(memory >= 2**20, "memory", ">= 1MB", self.memory)
         check(self.checkpoint_minutes > 0, "checkpoint_minutes", "> 0", self.checkpoint_minutes)
         for key in ("if_newer", "warm_start"):
             if getattr(self, key):
                 raise not_built(f"train.{key}")
+
+    def _check_epochs(self) -> None:
+        """Refuse a schedule of segments whose end lies after the last epoch, whatever the loss."""
+        needed = self.backpropagation.epochs_needed
+        if self.epochs is not None and self.epochs < needed:
+            raise JobError(
+                f"train.epochs: {self.epochs}, but backpropagation.schedule "
+                f"{list(self.backpropagation.schedule)} with patience "
+                f"{self.backpropagation.patience} needs {needed} to reach its last number, even if "
+                "the loss never falls; raise train.epochs, lower patience, or use schedule: auto"
+            )

@@ -21,49 +21,62 @@ from models.ranks import Ranks
 from models.segments.lanes import count_lanes
 from models.segments.reading import Cut
 from models.segments.rounds import Position, Round, Rounds
-from models.segments.schedule import Phase, after_epoch, choose
+from models.segments.schedule import Phase, after_epoch, choose, numbers_of, segment_steps
 from models.segments.truncated import Truncated
 from seqprep.batches import BatchSource
 
 
 @dataclass(kw_only=True, slots=True)
 class Counted:
-    """Real and computed steps of an epoch: until the last record was begun, and in the drain.
+    """Steps of an epoch: until the last record was begun, and in the drain.
 
     Args:
-        real, computed: steps read; with padding. rounds: of them.
-        drain_real, drain_computed, drain_rounds: the same after that.
-        drain_room: steps that full lanes would have read in the drain.
+        real, context, computed: read for the first time; read again; both with padding.
+        rounds: of them.
+        drain_real, drain_context, drain_computed, drain_rounds: the same after that.
+        drain_consumed: steps that the lanes went on in the drain; drain_room: that full lanes
+            would have.
     """
 
     real: int = 0
+    context: int = 0
     computed: int = 0
     rounds: int = 0
     drain_real: int = 0
+    drain_context: int = 0
     drain_computed: int = 0
     drain_rounds: int = 0
+    drain_consumed: int = 0
     drain_room: int = 0
 
     def add(self, round_: Round, room: int) -> None:
         """Count one round; `room`: steps that full lanes read."""
         if round_.handing_out:
             self.real += round_.total_steps
+            self.context += round_.context_steps
             self.computed += round_.computed
             self.rounds += 1
             return
         self.drain_real += round_.total_steps
+        self.drain_context += round_.context_steps
         self.drain_computed += round_.computed
         self.drain_rounds += 1
+        self.drain_consumed += round_.consumed
         self.drain_room += room
 
     def shares(self) -> dict[str, Any]:
-        """Real over computed steps, and how full the lanes of the drain were; None: of none."""
+        """Shares of the computed steps, and how full the lanes of the drain were; None: of none.
+
+        What is neither real nor context is padding.
+        """
         return {
             "rounds": self.rounds,
             "real_share": _share(self.real, self.computed),
+            "context_share": _share(self.context, self.computed),
             "drain_rounds": self.drain_rounds,
             "drain_real_share": _share(self.drain_real, self.drain_computed),
-            "drain_filled": _share(self.drain_real, self.drain_room),
+            "drain_context_share": _share(self.drain_context, self.drain_computed),
+            "drain_filled": _share(self.drain_consumed, self.drain_room),
         }
 
 
@@ -146,6 +159,35 @@ class SegmentTraining:
         self.phase = after_epoch(phase, loss)
         self.position = self.truncated = None
         return event
+
+    @property
+    def is_last_phase(self) -> bool:
+        """Whether no longer segments come: what waits for a better model may begin to count."""
+        return self.phase is not None and self.phase.last
+
+    def remarks(self, source: BatchSource) -> list[str]:
+        """What a person should know of the schedule before the work begins.
+
+        Args:
+            source: of the training rows.
+        """
+        options, updates = self.options.backpropagation, self.options.updates
+        if updates is None or options.epochs_needed == 1:
+            return []  # epochs that are too few were refused with the options
+        longest = int(source.lengths_of(0).max())
+        each = []
+        for number, segments in enumerate(numbers_of(options, longest)):
+            steps = segment_steps(longest, segments)
+            phase = Phase(number=number, segments=segments, steps=steps, since=1, why="")
+            each.append(self._rounds(source, 0, phase).learning)
+        needed = (options.patience + 1) * sum(each[:-1]) + 1
+        if updates >= needed:
+            return []
+        return [
+            f"train.updates: {updates:,} end before the schedule of segments does: its last number "
+            f"comes after {options.epochs_needed - 1} epochs or {needed - 1:,} updates at the "
+            "earliest; raise train.updates, lower backpropagation.patience, or use schedule: auto"
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """All but tensors, as plain JSON."""

@@ -48,6 +48,8 @@ class Reading:
         context: `(P,)` the first of them that belong to earlier pieces: no loss is theirs.
         marks: `(P,)` steps after which the state is kept for the next update; -1: never; 0: it is
             that of the record's start.
+        read_again: `(P,)` those of them that were read before: the context, where every piece has
+            a loss; else nothing is read twice.
         has_loss: `(P,)`.
     """
 
@@ -55,6 +57,7 @@ class Reading:
     anchors: Ints
     sizes: Ints
     context: Ints
+    read_again: Ints
     marks: Ints
     has_loss: npt.NDArray[np.bool_]
 
@@ -80,6 +83,7 @@ class Reading:
             anchors=anchors,
             sizes=np.where(has_loss, pieces.stops, following) - anchors,
             context=pieces.starts - anchors,
+            read_again=(pieces.starts - anchors) * cut.every,
             marks=np.where(pieces.ends, -1, following - anchors),
             has_loss=has_loss,
         )

@@ -9,9 +9,9 @@ Legend: P pieces, N blocks, R records of the split.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,13 @@ class Round:
         passes: of this process.
         has_loss: whether any piece of any process has a loss.
         handing_out: whether records were left in the queue when it began.
-        total_steps: real steps that all processes read. computed: with padding.
+        total_steps: steps that all processes read for the first time. context_steps: those that
+            they read again, for the gradient to reach back. computed: both, with padding.
+        consumed: steps that the lanes went on; the sum over an epoch is that of `total_steps`.
+        divisor: of the sum of its losses; None: their own count. Where every piece of a record has
+            its label's loss, by the share of its steps, it is the weight that full lanes read on
+            average, the same in all rounds of an epoch, so that each record weighs as much as any
+            other, however many lanes still read when it ends.
         after: where the epoch stands then.
     """
 
@@ -95,7 +101,10 @@ class Round:
     has_loss: bool
     handing_out: bool
     total_steps: int
+    context_steps: int
     computed: int
+    consumed: int
+    divisor: float | None
     after: Position
 
 
@@ -115,18 +124,35 @@ class Rounds:
         self.windows = source.windows(epoch)
 
     def __len__(self) -> int:
-        """About how many rounds there are; the last ones of a window may be a few more."""
-        room = self.cut.steps * self.lanes
-        longest = int(self.lengths.max(initial=1))
-        return max(-(-int(self.lengths.sum()) // room), -(-longest // self.cut.steps))
+        """How many rounds there are."""
+        return self._counts[0]
 
     @property
     def learning(self) -> int:
-        """About how many of them have a loss: where ends of records fall, if not in all."""
-        rounds = len(self)
-        if self.cut.every:
-            return rounds
-        return max(1, round(rounds * (1 - math.exp(-len(self.lengths) / rounds))))
+        """How many of them have a loss."""
+        return self._counts[1]
+
+    @cached_property
+    def _counts(self) -> tuple[int, int]:
+        """Rounds, and those with a loss: the lanes of all windows run through on lengths alone."""
+        plan, rounds, learning = self.source.plan(self.epoch), 0, 0
+        of_rows = np.repeat(plan.window, np.diff(plan.edges))
+        for window in range(len(self.windows)):
+            queue = self._queue(np.sort(plan.order[of_rows == window]))
+            lanes = Lanes.empty(self.lanes)
+            while True:
+                pieces, lanes = advance(lanes, queue, lengths=self.lengths, steps=self.cut.steps)
+                if not len(pieces):
+                    break
+                rounds += 1
+                learning += self.cut.every or bool(pieces.ends.any())
+        return rounds, learning
+
+    @property
+    def full_weight(self) -> float:
+        """The weight of what full lanes read, on average: records over rounds without a drain."""
+        room = self.cut.steps * self.lanes
+        return len(self.lengths) / max(1.0, int(self.lengths.sum()) / room)
 
     def start(self) -> Position:
         """Where the epoch begins."""
@@ -156,13 +182,17 @@ class Rounds:
                     Reading.of(pieces.take(np.flatnonzero(pieces.lanes % world == r)), self.cut)
                     for r in range(world)
                 ]
+                again = sum(int(reading.read_again.sum()) for reading in readings)
                 yield Round(
                     ids=examples.ids.take(pa.array(place)),
                     passes=self._passes(readings[rank], examples, rows),
                     has_loss=any(bool(reading.has_loss.any()) for reading in readings),
                     handing_out=handing_out,
-                    total_steps=sum(int(reading.sizes.sum()) for reading in readings),
+                    total_steps=sum(int(reading.sizes.sum()) for reading in readings) - again,
+                    context_steps=again,
                     computed=sum(map(computed_steps, readings)),
+                    consumed=int(pieces.sizes.sum()),
+                    divisor=self.full_weight if self._weighs(examples) else None,
                     after=position,
                 )
             position = Position(position.window + 1, self.start().lanes)
@@ -173,6 +203,10 @@ class Rounds:
         draws = uniform(keys, source.salt, source.settings.seed, self.epoch, _QUEUE)
         return Queue.of(rows, self.lengths[rows], draws)
 
+    def _weighs(self, examples: Examples) -> bool:
+        """Whether each piece has the loss of its record's label, by its share of the record."""
+        return self.cut.every and examples.labels is not None
+
     def _passes(self, reading: Reading, examples: Examples, rows: Ints) -> tuple[Pass, ...]:
         """The steps of the pieces of one process, gathered from a window."""
         found = []
@@ -180,7 +214,9 @@ class Rounds:
             pieces, sizes = reading.pieces.take(which), reading.sizes[which]
             place = np.searchsorted(rows, pieces.rows)
             has_loss = bool(reading.has_loss[which[0]])
-            targets = None
+            weights = targets = None
+            if self._weighs(examples):
+                weights = pieces.sizes / self.lengths[pieces.rows]
             if examples.targets is not None:
                 targets = _spans(examples.targets, place, pieces.starts, pieces.sizes)
             found.append(
@@ -194,7 +230,7 @@ class Rounds:
                     inputs=_spans(examples.inputs, place, reading.anchors[which], sizes),
                     targets=targets,
                     labels=None if examples.labels is None else examples.labels[place],
-                    weights=pieces.sizes / self.lengths[pieces.rows] if self.cut.every else None,
+                    weights=weights,
                     has_loss=has_loss,
                 )
             )

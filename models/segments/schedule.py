@@ -34,6 +34,7 @@ class Phase:
         segments: that the longest row has. steps: of a segment.
         since: its first epoch, from 1. why: what began it.
         best: lowest training loss in it. waited: epochs since.
+        last: whether no other comes after it.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Phase:
     why: str
     best: float | None = None
     waited: int = 0
+    last: bool = True
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Phase:
@@ -107,9 +109,12 @@ def choose(
             number, why = due, f"{share:.0%} of the training"
     number = min(number, len(numbers) - 1)  # rows that are drawn afresh may be shorter
     steps = options.k1 or segment_steps(longest, numbers[number])
+    last = number == len(numbers) - 1
     if phase is not None and phase.number == number:
-        return replace(phase, segments=numbers[number], steps=steps)
-    return Phase(number=number, segments=numbers[number], steps=steps, since=epoch, why=why)
+        return replace(phase, segments=numbers[number], steps=steps, last=last)
+    return Phase(
+        number=number, segments=numbers[number], steps=steps, since=epoch, why=why, last=last
+    )
 
 
 def _beginning(options: Backpropagation) -> str:

@@ -83,33 +83,40 @@ def joint_loss(
     Returns:
         What to run backwards from, the mean loss, and the count of all.
     """
+    divisor = None
     if isinstance(batch, Round):
         total, count = module(batch)
+        divisor = batch.divisor
     elif len(batch.lengths):
         total, count = module(to_tensors(batch, device))
     else:
         total, count = module(_placeholder(to_tensors(batch, device)))
         total, count = total * 0, count * 0  # takes part in the exchange, and adds nothing
-    return over_all(total, count, ranks)
+    return over_all(total, count, ranks, divisor=divisor)
 
 
-def over_all(total: Tensor, count: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor, Tensor]:
+def over_all(
+    total: Tensor, count: Tensor, ranks: Ranks, *, divisor: float | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """From one process's sum of losses and their count to the mean over all processes.
 
     Args:
         total: with a gradient.
         count: rows, steps or symbols, or the sum of their weights; it may be 0.
         ranks: all processes.
+        divisor: of what to run backwards from; None: the count of all, so that it is the mean.
 
     Returns:
         What to run backwards from, the mean loss, and the count of all.
     """
     if ranks.world == 1:
-        loss = total / count.clamp(min=_LEAST)
-        return loss, loss.detach(), count
+        every = count.clamp(min=_LEAST)
+        loss = total / every
+        return loss if divisor is None else total / divisor, loss.detach(), count
     sums = ranks.sum(torch.stack([total.detach().double(), count.double()]))
     every = sums[1].clamp(min=_LEAST)
-    return total * (ranks.world / every).to(total.dtype), sums[0] / every, sums[1]
+    factor = ranks.world / (every if divisor is None else torch.full_like(every, divisor))
+    return total * factor.to(total.dtype), sums[0] / every, sums[1]
 
 
 def _placeholder(empty: TensorBatch) -> TensorBatch:

@@ -88,8 +88,7 @@ def share_done(run: Run, batches: int) -> float:
     if run.options.updates is not None:
         return (run.progress.seen + 0.5) / run.options.updates
     assert run.options.epochs is not None
-    inside = min(1.0, (run.progress.batch + 0.5) / batches)  # the number of rounds is a guess
-    return (run.progress.epoch + inside) / run.options.epochs
+    return (run.progress.epoch + (run.progress.batch + 0.5) / batches) / run.options.epochs
 
 
 def _step(
@@ -106,6 +105,7 @@ def _step(
     if result is not None and not (result.finite or result.rescaled):
         _guard(run, batch, plan, train)
     progress.steps += batch.total_steps
+    progress.context += batch.context_steps if isinstance(batch, Round) else 0
     computed = computed_steps(plan, batch, run.ranks.world)
     progress.computed += computed
     progress.largest = max(progress.largest, computed)
@@ -126,6 +126,7 @@ def _step(
             "lr": learning_rate(run.options.optimizer, share),
             "real_steps_per_s": progress.real_steps_per_s,
             "padding_share": progress.padding_share,
+            "context_share": progress.context_share,
             "grad_norm": None if learnt is None else learnt.before,
             "grad_norm_clipped": None if learnt is None else learnt.after,
             "clipped_share": progress.clipped / progress.batch,
@@ -156,7 +157,7 @@ def _learn(run: Run, batch: Batch | Round, share: float) -> Clipped:
 
 
 def updates_in(plan: Plan | Rounds) -> int:
-    """Updates of an epoch; of rounds about so many, since not all of them have a loss."""
+    """Updates of an epoch: batches, or the rounds that have a loss."""
     return plan.learning if isinstance(plan, Rounds) else len(plan)
 
 
@@ -234,6 +235,8 @@ def _end_epoch(run: Run, validation: BatchSource, hooks: Hooks) -> None:
     start, progress = time.perf_counter(), run.progress
     loss, figures = run.ranks.share(lambda: evaluate(run, validation))
     _choose(run, loss, figures)
+    if run.segments is not None and not run.segments.is_last_phase:
+        progress.waited = 0  # a worse epoch of short segments is no reason to stop before long ones
     seconds = time.perf_counter() - start
     progress.seconds += seconds
     batches, updates = max(1, progress.batch), max(1, progress.finite)
@@ -249,6 +252,7 @@ def _end_epoch(run: Run, validation: BatchSource, hooks: Hooks) -> None:
         "skipped": progress.skipped,
         "real_steps_per_s": progress.real_steps_per_s,
         "padding_share": progress.padding_share,
+        "context_share": progress.context_share,
         "grad_norm": progress.grad_norm / updates,
         "grad_norm_clipped": progress.grad_norm_clipped / updates,
         "memory_bytes": progress.memory_bytes,

@@ -36,7 +36,8 @@ class Progress:
         loss, weight: sums over the epoch so far. epoch_seconds: of it. clipped: its clipped
             updates. finite: its steps of the optimiser; grad_norm, grad_norm_clipped: sums over
             these, before and after clipping.
-        steps, computed: real and computed steps in all. seconds: of training and evaluation.
+        steps, computed: real and computed steps in all. context: steps that were read again, for a
+            gradient that reaches back beyond its segment. seconds: of training and evaluation.
         largest: computed steps of the largest batch. memory_bytes: that the process grew by
             from the first update on, at most.
         resumed: how often the run was taken up again.
@@ -60,6 +61,7 @@ class Progress:
     grad_norm_clipped: float = 0.0
     epoch_seconds: float = 0.0
     steps: int = 0
+    context: int = 0
     computed: int = 0
     largest: int = 0
     memory_bytes: int = 0
@@ -76,7 +78,12 @@ class Progress:
     @property
     def padding_share(self) -> float:
         """Padded steps over all computed steps."""
-        return 1 - self.steps / max(1, self.computed)
+        return 1 - (self.steps + self.context) / max(1, self.computed)
+
+    @property
+    def context_share(self) -> float:
+        """Steps that were read again over all computed steps."""
+        return self.context / max(1, self.computed)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

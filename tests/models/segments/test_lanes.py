@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -208,7 +209,18 @@ def test_rounds_go_on_from_any_position(path: Path, memory: int) -> None:
         assert [told(r) for r in rest] == [told(r) for r in whole[number + 1 :]]
     ids = {name for round_ in whole for name in round_.ids.to_pylist()}
     assert ids == {f"train#{n}" for n in range(24)}
-    assert abs(len(rounds) - len(whole)) <= 0.5 * len(whole)
+    assert (len(rounds), rounds.learning) == (len(whole), len(whole))
+
+
+@pytest.mark.parametrize("memory", [2**30, 2_500])
+def test_the_number_of_rounds_is_known_before_they_are_read(path: Path, memory: int) -> None:
+    """Rate and schedule follow the share of the training that is done."""
+    for epoch in range(2):
+        every = rounds_of(path, memory=memory, epoch=epoch)
+        rounds = Rounds(every.source, epoch, cut=replace(CUT, every=False), lanes=3)
+        read = list(rounds.read(rounds.start()))
+        assert len(rounds) == len(read)
+        assert rounds.learning == sum(round_.has_loss for round_ in read) < len(read)
 
 
 def test_going_on_reads_no_more_at_the_end_than_at_the_start(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from models.options.training import Backpropagation, Optimizer, Train
 from models.ranks import Ranks
 from models.segments.schedule import Phase, after_epoch, choose, numbers_of, segment_steps
 from models.training import loop
+from models.training.checkpoint import Checkpoint
 from models.training.joint import over_all
 from models.training.setting import open_sources
 from seqprep.errors import SeqprepError
@@ -111,6 +113,128 @@ def test_a_loss_that_is_not_finite_is_no_better_one() -> None:
     assert found[2].why == "no finite training loss in 2 epochs"
 
 
+@pytest.mark.parametrize("schedule", [(1, 2, 100), (4, 4, 1), (8, 2, 3)])
+def test_a_schedule_that_does_not_fall_is_refused(schedule: tuple[int, ...]) -> None:
+    """Ever shorter segments are the opposite of what is meant, most likely a slip."""
+    with pytest.raises(JobError, match="falling numbers of segments"):
+        segments(schedule=schedule)
+
+
+def test_epochs_that_cannot_reach_the_last_segments_are_refused_with_how_many_can() -> None:
+    """With the default ten epochs the whole run would stay at the first number, without a word."""
+    options = segments(schedule=(100, 50, 10, 2, 1), patience=20)
+    for epochs in (None, 84):
+        with pytest.raises(JobError, match=r"train.epochs: (10|84).* needs 85 to reach its last"):
+            Train(backpropagation=options, epochs=epochs)
+    assert Train(backpropagation=options, epochs=85).epochs == options.epochs_needed
+    found = phases(options, [1.0] * 85)
+    assert [p.last for p in found] == [False] * 84 + [True]
+    assert phases(segments(schedule="auto"), [1.0])[0].last
+    assert Train(backpropagation=segments(schedule=(7,)), epochs=1).epochs == 1
+
+
+@pytest.mark.parametrize(("updates", "said"), [(12, True), (400, False)])
+def test_updates_that_end_before_the_schedule_does_are_said_before_the_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, updates: int, said: bool
+) -> None:
+    """How many an epoch has hangs on the data: only the trainer can tell that they are too few."""
+    path = task_snapshot(tmp_path / "data", "label_steps", rows=6)
+    options = segments(schedule=(6, 1), patience=3)
+    made = replace(TINY, backpropagation=options, epochs=None, updates=updates, early_stopping=1)
+    run(path, tmp_path / "out", made)
+    first = json.loads((tmp_path / "out/metrics.jsonl").read_text().splitlines()[0])
+    assert first["event"] == "start" and bool(first["remarks"]) == said
+    reached = [e["segments"]["phase"] for e in events(tmp_path / "out")][-1] == 2
+    assert reached != said
+    assert ("updates: 12 end before the schedule" in caplog.text) == said
+
+
+def test_the_updates_that_a_schedule_needs_are_those_that_it_takes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A figure that is off by an epoch would send a person away to train for nothing again."""
+    data = {"values": [[0.5, 1.0] * 30] * 6, "targets": [[0, 1, 1] * 10] * 6}
+    facts = facts_of_task("label_steps", data)  # equal rows: the loss falls in no epoch
+    tables = {split: example_table(data, facts, prefix=split) for split in ("train", "validation")}
+    path = write_snapshot(tmp_path / "data", facts, tables)  # type: ignore[arg-type]
+    still = replace(
+        TINY,
+        model=replace(TINY.model, dropout=0.0),
+        optimizer=Optimizer(lr=1e-12, weight_decay=0.0),
+        backpropagation=segments(schedule=(6, 2, 1), patience=1),
+        epochs=None,
+        updates=5,
+    )
+    run(path, tmp_path / "short", still)
+    needed = int(re.findall(r"or (\d+) updates at the earliest", caplog.text)[0])
+    for updates, phase in ((needed, 2), (needed + 1, 3)):
+        made = replace(still, updates=updates)
+        run(path, tmp_path / str(updates), made)
+        assert events(tmp_path / str(updates))[-1]["segments"]["phase"] == phase
+    assert caplog.text.count("at the earliest") == 2
+
+
+def test_stopping_early_waits_for_the_last_segments(tmp_path: Path) -> None:
+    """Or the schedule's own waiting for a better loss would end the run in its first phase."""
+    path = task_snapshot(tmp_path / "data", "classify", rows=12)
+    still = replace(
+        TINY,
+        model=replace(TINY.model, dropout=0.0),
+        optimizer=Optimizer(lr=1e-12, weight_decay=0.0),
+        backpropagation=segments(schedule=(3, 1), patience=2),
+        early_stopping=2,
+        epochs=30,
+    )
+    run(path, tmp_path / "out", still)
+    found = [e["segments"]["segments"] for e in events(tmp_path / "out")]
+    assert found.count(3) >= 3 and found.count(1) == 2
+
+
+@pytest.mark.parametrize("each", [True, False])
+def test_steps_that_are_read_again_count_once(tmp_path: Path, each: bool) -> None:
+    """Context is time, not data: speed and time a step would look better the more is read twice."""
+    data = {"values": [[0.5] * 400 for _ in range(8)], "label": [0, 1] * 4}
+    facts = facts_of_task("classify", data)
+    tables = {split: example_table(data, facts, prefix=split) for split in ("train", "validation")}
+    path = write_snapshot(tmp_path / "data", facts, tables)  # type: ignore[arg-type]
+    options = segments(k1=10, k2=80, label_each=each)
+    report = run(path, tmp_path / "out", replace(TINY, backpropagation=options, epochs=1))
+    found = report["train"]
+    steps = found["seconds_per_step"] * found["real_steps_per_s"]
+    assert steps == pytest.approx(1)
+    stored = Checkpoint.read(tmp_path / "out/checkpoint")
+    assert stored is not None and stored.progress["run"]["steps"] == 8 * 200
+    (epoch,) = found["history"]
+    read_again = 8 * (10 + 20 + 30 + 40 + 50 + 60 + 13 * 70) if each else 0
+    assert stored.progress["run"]["context"] == read_again
+    assert epoch["context_share"] == pytest.approx(read_again / stored.progress["run"]["computed"])
+    assert 0 <= epoch["padding_share"] <= 0.02
+    told = epoch["segments"]
+    assert 0 < told["drain_filled"] <= 1 and told["rounds"] == 21
+    assert (told["context_share"] > 0.8) == each and told["real_share"] <= 1
+
+
+def test_the_rate_falls_to_its_end_and_not_before(tmp_path: Path, path_of_windows: Path) -> None:
+    """Updates at a rate of nothing learn nothing: the rounds of an epoch must be known."""
+    rates: list[float] = []
+    update = loop.update
+
+    def noted(run: loop.Run, batch: Any, share: float) -> Any:
+        result = update(run, batch, share)
+        rates.append(run.optimizer.param_groups[0]["lr"])
+        return result
+
+    options = replace(
+        TINY, backpropagation=segments(k1=900), batch_tokens=4_000, memory="1MB", epochs=2
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "update", noted)
+        run(path_of_windows, tmp_path / "out", options)
+    assert min(rates) > 0
+    falling = rates[rates.index(max(rates)) :]
+    assert len(falling) > 8 and falling == sorted(set(falling), reverse=True)
+
+
 def test_the_automatic_schedule_doubles_lengths_and_ends_with_whole_rows() -> None:
     """Short pieces first; however slowly the loss falls, half of the training reads whole rows."""
     falling = [1 / epoch for epoch in range(1, 29)]
@@ -150,7 +274,7 @@ MODES = {
     "reread": ("classify", segments(k1=5, k2=12)),
     "each": ("classify", segments(k1=5, k2=8, label_each=True)),
     "steps": ("label_steps", segments(k1=6, k2=9)),
-    "schedule": ("regress", segments(schedule=(5, 2, 1), patience=1)),
+    "schedule": ("regress", segments(schedule=(5, 1), patience=1)),
     "auto": ("classify", segments(schedule="auto", label_each=True)),
 }
 
@@ -180,12 +304,20 @@ def test_a_stop_after_any_update_changes_nothing(tmp_path: Path, mode: str) -> N
     assert told[0] == told[1]
 
 
-def test_a_stop_in_the_middle_of_windows_of_shards_changes_nothing(tmp_path: Path) -> None:
-    """Where shards do not fit the memory together, a run goes on in the window where it was."""
+@pytest.fixture
+def path_of_windows(tmp_path: Path) -> Path:
+    """Long rows in shards that do not fit one megabyte together."""
     data = {"values": [[0.5] * 2 * n for n in range(3000, 8600, 700)], "label": [0, 1] * 4}
     facts = facts_of_task("classify", data)
     tables = {split: example_table(data, facts, prefix=split) for split in ("train", "validation")}
-    path = write_snapshot(tmp_path / "data", facts, tables, shards=8)  # type: ignore[arg-type]
+    return write_snapshot(tmp_path / "data", facts, tables, shards=8)  # type: ignore[arg-type]
+
+
+def test_a_stop_in_the_middle_of_windows_of_shards_changes_nothing(
+    tmp_path: Path, path_of_windows: Path
+) -> None:
+    """Where shards do not fit the memory together, a run goes on in the window where it was."""
+    path = path_of_windows
     options = replace(
         TINY, backpropagation=segments(k1=900), batch_tokens=4_000, memory="1MB", epochs=1
     )

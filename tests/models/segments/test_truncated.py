@@ -17,15 +17,17 @@ from models.architectures import build
 from models.layers.segmented import Carried
 from models.options.fits import CARRIED
 from models.options.model import Model
+from models.ranks import Ranks
 from models.segments.lanes import Lanes, advance
 from models.segments.reading import Cut
 from models.segments.rounds import Rounds
 from models.segments.truncated import Truncated
 from models.shape import Shape, TensorBatch, to_tensors
+from models.training.joint import SummedLoss, joint_loss
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.schema import Task
 from seqprep.snapshot import Snapshot
-from tests.synthetic import task_snapshot
+from tests.synthetic import example_table, facts_of_task, task_snapshot, write_snapshot
 
 CPU = torch.device("cpu")
 MOMENTS = ((100.0,), (2.0,))
@@ -230,6 +232,41 @@ def test_with_a_label_in_every_segment_each_counts_by_its_share_of_the_record(
     """Long records would count more than short ones, or their first steps as much as all."""
     case = Case(tmp_path, task, rows=6)
     check_by_hand(case, case.rounds(k1, k2, every=True))
+
+
+@pytest.mark.parametrize("lanes", [2, 9])
+def test_an_epoch_weighs_every_record_the_same(labelled: Case, lanes: int) -> None:
+    """Alone in the drain, each short piece of a long record counted as much as a full round."""
+    case, rounds = labelled, labelled.rounds(5, 5, every=True, lanes=lanes)
+    truncated = Truncated(rounds.lanes, CPU)
+    module = SummedLoss(case.model, case.objective, truncated.loss)
+    case.model.double()
+    case.model.zero_grad()
+    told = weights = 0.0
+    for round_ in rounds.read(rounds.start()):
+        downhill, loss, weight = joint_loss(module, round_, Ranks(), CPU)
+        downhill.backward()
+        told, weights = told + float(loss) * float(weight), weights + float(weight)
+    found = {n: p.grad.clone() for n, p in case.model.named_parameters() if p.grad is not None}
+    wanted, count = by_hand(case, rounds)
+    assert weights == pytest.approx(count) == len(case.source)
+    assert told == pytest.approx(wanted.item(), rel=1e-5)
+    for name, gradient in case.gradients(wanted / rounds.full_weight).items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-5, atol=1e-7, msg=name)
+
+
+def test_full_lanes_of_equal_records_learn_from_their_mean(tmp_path: Path) -> None:
+    """The rate that was right for batches must be right for rounds, however many there are."""
+    data = {"tokens": [[2, 3] * 10] * 12, "label": [0, 1] * 6}
+    facts = facts_of_task("classify", data, vocab_size=8)
+    path = write_snapshot(tmp_path, facts, {"train": example_table(data, facts)})
+    source = BatchSource.of_snapshot(Snapshot.read(path), "train", settings=BatchSettings())
+    rounds = Rounds(source, 0, cut=Cut(steps=5, gradient=5, every=True), lanes=4)
+    for round_ in rounds.read(rounds.start()):
+        weights = [part.weights for part in round_.passes if part.weights is not None]
+        assert round_.divisor == pytest.approx(sum(float(w.sum()) for w in weights)) == 1.0
+    alone = Rounds(source, 0, cut=Cut(steps=20, gradient=20, every=True), lanes=12)
+    assert alone.full_weight == 12
 
 
 def check_by_hand(case: Case, rounds: Rounds) -> None:
