@@ -137,12 +137,13 @@ class Core(nn.Module, ABC):
         """Read whole rows.
 
         Args:
-            x_BTF: float; what stands after a row's end is never seen.
+            x_BTF: float, taken to the weights' type; what stands after a row's end is never seen.
             lengths_B: int64 steps, each in 1..T.
 
         Returns:
             `(B, T, D x H)` outputs; after a row's end they mean nothing.
         """
+        x_BTF = self._typed(x_BTF)
         with self._autocast(x_BTF):
             for number, directions in enumerate(self.layers):
                 x_BTF = self._between(x_BTF, number)
@@ -179,6 +180,7 @@ class Core(nn.Module, ABC):
         if self.directions != 1:
             raise ValueError("state is carried in one direction only; set bidirectional: false")
         after: list[State] = []
+        x_BTF = self._typed(x_BTF)
         with self._autocast(x_BTF):
             for number, directions in enumerate(self.layers):
                 x_BTF = self._between(x_BTF, number)
@@ -208,6 +210,7 @@ class Core(nn.Module, ABC):
         """
         (directions,) = self.layers
         assert isinstance(directions, nn.ModuleList)
+        x_BTF = self._typed(x_BTF)
         with self._autocast(x_BTF):
             read = self._carry_back if direction else self.carry_layer
             out, state = read(directions[direction], x_BTF, lengths_B, state)
@@ -248,6 +251,10 @@ class Core(nn.Module, ABC):
         like = next(self.parameters())
         shape = (len(self.layers), rows, self.hidden)
         return tuple(like.new_zeros(shape) for _ in range(self.state_parts))
+
+    def _typed(self, x_BTF: Tensor) -> Tensor:
+        """In the weights' own type: one-hot rows are float32, whatever the model is."""
+        return x_BTF.to(next(self.parameters()).dtype)
 
     def _autocast(self, x_BTF: Tensor) -> torch.autocast:
         kind = self.autocast or torch.bfloat16

@@ -137,7 +137,8 @@ class StridedConvolution(nn.Module):
     def forward(self, x_BTF: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         """Output step j is centred on input steps j x stride to (j + 1) x stride - 1."""
         steps = x_BTF.shape[1]
-        x_BTF = x_BTF * step_mask(lengths_B, steps)[:, :, None]
+        x_BTF = x_BTF.to(self.convolution.weight.dtype)
+        x_BTF = x_BTF.masked_fill(~step_mask(lengths_B, steps)[:, :, None], 0.0)
         outputs = -(-steps // self.stride)
         left = (self.kernel - self.stride) // 2
         right = (outputs - 1) * self.stride + self.kernel - left - steps

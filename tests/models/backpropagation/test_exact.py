@@ -74,6 +74,10 @@ VARIANTS: dict[str, tuple[Task, Model, bool]] = {
     ),
     "reconstruct": ("reconstruct", replace(SMALL, name="autoencoder", code_every=3), True),
     "next": ("next", replace(ONE_WAY, name="next_symbol"), True),
+    "one hot": ("classify", replace(SMALL, input="one_hot", pooling=EVERY), True),
+    "one hot, strided": ("classify", replace(ONE_WAY, input="one_hot", front=CONV), True),
+    "one hot, minimal": ("label_steps", replace(SMALL, name="min_lstm", input="one_hot"), True),
+    "one hot, next": ("next", replace(ONE_WAY, name="next_symbol", input="one_hot"), True),
 }
 """Task, model, and whether inputs are tokens."""
 LENGTHS = {

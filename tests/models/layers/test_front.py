@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from models.architectures import build
 from models.architectures.lstm import PooledLSTM
@@ -115,3 +117,35 @@ def test_tasks_of_steps_refuse_parts(task: Task, name: str) -> None:
     shape = replace(VALUES, task=task)
     with pytest.raises(JobError, match=r"output for each step.*one of 4 steps"):
         build(config, shape)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "tanh", "none"])
+def test_each_activation_is_what_its_name_says(activation: str) -> None:
+    """An activation that is read and not applied is another model than was asked for."""
+    model = front(conv=Conv(channels=4, kernel=3, stride=1, activation=activation))  # type: ignore[arg-type]
+    batch = counted([5, 3], steps=5)
+    kernel: nn.Conv1d = model.convolutions[0].convolution  # type: ignore[assignment]
+    before = kernel(functional.pad(batch.inputs.transpose(1, 2), (1, 1))).transpose(1, 2)
+    wanted = {
+        "relu": before.clamp(min=0),
+        "gelu": before * (1 + torch.erf(before / 2**0.5)) / 2,
+        "tanh": (before.exp() - (-before).exp()) / (before.exp() + (-before).exp()),
+        "none": before,
+    }
+    assert before.min() < -0.1 and before.max() > 0.1
+    torch.testing.assert_close(model(batch)[0], wanted[activation], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("fill", [float("nan"), float("inf")])
+@pytest.mark.parametrize("conv", [(), (Conv(channels=4, kernel=5, stride=2),)])
+def test_padding_that_is_no_number_stays_outside(fill: float, conv: tuple[Conv, ...]) -> None:
+    """Zero times infinity is no number: multiplied by a mask it reaches the last real step."""
+    model = front(conv=conv)
+    for clean, filled in zip(
+        model(counted([5, 2], steps=6)), model(counted([5, 2], steps=6, fill=fill)), strict=True
+    ):
+        if clean.ndim == 1:
+            assert torch.equal(clean, filled)
+            continue
+        for row, length in enumerate((3, 1) if conv else (5, 2)):
+            torch.testing.assert_close(filled[row, :length], clean[row, :length])
