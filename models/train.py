@@ -33,10 +33,11 @@ from models.ranks import Ranks, connected, is_of_another, launched
 from models.training import report, tracking
 from models.training.encoder import digest_of
 from models.training.events import Events
+from models.training.grace import STOPPED, WRONG
 from models.training.launch import await_the_end, launch, say
 from models.training.lock import exclusive, is_orphan
 from models.training.loop import fit, updates_total
-from models.training.run import STOPPED, WRONG, Hooks, Stopped
+from models.training.run import Hooks, Stopped, break_off
 from models.training.setting import Setting, save, set_up
 from seqprep import __version__
 from seqprep.errors import SeqprepError
@@ -52,7 +53,7 @@ def train(job: Job, *, stopping: Callable[[], bool] = lambda: False) -> Path:
 
     Args:
         job: what to do.
-        stopping: asked after each update.
+        stopping: asked after each update, and in an evaluation that takes long.
 
     Returns:
         Path of report.json.
@@ -93,10 +94,10 @@ def _work(job: Job, device: torch.device, ranks: Ranks, stopping: Callable[[], b
     with Events(out, done=done, board=board) as events:
         events.write("start", _start(setting))
         hooks = Hooks(log=events.write, save=lambda: save(setting), stopping=stopping)
-        if not _fit(setting, hooks):
+        path = _finish(setting, stopping) if _fit(setting, hooks) else None
+        if path is None:
             events.write("stopped", {"message": "Stopped"})
             return False
-        path = report.finish(setting)
         events.write(
             "end", {"update": progress.seen, "report": str(path), "seconds": progress.seconds}
         )
@@ -110,6 +111,14 @@ def _fit(setting: Setting, hooks: Hooks) -> bool:
     except Stopped:
         return False
     return True
+
+
+def _finish(setting: Setting, stopping: Callable[[], bool]) -> Path | None:
+    """Score and ship the model; None when asked to stop before that was done."""
+    try:
+        return report.finish(setting, between=break_off(stopping))
+    except Stopped:
+        return None  # the checkpoint of the last epoch stands
 
 
 def identify(job: Job, snapshot: Snapshot) -> dict[str, str]:

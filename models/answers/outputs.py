@@ -76,6 +76,7 @@ def run(
     *,
     device: torch.device,
     beside: MakeColumns | None = None,
+    between: Callable[[], None] | None = None,
 ) -> Outputs:
     """Answers of every example of a source, dropout off.
 
@@ -85,6 +86,7 @@ def run(
         objective: the plain one of the task.
         device: of the model.
         beside: makes what prediction gives beside the answers.
+        between: called after each batch; what it raises ends the run.
 
     Returns:
         One row an example, in stored order.
@@ -120,6 +122,8 @@ def run(
             answers.append(_rows_of(objective.answers(outputs).cpu().numpy(), batch, task))
         if beside is not None:
             columns.append(beside(model, tensors, batch.ids, produced))
+        if between is not None:
+            between()
     model.train(was_training)
     order = np.argsort(np.concatenate(rows), kind="stable")
     has_truth = bool(count) and all(truth is not None for truth in truths)

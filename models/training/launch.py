@@ -23,13 +23,11 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from models.training.grace import GRACE_S, STOPPED, WRONG
 from models.training.lock import PARENT, is_orphan
-from models.training.run import STOPPED, WRONG
 
 logger = logging.getLogger(__name__)
 
-GRACE_S = 600
-"""Seconds for an update and a checkpoint before a process that shall stop is killed."""
 _ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
 
 

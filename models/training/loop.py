@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -21,7 +21,7 @@ from models.segments.rounds import Round, Rounds
 from models.training.joint import computed_steps, joint_loss
 from models.training.memory import peak_bytes
 from models.training.optimize import Clipped, clip, learning_rate, set_learning_rate
-from models.training.run import Hooks, Run, Stopped
+from models.training.run import Hooks, Run, Stopped, break_off
 from seqprep.batches import Batch, BatchSource, Plan
 from seqprep.errors import SeqprepError
 
@@ -233,7 +233,11 @@ def _guard(run: Run, batch: Batch | Round, plan: Plan | Rounds, train: BatchSour
 
 def _end_epoch(run: Run, validation: BatchSource, hooks: Hooks) -> None:
     start, progress = time.perf_counter(), run.progress
-    loss, figures = run.ranks.share(lambda: evaluate(run, validation))
+    found = run.ranks.share(lambda: _judge(run, validation, hooks))
+    if found is None:
+        hooks.save()
+        raise Stopped
+    loss, figures = found
     _choose(run, loss, figures)
     if run.segments is not None and not run.segments.is_last_phase:
         progress.waited = 0  # a worse epoch of short segments is no reason to stop before long ones
@@ -267,11 +271,23 @@ def _end_epoch(run: Run, validation: BatchSource, hooks: Hooks) -> None:
     hooks.log("epoch", event)
 
 
-def evaluate(run: Run, source: BatchSource) -> tuple[float | None, metrics.Scores]:
+def _judge(
+    run: Run, validation: BatchSource, hooks: Hooks
+) -> tuple[float | None, metrics.Scores] | None:
+    """What validation says of the model; None when asked to stop before it was told."""
+    try:
+        return evaluate(run, validation, between=break_off(hooks.stopping))
+    except Stopped:
+        return None
+
+
+def evaluate(
+    run: Run, source: BatchSource, *, between: Callable[[], None] | None = None
+) -> tuple[float | None, metrics.Scores]:
     """Loss and figures of a split; a loss that is not finite is None."""
     if not len(source):
         return None, {}
-    found = outputs.run(run.model, source, run.plain, device=run.device)
+    found = outputs.run(run.model, source, run.plain, device=run.device, between=between)
     if found.loss is None or not math.isfinite(found.loss):
         return None, {}
     return found.loss, metrics.score(source.facts.task, outputs.pool(found), majority=run.majority)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,15 @@ def finished(out: Path, identity: Mapping[str, str]) -> bool:
     return isinstance(report, dict) and report.get("identity") == dict(identity)
 
 
-def finish(setting: Setting) -> Path:
+def finish(setting: Setting, *, between: Callable[[], None] | None = None) -> Path:
     """Score the best weights, write predictions and the bundle, then the report.
+
+    Args:
+        setting: of a run that is done.
+        between: called after each batch that is scored; what it raises ends the work.
+
+    Returns:
+        Path of report.json.
 
     Raises:
         SeqprepError: if no epoch ended with finite figures.
@@ -57,7 +64,9 @@ def finish(setting: Setting) -> Path:
     for split in SCORED:
         if not len(sources[split]):
             continue
-        found = outputs.run(run.model, sources[split], run.plain, device=run.device)
+        found = outputs.run(
+            run.model, sources[split], run.plain, device=run.device, between=between
+        )
         pooled = outputs.pool(found)
         _score(setting, split, pooled, body)
         table = answer_table(pooled, vocabulary, with_truth=True)

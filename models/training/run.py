@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,10 +15,9 @@ from models.options.training import Train
 from models.ranks import Ranks
 from models.segments.phase import SegmentTraining
 
-STOPPED = 75
-"""Exit code of a run that a signal stopped; the same command goes on."""
-WRONG = 2
-"""Exit code for wrong input."""
+SOON_S = 10.0
+"""Seconds of an evaluation after which it is broken off to stop; a shorter one is let end, for it
+would have to be done again."""
 
 
 class Stopped(Exception):  # noqa: N818
@@ -128,9 +128,27 @@ class Hooks:
 
     Args:
         log: takes an event's name and its fields. save: writes a checkpoint.
-        stopping: whether the run shall stop after this update.
+        stopping: whether the run shall stop; asked after each update, and while it evaluates.
     """
 
     log: Callable[[str, dict[str, Any]], None]
     save: Callable[[], None]
     stopping: Callable[[], bool]
+
+
+def break_off(stopping: Callable[[], bool]) -> Callable[[], None]:
+    """What an evaluation that begins now is to call after each batch.
+
+    Args:
+        stopping: whether the run shall stop.
+
+    Returns:
+        It raises Stopped when the run shall stop and the evaluation is not soon done.
+    """
+    start = time.monotonic()
+
+    def between() -> None:
+        if time.monotonic() - start >= SOON_S and stopping():
+            raise Stopped
+
+    return between

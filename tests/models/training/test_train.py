@@ -29,6 +29,7 @@ from models.options.model import Model
 from models.options.training import Optimizer, Train
 from models.predict import predict_examples
 from models.training import loop
+from models.training import run as training_run
 from models.training.checkpoint import NAME, Checkpoint
 from seqprep.batches import Batch
 from seqprep.errors import CorruptError, SeqprepError
@@ -172,6 +173,29 @@ def test_a_stop_while_waiting_for_a_better_epoch_changes_nothing(
         device="cpu",
     )
     check_a_stop_changes_nothing(snapshot, tmp_path, options, stop=stop)
+
+
+def test_a_stop_during_an_evaluation_or_the_report_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Validation of hours would outlast every grace, and be killed with what came before it."""
+    path = task_snapshot(tmp_path / "data", "classify", rows=24)
+    options = replace(TINY, max_rows=3, epochs=1)
+    calls: list[int] = []
+    train.train(job(path, tmp_path / "patient", options), stopping=lambda: bool(calls.append(1)))
+    updates = json.loads((tmp_path / "patient/report.json").read_bytes())["train"]["updates"]
+    assert len(calls) == updates  # short evaluations are let end
+    monkeypatch.setattr(training_run, "SOON_S", 0.0)
+    calls.clear()
+    train.train(job(path, tmp_path / "whole", options), stopping=lambda: bool(calls.append(1)))
+    assert len(calls) > updates + 4
+    for stop in range(updates + 1, len(calls) + 1):
+        with pytest.raises(loop.Stopped):
+            train.train(job(path, tmp_path / str(stop), options), stopping=after(stop))
+        assert not (tmp_path / str(stop) / "report.json").exists()
+        train.train(job(path, tmp_path / str(stop), options))
+        assert losses(tmp_path / str(stop)) == losses(tmp_path / "whole")
+        assert same_weights(tmp_path / str(stop), tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
