@@ -89,16 +89,17 @@ def test_windows_of_a_record_put_their_weights_one_after_the_other() -> None:
     np.testing.assert_allclose(found[1]["attention"], alone[1], atol=1e-5)
 
 
-def test_of_views_the_first_has_weights() -> None:
+@pytest.mark.parametrize(("views", "told"), [((2, 1), 2), ((1, 2), 0)])
+def test_of_views_the_first_has_weights(views: tuple[int, int], told: int) -> None:
     """Weights of random pieces side by side would be plotted as those of one record."""
     bundle, rows = bundle_of(ATTENTIVE, "classify")
     ids = pa.array(["a", "b", "a", *rows["id"].to_pylist()[3:]])
-    views = pa.array([2, 0, 1, *[0] * 6], pa.int32())
-    turned = rows.set_column(0, "id", ids).set_column(2, "view", views)
+    column = pa.array([views[0], 0, views[1], *[0] * 6], pa.int32())
+    turned = rows.set_column(0, "id", ids).set_column(2, "view", column)
     alone = predict_examples(bundle, rows, attention=True)["attention"].to_pylist()
     found = predict_examples(bundle, turned, attention=True).to_pylist()
     assert found[0]["windows"] == 2
-    np.testing.assert_allclose(found[0]["attention"], alone[2], atol=1e-5)
+    np.testing.assert_allclose(found[0]["attention"], alone[told], atol=1e-5)
     np.testing.assert_allclose(found[1]["attention"], alone[1], atol=1e-5)
 
 

@@ -43,3 +43,11 @@ def test_windows_are_scored_beside_the_model_on_the_same_symbols() -> None:
     assert cut["majority"]["perplexity"] == pytest.approx(whole["majority"]["perplexity"])
     shares = np.array([2, 2, 2, 2, 1]) / 9
     assert cut["majority"]["perplexity"] < 1.5 * math.exp(-(shares * np.log(shares)).sum())
+
+
+def test_of_views_the_whole_record_is_scored() -> None:
+    """A model is scored on it alone: a baseline of its pieces, too, would stand beside another."""
+    views = {"tokens": [[4, 5, 6], [5, 6], [6]], "id": ["a", "a", "b"], "view": [0, 1, 0]}
+    whole = {"tokens": [[4, 5, 6], [6]], "id": ["a", "b"]}
+    found = [score_all({"train": source_of(d)}, ["train"])["train"] for d in (views, whole)]
+    assert found[0] == found[1] and found[0]["majority"]["steps"] == 6
