@@ -8,7 +8,6 @@ exactly the shapes that their options ask for.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,13 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from models.answers.objectives import Moments
-from models.architectures import build
-from models.job import from_json, to_json
+from models.bundle_checks import read_described, read_fitted, read_pipeline
+from models.job import to_json
 from models.manifest import (
     FORMAT,
     MANIFEST,
@@ -33,23 +30,15 @@ from models.manifest import (
     dump,
     load,
     place,
-    read_header,
     readopt,
     seal,
 )
-from models.options.checks import JobError
 from models.options.model import Model
-from models.options.older import model_options, pipeline_options
-from models.shape import Shape
+from models.weights import pack, read_model
 from seqprep import __version__
-from seqprep.schema import NUM_RESERVED_TARGET, num_reserved
 from seqprep.snapshot import Facts, replace_bytes
 
 __all__ = ["MANIFEST", "MEMBERS", "Bundle", "BundleError", "check", "seal"]
-
-PRECISIONS = ("float32", "bf16", "float16")
-PIPELINE_PARTS = ("dataset", "source", "split", "prepare", "train", "predict")
-_DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,8 +111,7 @@ class Bundle:
         if name == "fitted.json":
             return self.fitted
         if name == "weights.safetensors":
-            weights = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
-            return safetensors.torch.save(weights)
+            return pack(self.model)
         if name == "model.json":
             return dump(
                 {
@@ -159,32 +147,23 @@ class Bundle:
             BundleError: naming the file and what is wrong with it.
         """
         folder = place(folder)
-        manifest = check(folder, verify=verify)
-        described = load(folder / "model.json")
-        try:
-            config = from_json(Model, model_options(described["model"]), key="model")
-            facts = from_json(Facts, described["facts"], key="facts")
-            shape = Shape.of(facts)
-            precision, batch_tokens = _running(described)
-            moments = _moments(described["moments"])
-        except (JobError, KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"{folder / 'model.json'}: {error}") from error
-        version = str(manifest.get("code_version", "unknown"))
-        pipeline = _pipeline(folder, version=version)
-        fitted = (folder / "fitted.json").read_bytes()
-        if pipeline is not None:
-            _check_fitted(folder / "fitted.json", fitted, facts)
-        model = _read_model(folder, config, shape)
+        version = check(folder, verify=verify).get("code_version", "unknown")
+        told = read_described(folder / "model.json", version=version)
+        pipeline = read_pipeline(folder / "pipeline.json", told.facts, version=version)
+        fitted = read_fitted(folder / "fitted.json", told.facts)
+        scores = load(folder / "scores.json")
+        if scores is not None and not isinstance(scores, dict):
+            raise BundleError(f"{folder / 'scores.json'}: must be an object or null")
         return cls(
-            model=model,
-            config=config,
-            facts=facts,
-            moments=moments,
-            batch_tokens=batch_tokens,
-            precision=precision,
+            model=read_model(folder / "weights.safetensors", told.config, told.shape),
+            config=told.config,
+            facts=told.facts,
+            moments=told.moments,
+            batch_tokens=told.batch_tokens,
+            precision=told.precision,
             fitted=fitted,
             pipeline=pipeline,
-            scores=load(folder / "scores.json"),
+            scores=scores,
             code_version=version,
         )
 
@@ -207,89 +186,3 @@ class _Files(Mapping[str, bytes]):
 
     def __len__(self) -> int:
         return len(MEMBERS) + 1
-
-
-def _running(described: Mapping[str, Any]) -> tuple[str, int]:
-    """Precision and tokens of a batch.
-
-    Raises:
-        ValueError: if one of them is not allowed.
-    """
-    precision, batch_tokens = described["precision"], described["batch_tokens"]
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}")
-    if not isinstance(batch_tokens, int) or isinstance(batch_tokens, bool) or batch_tokens < 1:
-        raise ValueError(f"batch_tokens must be a whole number >= 1, got {batch_tokens!r}")
-    return precision, batch_tokens
-
-
-def _pipeline(folder: Path, *, version: str) -> dict[str, Any] | None:
-    """The pipeline of a bundle, its parts known to this version."""
-    path = folder / "pipeline.json"
-    body = load(path)
-    if body is None:
-        return None
-    if not isinstance(body, dict):
-        raise BundleError(f"{path}: must be an object or null, got {type(body).__name__}")
-    unknown = sorted(body.keys() - {*PIPELINE_PARTS})
-    if unknown:
-        raise BundleError(
-            f"{path}: unknown {', '.join(unknown)} (known: {', '.join(PIPELINE_PARTS)}); "
-            f"use the version that wrote the bundle ({version}; this is {__version__})"
-        )
-    return pipeline_options(body)
-
-
-def _check_fitted(path: Path, fitted: bytes, facts: Facts) -> None:
-    """Compare the vocabularies' sizes with those of the model."""
-    try:
-        body = json.loads(fitted)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise BundleError(f"{path}: not a fitted state")
-    sizes = {
-        "vocabulary": (facts.vocab_size, num_reserved(facts.task)),
-        "target_vocabulary": (facts.target_vocab_size, NUM_RESERVED_TARGET),
-    }
-    for key, (size, reserved) in sizes.items():
-        words = body.get(key)
-        if words is None or size is None:
-            continue
-        if not isinstance(words, list) or len(words) + reserved != size:
-            found = len(words) if isinstance(words, list) else type(words).__name__
-            raise BundleError(
-                f"{path}: {key} of {found} tokens, but the model was built for {size - reserved}; "
-                "the files are of different bundles"
-            )
-
-
-def _read_model(folder: Path, config: Model, shape: Shape) -> nn.Module:
-    """Build the model without memory, compare every shape with the file's header, then load."""
-    path = folder / "weights.safetensors"
-    header = read_header(path)
-    if config.layers > len(header):
-        raise BundleError(f"{path}: {len(header)} tensors cannot hold {config.layers} layers")
-    try:
-        with torch.device("meta"):
-            model = build(config, shape)
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise BundleError(f"{folder / 'model.json'}: no model can be built: {error}") from error
-    asked = {k: [_DTYPES[v.dtype], list(v.shape)] for k, v in model.state_dict().items()}
-    found = {k: [v.get("dtype"), v.get("shape")] for k, v in header.items()}
-    for name in sorted({*asked, *found}):
-        if asked.get(name) != found.get(name):
-            raise BundleError(
-                f"{path}: tensor {name!r} is {found.get(name)}, but the model's options ask for "
-                f"{asked.get(name)}"
-            )
-    weights: dict[str, Tensor] = safetensors.torch.load_file(path)
-    model.load_state_dict(weights, strict=True, assign=True)
-    return model.requires_grad_(False).eval()
-
-
-def _moments(data: Any) -> Moments | None:
-    if data is None:
-        return None
-    mean, std = data
-    return tuple(float(x) for x in mean), tuple(float(x) for x in std)

@@ -73,8 +73,9 @@ def _joiner(unit: Mapping[str, Any], symbols: tuple[str, ...]) -> Joiner:
     """What stands between tokens; overlapping k-mers and words of several letters need a space."""
     if unit.get("unit") == "bpe":
         return "bytes"
-    if unit.get("k", 1) > 1:
-        return "" if unit.get("stride", 1) == unit["k"] else " "
+    k, stride = unit.get("k") or 1, unit.get("stride") or 1
+    if k > 1:
+        return "" if stride == k else " "
     single = all(len(symbol) == 1 for symbol in symbols)
     return " " if unit.get("unit") == "word" or not single else ""
 

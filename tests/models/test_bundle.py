@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import pickle
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,60 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models import train
-from models.architectures import build
-from models.bundle import MANIFEST, MEMBERS, Bundle, BundleError, check, seal
+from models.bundle import MANIFEST, MEMBERS, Bundle, BundleError, check
 from models.device import supports_bf16
 from models.job import Job
-from models.options.model import Conv, Front, Model, Name
+from models.options.model import Model
 from models.options.training import Optimizer, Train
 from models.predict import predict_examples
-from models.shape import Shape
-from seqprep import __version__
-from seqprep.schema import Split, Task, num_reserved
-from tests.synthetic import VOCAB, example_table, facts_of_task, rows_of_task, write_snapshot
-
-MODEL_OF: dict[Task, Name] = {
-    "classify": "lstm",
-    "regress": "lstm",
-    "label_steps": "lstm",
-    "regress_steps": "lstm",
-    "translate": "encoder_decoder",
-    "next": "next_symbol",
-    "reconstruct": "autoencoder",
-}
-TASKS = tuple(MODEL_OF)
-
-
-def bundle_of(task: Task) -> tuple[Bundle, pa.Table]:
-    """An untrained bundle, and rows for it."""
-    data = rows_of_task(task, 12, seed=0)
-    facts = facts_of_task(task, data)
-    front = Front() if task == "next" else Front(conv=(Conv(channels=5, kernel=3, stride=1),))
-    config = Model(
-        name=MODEL_OF[task],
-        hidden=6,
-        embedding=4,
-        bidirectional=task != "next",
-        front=front,
-        head=(5,),
-    )
-    torch.manual_seed(0)
-    moments = {
-        "regress": ((100.0,), (2.0,)),
-        "regress_steps": ((100.0,), (2.0,)),
-        "reconstruct": ((0.0, 1.0), (1.0, 2.0)),
-    }
-    tokens = list("ACGTNR")[: VOCAB - num_reserved(task)]
-    bundle = Bundle(
-        model=build(config, Shape.of(facts)).eval(),
-        config=config,
-        facts=facts,
-        moments=moments.get(task),
-        fitted=json.dumps({"target_vocabulary": list("abcdef"), "vocabulary": tokens}).encode(),
-        pipeline={"dataset": "synthetic"},
-        scores={"test": {"accuracy": 0.5}},
-    )
-    return bundle, example_table(data, facts)
+from seqprep.schema import Split, Task
+from tests.models.bundles import TASKS, bundle_of, forge
+from tests.synthetic import example_table, facts_of_task, write_snapshot
 
 
 @pytest.fixture(scope="module")
@@ -241,20 +192,6 @@ def _full_disk(*_: Any) -> bytes:
     raise OSError("no space")
 
 
-def test_a_fitted_state_of_another_vocabulary_is_refused(bundle: Path) -> None:
-    """Ids of another vocabulary would give wrong answers without a word."""
-    forge(bundle, "fitted.json", json.dumps({"vocabulary": ["A", "C"]}).encode())
-    with pytest.raises(BundleError, match=r"vocabulary of 2 tokens.*built for 6"):
-        Bundle.read(bundle)
-
-
-def test_a_pipeline_of_a_later_version_says_which(bundle: Path) -> None:
-    """A part that this version does not know could change how records are prepared."""
-    forge(bundle, "pipeline.json", json.dumps({"dataset": "x", "clean": {}}).encode())
-    with pytest.raises(BundleError, match=rf"bundle.*unknown clean.*{__version__}"):
-        Bundle.read(bundle)
-
-
 def test_a_bundle_without_a_pipeline_answers_prepared_examples_only(bundle: Path) -> None:
     """Raw files need the preparation; without it the error must say so, not end in a traceback."""
     forge(bundle, "pipeline.json", b"null")
@@ -291,125 +228,6 @@ def test_any_changed_byte_is_found(written: Path, data: st.DataObject) -> None:
             Bundle.read(written)
     finally:
         path.write_bytes(content)
-
-
-def forge(bundle: Path, name: str, content: bytes) -> None:
-    """Replace a member and put the right hash and size into the manifest, as a forger would."""
-    (bundle / name).write_bytes(content)
-    manifest = json.loads((bundle / MANIFEST).read_bytes())
-    manifest["files"][name] = {
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "size": len(content),
-    }
-    (bundle / MANIFEST).write_bytes(seal(manifest))
-
-
-def described(bundle: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    body = json.loads((bundle / "model.json").read_bytes())
-    change(body)
-    forge(bundle, "model.json", json.dumps(body).encode())
-
-
-class Bomb:
-    """Leaves a trace when unpickled."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (self.trace,))
-
-
-@pytest.mark.parametrize("name", MEMBERS)
-def test_a_pickle_under_any_name_is_refused_and_not_run(bundle: Path, name: str) -> None:
-    """Loading a bundle from somewhere must never run code from it."""
-    trace = bundle.parent / "trace"
-    forge(bundle, name, pickle.dumps(Bomb(trace)))
-    with pytest.raises(BundleError, match=name):
-        Bundle.read(bundle)
-    assert not trace.exists()
-
-
-@pytest.mark.parametrize("name", ["../outside.json", "/etc/passwd", "weights.pt"])
-def test_other_names_in_the_manifest_are_refused(bundle: Path, name: str) -> None:
-    """No name from a file becomes a path."""
-    manifest = json.loads((bundle / MANIFEST).read_bytes())
-    manifest["files"][name] = manifest["files"]["model.json"]
-    (bundle / MANIFEST).write_bytes(seal(manifest))
-    with pytest.raises(BundleError, match="not allowed"):
-        Bundle.read(bundle)
-
-
-def test_other_files_in_the_folder_are_refused(bundle: Path) -> None:
-    """What the manifest does not name does not belong."""
-    (bundle / "weights.pt").write_bytes(b"")
-    with pytest.raises(BundleError, match=r"weights\.pt"):
-        Bundle.read(bundle)
-
-
-def test_a_link_is_not_a_member(bundle: Path) -> None:
-    """A link could show one file to the check and another to the reader."""
-    (bundle / "scores.json").rename(bundle.parent / "scores.json")
-    (bundle / "scores.json").symlink_to(bundle.parent / "scores.json")
-    with pytest.raises(BundleError, match="not a plain file"):
-        Bundle.read(bundle)
-
-
-def test_sizes_are_checked_before_anything_is_read(bundle: Path) -> None:
-    """A file that grew must be refused without taking memory for it, also unverified."""
-    with (bundle / "weights.safetensors").open("ab") as file:
-        file.truncate(2**40)  # sparse
-    with pytest.raises(BundleError, match="bytes, but"):
-        Bundle.read(bundle, verify=False)
-
-
-def test_shapes_that_do_not_fit_the_options_are_refused(bundle: Path) -> None:
-    """Weights of another model, or a bomb of zeros, must not be taken for this one's."""
-    weights = safetensors.torch.load_file(bundle / "weights.safetensors")
-    name = next(iter(weights))
-    weights[name] = torch.zeros(3, 3)
-    forge(bundle, "weights.safetensors", safetensors.torch.save(weights))
-    with pytest.raises(BundleError, match=name):
-        Bundle.read(bundle)
-
-
-@pytest.mark.parametrize("key", ["hidden", "layers", "embedding"])
-def test_enormous_options_take_no_memory(bundle: Path, key: str) -> None:
-    """A forged option must be refused before a tensor of its size is made."""
-    described(bundle, lambda body: body["model"].update({key: 10**9}))
-    with pytest.raises(BundleError):
-        Bundle.read(bundle)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda body: body["model"].update(name="transformer"), "lstm"),
-        (lambda body: body["model"].update(hiden=3), "did you mean 'hidden'"),
-        (lambda body: body["facts"].update(labels=[]), "nothing to learn"),
-        (lambda body: body["facts"].update(vocab_size="many"), "vocab_size"),
-        (lambda body: body.pop("facts"), "facts"),
-        (lambda body: body.update(batch_tokens=0), "batch_tokens must be a whole number >= 1"),
-        (lambda body: body.update(batch_tokens="many"), "batch_tokens must be"),
-        (lambda body: body.update(precision="float8"), "precision must be one of"),
-        (lambda body: body.pop("precision"), "precision"),
-    ],
-)
-def test_altered_descriptions_are_refused(
-    bundle: Path, change: Callable[[dict[str, Any]], None], message: str
-) -> None:
-    """An error that names what is wrong, never a traceback from inside PyTorch."""
-    described(bundle, change)
-    with pytest.raises(BundleError, match=message):
-        Bundle.read(bundle)
-
-
-def test_a_bundle_of_another_format_says_so(bundle: Path) -> None:
-    """An older or newer bundle loads or says clearly why not."""
-    manifest = json.loads((bundle / MANIFEST).read_bytes())
-    (bundle / MANIFEST).write_bytes(seal({**manifest, "format": 99}))
-    with pytest.raises(BundleError, match="format 99"):
-        Bundle.read(bundle)
 
 
 def test_what_is_not_a_bundle_says_so(tmp_path: Path) -> None:
