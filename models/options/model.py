@@ -14,8 +14,8 @@ from models.options.checks import check, check_finite
 
 Pooling = Literal["last", "mean", "max", "attention"]
 
-MOST_BEAMS, MOST_TARGET, MOST_CONTINUATION = 1000, 1000, 100_000
-"""Bounds of what prediction searches and draws: beyond them an answer would take days."""
+MOST_BEAMS, MOST_TARGET, MOST_CONTINUATION = 100, 1000, 100_000
+"""Bounds of what prediction searches and draws: beyond them answers outgrow memory or patience."""
 
 Name = Literal[
     "lstm",
@@ -92,7 +92,7 @@ class Model:
         execution: how recurrent layers read whole records; `auto`: dense on CPU, measured on CUDA.
             The decoder of encoder_decoder hands its state on, in the dense form always.
         attention: encoder_decoder: attend to the encoder's states.
-        beam: encoder_decoder: beams in prediction, at most 1,000; 1 is greedy.
+        beam: encoder_decoder: beams in prediction, at most 100; 1 is greedy.
         teacher_forcing: encoder_decoder: share of true previous symbols at the start and the end.
         max_target: encoder_decoder: longest output in prediction, as a multiple of the record's
             steps (before the front), at most 1,000; 16 symbols are always allowed.

@@ -125,7 +125,7 @@ def test_numbers_must_be_finite(make: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "bound"),
     [
-        ("beam", 10**9, 1000),
+        ("beam", 10**9, 100),
         ("continuation", 10**9, 100_000),
         ("max_target", 1e300, 1000),
     ],
