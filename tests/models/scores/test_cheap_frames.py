@@ -180,3 +180,28 @@ def test_own_counts_are_left_out_exactly() -> None:
                 found[row], cheap_frames._odds(bag, tables[row])[row], atol=1e-12
             )
         assert (found[1] == 0).all()
+
+
+def test_pairs_of_codons_stay_within_a_row_and_are_known() -> None:
+    """The last codon of a record and the first one of the next would be a pair."""
+    codons = Ragged(np.array([1, 2, 64, 3, 1, 2, 1, 2]), np.array([0, 4, 4, 8]))
+    single, pairs = cheap_frames._bags(codons)
+    found = [
+        list(zip(bag.row.tolist(), bag.code.tolist(), bag.times.tolist(), strict=True))
+        for bag in (single, pairs)
+    ]
+    assert found[0] == [(0, 1, 1), (0, 2, 1), (0, 3, 1), (2, 1, 2), (2, 2, 2)]
+    assert found[1] == [(0, 64 + 2, 1), (2, 64 + 2, 2), (2, 2 * 64 + 1, 1)]
+
+
+def test_rows_that_come_after_an_answer_count() -> None:
+    """A model that was fitted on a part of the rows would answer for all."""
+    rng = np.random.default_rng(5)
+    label = rng.integers(0, 2, 60)
+    every, spelling = examples_of(genes(label, rng, codons=8), label.tolist())
+    late, whole = OpenFrame(2, spelling), OpenFrame(2, spelling)
+    late.add(every.take(np.arange(20)))
+    late.answers(every)
+    late.add(every.take(np.arange(20, 60)))
+    whole.add(every)
+    np.testing.assert_allclose(late.answers(every), whole.answers(every), atol=1e-9)

@@ -9,10 +9,17 @@ import numpy as np
 import pytest
 
 from models.scores import cheap_signals
-from models.scores.cheap_signals import band_powers, channel_moments, part_steps, signal_regression
+from models.scores.cheap_signals import (
+    RowRegression,
+    band_powers,
+    channel_moments,
+    part_steps,
+    signal_regression,
+)
+from seqprep.examples import Examples
 from seqprep.ragged import Ragged, to_offsets
 from tests.models.scores.test_baselines import scores, snapshot_of
-from tests.synthetic import facts_of_task
+from tests.synthetic import example_table, facts_of_task
 
 EDGES = [1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 51, 64, 81, 102]
 """Cycles in 256 steps at which bands begin: thirds of octaves, rounded."""
@@ -113,3 +120,18 @@ def test_a_rhythm_is_told_where_amplitude_is_not(tmp_path: Path) -> None:
     found = scores(path)["test"]
     assert found["band_power"]["accuracy"] == 1
     assert found["standard_deviation"]["accuracy"] < 0.75
+
+
+def test_rows_that_come_after_an_answer_count() -> None:
+    """A model that was fitted on a part of the rows would answer for all."""
+    rng = np.random.default_rng(0)
+    facts = facts_of_task("classify", {"values": []})
+    rows = [rng.normal(size=20).tolist() for _ in range(30)]
+    data = {"values": rows, "label": rng.integers(0, 2, 30).tolist()}
+    every = Examples.of(example_table(data, facts), facts)
+    late, whole = (RowRegression(2, channel_moments) for _ in range(2))
+    late.add(every.take(np.arange(10)))
+    late.answers(every)
+    late.add(every.take(np.arange(10, 30)))
+    whole.add(every)
+    np.testing.assert_allclose(late.answers(every), whole.answers(every), atol=1e-9)
