@@ -9,7 +9,7 @@ row-step for its backward pass, which needs 6 H + 5 F more while it runs. So
                 + one block's row-steps x (23 H + 8 F)
     pooled in segments (`pooled_segments`)
                 one segment's row-steps x (sum over layers (17 H + 3 F) + 6 H + 5 F + pooling)
-                + T / steps of a segment x (states and pooled vectors of B rows + 16 kB)
+                + T / steps of a segment x (states and pooled vectors of B rows + 5 kB)
 
 The rest is the front's features, pooling and head.
 
@@ -29,8 +29,8 @@ from models.layers.recompute import block_sizes
 from models.options.model import Model
 
 _FLOAT_BYTES = 4
-_CALL_BYTES = 16_384
-"""Of a block that is computed again: its nodes, and the state of the random numbers."""
+_CALL_BYTES = 5_120
+"""Of a block that is computed again: the state of the random numbers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

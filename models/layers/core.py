@@ -220,25 +220,46 @@ class Core(nn.Module, ABC):
         return out.float(), tuple(part.float() for part in state)
 
     def _forwards(self, layer: nn.Module, x_BTF: Tensor, lengths_B: Tensor) -> Tensor:
-        if self.block is None:
+        if self._at_once(x_BTF):
             return self.read_layer(layer, x_BTF, lengths_B)
         # what comes after a row's end is not looked at, so no row needs to be held there
         over_B = torch.full_like(lengths_B, x_BTF.shape[1])
         return self._carry(layer, x_BTF, over_B, None)[0]
 
     def _back(self, layer: nn.Module, x_BTF: Tensor, lengths_B: Tensor) -> Tensor:
-        if self.block is None:
+        if self._at_once(x_BTF):
             return turn(self.read_layer(layer, turn(x_BTF, lengths_B), lengths_B), lengths_B)
-        read = partial(self._carry_back, layer)
-        return read_in_blocks(read, x_BTF, lengths_B, None, cells=self.block, backwards=True)[0]
+        return self._in_blocks(layer, x_BTF, lengths_B, None, backwards=True)[0]
 
     def _carry(
         self, layer: nn.Module, x_BTF: Tensor, lengths_B: Tensor, start: State | None
     ) -> tuple[Tensor, State]:
-        if self.block is None:
+        if self._at_once(x_BTF):
             return self.carry_layer(layer, x_BTF, lengths_B, start)
-        read = partial(self.carry_layer, layer)
-        return read_in_blocks(read, x_BTF, lengths_B, start, cells=self.block)
+        return self._in_blocks(layer, x_BTF, lengths_B, start)
+
+    def _at_once(self, x_BTF: Tensor) -> bool:
+        if self.block is None:
+            return True
+        return not torch.is_grad_enabled() and x_BTF.shape[0] * x_BTF.shape[1] <= self.block
+
+    def _in_blocks(
+        self,
+        layer: nn.Module,
+        x_BTF: Tensor,
+        lengths_B: Tensor,
+        start: State | None,
+        *,
+        backwards: bool = False,
+    ) -> tuple[Tensor, State]:
+        assert self.block is not None
+        if start is None:
+            zero_BH = x_BTF.new_zeros(len(x_BTF), self.hidden)
+            start = (zero_BH,) * self.state_parts
+        read = partial(self._carry_back if backwards else self.carry_layer, layer)
+        return read_in_blocks(
+            read, layer, x_BTF, lengths_B, start, cells=self.block, backwards=backwards
+        )
 
     def _carry_back(
         self, layer: nn.Module, x_BTF: Tensor, lengths_B: Tensor, start: State | None

@@ -26,7 +26,7 @@ from torch import Tensor
 from models.layers.core import Core, State
 from models.layers.front import Front
 from models.layers.pooling import Pool, Pooled
-from models.layers.recompute import cut, recomputed
+from models.layers.recompute import Blocks, Read, Tensors
 from models.shape import TensorBatch
 
 Carry = Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
@@ -78,15 +78,14 @@ class SegmentReader:
         *,
         backwards: bool = False,
     ) -> tuple[State, Pooled]:
-        def read(
-            part: Tensor, left_B: Tensor, state: State, pooled: Pooled
-        ) -> tuple[State, Pooled]:
-            states_BTH, state = carry(rows.features(part, left_B), left_B, state)
-            return state, self.pool.add(pooled, states_BTH, left_B)
+        parts = len(state)
 
-        for part, left_B in cut(rows.inputs, rows.lengths, self.steps, backwards=backwards):
-            state, pooled = recomputed(read, part, left_B, state, pooled)
-        return state, pooled
+        def read(part: Tensor, left_B: Tensor, both: Tensors) -> tuple[None, Tensors]:
+            states_BTH, after = carry(rows.features(part, left_B), left_B, both[:parts])
+            return None, after + self.pool.add(both[parts:], states_BTH, left_B)
+
+        found = self._blocks(read, backwards=backwards)(rows.inputs, rows.lengths, state + pooled)
+        return found.state[:parts], found.state[parts:]
 
     def _directions(self, rows: _Rows) -> Tensor:
         """Each direction pooled on its own."""
@@ -108,29 +107,31 @@ class SegmentReader:
 
     def _attend(self, rows: _Rows) -> Tensor:
         """Both directions of a segment at once, from the states on both of its sides."""
-        core, behind = self.core, [self._begin(rows)]
+        core, begin = self.core, self._begin(rows)
+        parts = len(begin)
 
-        def back(part: Tensor, left_B: Tensor, state: State) -> State:
-            return core.carry_direction(1, rows.features(part, left_B), left_B, state)[1]
+        def back(part: Tensor, left_B: Tensor, state: State) -> tuple[None, Tensors]:
+            return None, core.carry_direction(1, rows.features(part, left_B), left_B, state)[1]
 
         def both(
-            part: Tensor, left_B: Tensor, before: State, behind: State, pooled: Pooled
-        ) -> tuple[State, Pooled]:
+            part: Tensor, left_B: Tensor, before: Tensors, *behind: Tensor
+        ) -> tuple[None, Tensors]:
             x_BTF = rows.features(part, left_B)
-            forth_BTH, after = core.carry_direction(0, x_BTF, left_B, before)
+            forth_BTH, after = core.carry_direction(0, x_BTF, left_B, before[:parts])
             back_BTH, _ = core.carry_direction(1, x_BTF, left_B, behind)
             states_BTF = torch.cat([forth_BTH, back_BTH], dim=-1)
-            return after, self.pool.add(pooled, states_BTF, left_B)
+            return None, after + self.pool.add(before[parts:], states_BTF, left_B)
 
-        for part, left_B in cut(rows.inputs, rows.lengths, self.steps, backwards=True):
-            behind.append(recomputed(back, part, left_B, behind[-1]))
-        first = behind.pop()
-        state = self._begin(rows)
-        pooled = self.pool.start(len(rows.lengths), state[0])
-        for part, left_B in cut(rows.inputs, rows.lengths, self.steps):
-            state, pooled = recomputed(both, part, left_B, state, behind.pop(), pooled)
-        final_BF = torch.cat([state[0], first[0]], dim=-1)
-        return self.pool.finish(pooled, final_BF, rows.lengths)
+        behind = self._blocks(back, backwards=True)(rows.inputs, rows.lengths, begin)
+        pooled = self.pool.start(len(rows.lengths), begin[0])
+        found = self._blocks(both)(rows.inputs, rows.lengths, begin + pooled, behind.before)
+        final_BF = torch.cat([found.state[0], behind.state[0]], dim=-1)
+        return self.pool.finish(found.state[parts:], final_BF, rows.lengths)
+
+    def _blocks(self, read: Read, *, backwards: bool = False) -> Blocks:
+        modules = (self.front, self.core, self.pool)
+        weights = tuple(one for module in modules for one in module.parameters())
+        return Blocks(read=read, weights=weights, steps=self.steps, backwards=backwards)
 
     def _begin(self, rows: _Rows) -> State:
         """The state of one direction before its first step."""
