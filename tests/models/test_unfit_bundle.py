@@ -14,6 +14,7 @@ import pytest
 
 from models.bundle import MANIFEST, MEMBERS, Bundle, BundleError, seal
 from models.predict import predict_examples
+from seqprep import __version__
 from seqprep.errors import SeqprepError
 from seqprep.schema import Task
 from tests.models.bundles import TASKS, bundle_of, described, forge, within
@@ -128,7 +129,7 @@ def test_a_fitted_state_is_one_even_without_a_pipeline(tmp_path: Path, content: 
         ({"prepare": {"tokens": {"unit": 5}}}, r"tokens\.unit must be a text"),
         ({"source": {"task": "classify"}}, "source.task is 'classify'.*trained for 'translate'"),
         ({"source": {"domain": "eeg"}}, "source.domain is 'eeg'.*trained for 'dna'"),
-        ({"clean": {}}, "unknown clean"),
+        ({"clean": {}}, rf"unknown clean.*this is {__version__}"),
     ],
 )
 def test_parts_of_the_pipeline_must_be_what_prediction_reads(
