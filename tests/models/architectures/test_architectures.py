@@ -26,7 +26,7 @@ from models.predict import predict_examples
 from models.shape import Shape, TensorBatch, to_tensors
 from models.training.optimize import build_optimizer
 from seqprep.batches import BatchSettings, BatchSource
-from seqprep.schema import Task
+from seqprep.schema import Task, num_reserved
 from seqprep.snapshot import Snapshot
 from tests.synthetic import VOCAB, example_table, rows_of_task, task_snapshot
 
@@ -157,7 +157,10 @@ def bundle_of(task: Task, config: Model, source: BatchSource) -> tuple[Bundle, p
         facts=source.facts,
         moments=MOMENTS.get(task),
         fitted=json.dumps(
-            {"target_vocabulary": list("abcdefgh"), "vocabulary": list("abcdef")}
+            {
+                "target_vocabulary": list("abcdef"),
+                "vocabulary": list("abcdef")[: VOCAB - num_reserved(task)],
+            }
         ).encode(),
     )
     return bundle, example_table(rows_of_task(task, 12, seed=0), source.facts)
