@@ -104,10 +104,21 @@ class Fitted:
                 decided={int(place): _gone(kept, frequency) for place, kept in decided.items()},
                 **{key: tuple(value) for key, value in body.items()},
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             if isinstance(error, CorruptError):
                 raise
             raise CorruptError(f"fitted state cannot be read: {error!r}") from error
+
+
+_UNREADABLE = (
+    AttributeError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What reading something else than fitted state runs into."""
 
 
 def _gone(kept: list[int], frequency: Frequency | None) -> npt.NDArray[np.bool_]:

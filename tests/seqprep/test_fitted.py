@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -32,6 +36,13 @@ VALUES = Fitted(
 )
 
 
+def altered(fitted: Fitted, change: Callable[[dict[str, Any]], None]) -> bytes:
+    """What `fitted` writes, with something else in it."""
+    body = json.loads(fitted.to_bytes())
+    change(body)
+    return json.dumps(body).encode()
+
+
 @pytest.mark.parametrize("fitted", [Fitted(), TOKENS, VALUES])
 def test_reading_gives_back_what_was_written(fitted: Fitted) -> None:
     """Prediction would use another scaler or vocabulary than training."""
@@ -47,7 +58,17 @@ def test_reading_gives_back_what_was_written(fitted: Fitted) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"[]", b"{}", b'{"format": 99}', VALUES.to_bytes()[:-9], b'{"format": 1, "x": 1}'],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"format": 99}',
+        VALUES.to_bytes()[:-9],
+        b'{"format": 1, "x": 1}',
+        b"[" * 100_000,
+        altered(TOKENS, lambda body: body["frequency"].update(counts=[10**30, 2, 1])),
+        altered(TOKENS, lambda body: body.update(decided={"0": [99]})),
+    ],
 )
 def test_what_is_not_fitted_state_is_refused(data: bytes) -> None:
     """An altered file would raise a traceback, or worse, be used."""
