@@ -27,6 +27,7 @@ from models.layers.front import Front, StridedConvolution
 from models.layers.pooling import Pool
 from models.layers.recompute import block_sizes
 from models.options.model import Model
+from models.shape import TensorBatch
 
 _FLOAT_BYTES = 4
 _CALL_BYTES = 5_120
@@ -44,6 +45,12 @@ class Size:
     rows: int
     steps: int
     symbols: int = 0
+
+    @classmethod
+    def of(cls, batch: TensorBatch) -> Size:
+        """The size of a batch, padding included."""
+        symbols = 0 if batch.target_tokens is None else batch.target_tokens.shape[1]
+        return cls(rows=len(batch), steps=batch.inputs.shape[1], symbols=symbols)
 
     @property
     def cells(self) -> int:

@@ -36,9 +36,8 @@ from models.options.checks import JobError
 from models.options.model import Model
 from models.options.model_fits import front_stride
 from models.shape import TensorBatch
-from seqprep.plan import Plan
 
-_FAST_BYTES = {"cpu": 16 * 2**20, "cuda": 2**30}
+FAST_BYTES = {"cpu": 16 * 2**20, "cuda": 2**30}
 """Activations of a block: on a CPU what its cache holds, on CUDA what makes calls few."""
 _FEW_STEPS, _LONG = 128, 2**20
 _BLOCKS = 128
@@ -66,14 +65,7 @@ class Exact:
         Raises:
             JobError: if the memory is too small for the batch, naming what it takes.
         """
-        symbols = 0 if batch.target_tokens is None else batch.target_tokens.shape[1]
-        size = Size(rows=len(batch), steps=batch.inputs.shape[1], symbols=symbols)
-        device = batch.inputs.device.type
-        block = self.block(model, size, device)
-        if block is None and pools_by_segments(model):
-            # this batch at once; a longer one in evaluation still by segments
-            block = max(size.cells, fast_block(model, self.options, size.rows, device))
-        set_block(model, block)
+        set_block(model, self.block(model, Size.of(batch), batch.inputs.device.type))
         return objective.loss(model(batch), batch)
 
     def check(self, model: nn.Module, sizes: Iterable[Size], device: str) -> None:
@@ -82,15 +74,15 @@ class Exact:
         Raises:
             JobError: naming what the largest takes.
         """
-        worst: tuple[int, JobError] | None = None
+        if self.memory is None:
+            return
+        worst: tuple[float, Size] | None = None
         for size in set(sizes):
-            try:
-                self.block(model, size, device)
-            except JobError as error:
-                if worst is None or size.cells > worst[0]:
-                    worst = size.cells, error
+            _, needed = self._choose(model, size, device)
+            if needed > self.memory and (worst is None or needed > worst[0]):
+                worst = needed, size
         if worst is not None:
-            raise worst[1]
+            self.block(model, worst[1], device)
 
     def block(self, model: nn.Module, size: Size, device: str) -> int | None:
         """Row-steps of a block; None where the whole pass is faster and fits.
@@ -103,22 +95,20 @@ class Exact:
         Raises:
             JobError: if the memory is too small, naming what it takes.
         """
+        block, needed = self._choose(model, size, device)
+        if self.memory is not None and needed > self.memory:
+            raise _too_small(self.memory, needed, size)
+        return block
+
+    def _choose(self, model: nn.Module, size: Size, device: str) -> tuple[int | None, float]:
+        """A block and the bytes that it takes, which may be more than there are."""
         whole = whole_bytes(model, self.options, size)
         memory = math.inf if self.memory is None else self.memory
-        if whole <= min(memory, 2 * _FAST_BYTES["cpu"] if device == "cpu" else memory):
-            return None
+        if whole <= min(memory, 2 * FAST_BYTES["cpu"] if device == "cpu" else memory):
+            return None, whole
         cost = cost_of(model, self.options, size)
         wanted = min(fast_block(model, self.options, size.rows, device), max(1, size.cells - 1))
-        return _fitting(cost, wanted, size, memory)
-
-
-def largest(plan: Plan, world: int) -> list[Size]:
-    """The batches of an epoch with the most row-steps and the longest row, in one of its ranks."""
-    sizes = []
-    for index in range(len(plan)):
-        lengths = plan.lengths[plan.rows(index)]
-        sizes.append(Size(rows=-(-len(lengths) // world), steps=int(lengths.max())))
-    return [max(sizes, key=lambda s: s.cells), max(sizes, key=lambda s: s.steps)] if sizes else []
+        return nearest(cost, wanted, size, memory)
 
 
 def fast_block(model: nn.Module, options: Model, rows: int, device: str) -> int:
@@ -127,7 +117,7 @@ def fast_block(model: nn.Module, options: Model, rows: int, device: str) -> int:
     cost = cost_of(model, options, long)
     cells = long.cells // (_BLOCKS * front_stride(options))
     a_cell = 2 * (cost(cells) - cost(cells // 2)) / cells
-    return max(_FEW_STEPS * rows, int(_FAST_BYTES[device] / a_cell))
+    return max(_FEW_STEPS * rows, int(FAST_BYTES[device] / a_cell))
 
 
 def cost_of(model: nn.Module, options: Model, size: Size) -> Callable[[int], float]:
@@ -143,20 +133,27 @@ def cost_of(model: nn.Module, options: Model, size: Size) -> Callable[[int], flo
     return partial(block_bytes, model, options, size)
 
 
-def _fitting(cost: Callable[[int], float], wanted: int, size: Size, memory: float) -> int:
-    """The block nearest to the wanted one that fits: smaller ones first, then larger.
+def nearest(
+    cost: Callable[[int], float], wanted: int, size: Size, memory: float
+) -> tuple[int, float]:
+    """The block nearest to the wanted one that fits, with its bytes: smaller ones, then larger.
 
-    Raises:
-        JobError: if none does.
+    Where none fits it is the one that takes least.
     """
     smaller = [wanted >> n for n in range(wanted.bit_length())]
     larger = [wanted << n for n in range(1, 40) if wanted << n <= size.cells]
-    costs = {block: cost(block) for block in [*smaller, *larger]}
-    for block, needed in costs.items():
+    least = wanted, math.inf
+    for block in [*smaller, *larger]:
+        needed = cost(block)
         if needed <= memory:
-            return block
-    least = math.ceil(min(costs.values()) / _MB)
-    raise JobError(
+            return block, needed
+        least = min(least, (block, needed), key=lambda one: one[1])
+    return least
+
+
+def _too_small(memory: int, needed: float, size: Size) -> JobError:
+    least = math.ceil(needed / _MB)
+    return JobError(
         f"train.backpropagation.memory: {memory / _MB:.0f}MB is too small for the activations of "
         f"{size.rows} rows of {size.steps} steps: mode exact takes {least}MB; raise memory to "
         f"{least}MB, lower train.batch_tokens, shorten the records, or choose mode segments"

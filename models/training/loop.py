@@ -18,8 +18,8 @@ from models.answers import outputs
 from models.architectures.encoder_decoder import EncoderDecoder
 from models.scores import metrics
 from models.segments.rounds import Round, Rounds
+from models.training.evaluation import answers
 from models.training.joint import computed_steps, joint_loss
-from models.training.memory import peak_bytes
 from models.training.optimize import Clipped, clip, learning_rate, set_learning_rate
 from models.training.run import Hooks, Run, Stopped, break_off
 from seqprep.batches import Batch, BatchSource, Plan
@@ -46,12 +46,10 @@ def _go_on(run: Run, train: BatchSource, hooks: Hooks) -> None:
     """Take the updates that are left of the epoch."""
     saved = time.monotonic()
     plan, batches = _epoch(run, train)
-    base = None
     for batch in batches:
-        base = peak_bytes(run.device) if base is None else base
+        run.growth.begin(run.device)
         _step(run, batch, plan, train, hooks)
-        grown = peak_bytes(run.device) - base
-        run.progress.memory_bytes = max(run.progress.memory_bytes, grown)
+        run.note_memory()
         if run.ranks.any(hooks.stopping()):
             hooks.save()
             raise Stopped
@@ -287,7 +285,7 @@ def evaluate(
     """Loss and figures of a split; a loss that is not finite is None."""
     if not len(source):
         return None, {}
-    found = outputs.run(run.model, source, run.plain, device=run.device, between=between)
+    found = answers(run, source, between=between)
     if found.loss is None or not math.isfinite(found.loss):
         return None, {}
     return found.loss, metrics.score(source.facts.task, outputs.pool(found), majority=run.majority)

@@ -1,7 +1,8 @@
 """How much memory training takes: the high-water mark of the process, or of the CUDA device.
 
 A high-water mark never falls, so what was used at once before training began hides as much of what
-training takes; a job that runs in a process of its own, as the flows start it, tells all.
+training takes; a job that runs in a process of its own, as the flows start it, tells all. CUDA
+can forget its mark.
 """
 
 from __future__ import annotations
@@ -28,3 +29,25 @@ def peak_bytes(device: torch.device) -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak) * (1 if sys.platform == "darwin" else 1024)
+
+
+def reset_peak(device: torch.device) -> None:
+    """Forget the high-water mark of a CUDA device; that of a process stays."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+class Growth:
+    """By how much memory grew beyond what was in use when work began."""
+
+    def __init__(self) -> None:
+        self._base: int | None = None
+
+    def begin(self, device: torch.device) -> None:
+        """Work begins; what is said a second time changes nothing."""
+        if self._base is None:
+            self._base = peak_bytes(device)
+
+    def most(self, device: torch.device) -> int:
+        """The most bytes since then; 0 before it."""
+        return 0 if self._base is None else peak_bytes(device) - self._base

@@ -16,6 +16,7 @@ from models.answers.vocabulary import Vocabulary
 from models.bundle import Bundle, BundleError, check
 from models.predict import answer_table
 from models.scores import baselines, metrics
+from models.training.evaluation import answers
 from models.training.setting import Setting
 from seqprep.errors import CorruptError, SeqprepError
 from seqprep.schema import Split
@@ -64,9 +65,7 @@ def finish(setting: Setting, *, between: Callable[[], None] | None = None) -> Pa
     for split in SCORED:
         if not len(sources[split]):
             continue
-        found = outputs.run(
-            run.model, sources[split], run.plain, device=run.device, between=between
-        )
+        found = answers(run, sources[split], between=between)
         pooled = outputs.pool(found)
         _score(setting, split, pooled, body)
         table = answer_table(pooled, vocabulary, with_truth=True)

@@ -14,6 +14,7 @@ from models.answers.objectives import Objective
 from models.options.training import Train
 from models.ranks import Ranks
 from models.segments.phase import SegmentTraining
+from models.training.memory import Growth
 
 SOON_S = 10.0
 """Seconds of an evaluation after which it is broken off to stop; a shorter one is let end, for it
@@ -39,7 +40,7 @@ class Progress:
         steps, computed: real and computed steps in all. context: steps that were read again, for a
             gradient that reaches back beyond its segment. seconds: of training and evaluation.
         largest: computed steps of the largest batch. memory_bytes: that the process grew by
-            from the first update on, at most.
+            from the first update on, at most, evaluation included.
         resumed: how often the run was taken up again.
         history: one object an epoch.
     """
@@ -102,7 +103,7 @@ class Run:
             float16.
         segments: where training goes by segments. majority: code of the most frequent training
             class, where there are classes.
-        progress: counters. best: weights of the best epoch, {} before it.
+        progress: counters. best: weights of the best epoch, {} before it. growth: of memory.
     """
 
     model: nn.Module
@@ -120,6 +121,12 @@ class Run:
     majority: int | None = None
     progress: Progress = field(default_factory=Progress)
     best: Mapping[str, Tensor] = field(default_factory=dict)
+    growth: Growth = field(default_factory=Growth)
+
+    def note_memory(self) -> None:
+        """Count what memory has grown by so far."""
+        grown = self.growth.most(self.device)
+        self.progress.memory_bytes = max(self.progress.memory_bytes, grown)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,8 +20,10 @@ from models.answers.objectives import (
 )
 from models.architectures import build
 from models.architectures.encoder_decoder import EncoderDecoder
+from models.backpropagation.activations import Size
 from models.backpropagation.bptt import loss_of
-from models.backpropagation.exact import Exact, largest
+from models.backpropagation.exact import Exact
+from models.backpropagation.largest import largest
 from models.device import choose_execution, scaler_for, set_execution, set_precision
 from models.job import Job
 from models.options.checks import size_bytes
@@ -38,6 +40,7 @@ from models.training.checkpoint import (
 )
 from models.training.encoder import start_from
 from models.training.joint import SummedLoss, join
+from models.training.memory import reset_peak
 from models.training.optimize import build_optimizer
 from models.training.run import Progress, Run
 from seqprep.batches import BatchSettings, BatchSource
@@ -122,7 +125,7 @@ def set_up(
         segments = SegmentTraining(options, per_step=per_step, device=device, ranks=ranks)
     loss = loss_of(options) if segments is None else segments.loss
     if isinstance(loss, Exact):
-        loss.check(model, largest(sources["train"].plan(0), ranks.world), device.type)
+        loss.check(model, largest_batches(sources["train"], ranks.world), device.type)
     module = SummedLoss(model.to(device), objective, loss, shared=ranks.world > 1)
     run = Run(
         model=module.model,
@@ -144,6 +147,7 @@ def set_up(
         resume(setting, checkpoint)
     else:
         measure(setting)
+        reset_peak(device)  # what was measured is no part of the training
     run.module = join(module, ranks, device)
     return setting
 
@@ -172,6 +176,15 @@ def prime(model: nn.Module, source: BatchSource) -> None:
             0 if e.target_tokens is None else len(e.target_tokens.values) for e in source.examples()
         )
         model.prime(float(source.lengths.mean()), symbols / len(source))
+
+
+def largest_batches(source: BatchSource, world: int) -> list[Size]:
+    """The largest batches that any epoch can bring to one of so many processes."""
+    symbols = 0
+    if source.facts.task == "translate":
+        found = (e.target_tokens for e in source.examples())
+        symbols = max(0 if tokens is None else int(tokens.lengths.max()) for tokens in found)
+    return largest(source.lengths, source.settings, world=world, symbols=symbols)
 
 
 def majority(source: BatchSource) -> int | None:

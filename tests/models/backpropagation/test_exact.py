@@ -369,12 +369,3 @@ def test_blocks_stay_beside_one_pooled_pass() -> None:
     assert isinstance(model, PooledLSTM) and model.block == 8 and model.core.block is None
     set_block(model, None)
     assert model.block is None
-
-
-def test_a_short_batch_does_not_open_the_memory_to_a_long_one() -> None:
-    """Evaluation follows training: after a short batch, a long record still goes by segments."""
-    config = replace(SMALL, hidden=64)
-    model, objective = model_of(config, "classify"), objective_of("classify")
-    Exact(config)(model, objective, batch_of("classify", (5, 3)))
-    assert isinstance(model, PooledLSTM) and model.block is not None
-    assert 1000 < model.block < 50_000

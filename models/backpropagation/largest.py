@@ -1,0 +1,58 @@
+"""The largest batches that any epoch can bring, from lengths alone.
+
+Epochs cut their batches elsewhere, and steps that are drawn in training only ever shorten a row, so
+what is checked is not a plan but every pair of rows and steps that the settings allow.
+
+Legend: R rows of a split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from models.backpropagation.activations import Size
+from seqprep.plan import BatchSettings
+from seqprep.ragged import Ints
+
+_FINE = 64
+"""Numbers of rows up to which each is tried; beyond, in steps of a sixteenth."""
+
+
+def largest(
+    lengths: Ints, settings: BatchSettings, *, world: int = 1, symbols: int = 0
+) -> list[Size]:
+    """For each number of rows the longest batch that may have so many, in one of its processes.
+
+    Args:
+        lengths: `(R,)` steps of each row as it is stored.
+        settings: of the batches.
+        world: processes that share a batch.
+        symbols: of the longest target; 0 without.
+
+    >>> [(s.rows, s.steps) for s in largest(np.array([2, 2, 3, 9]), BatchSettings(batch_tokens=6))]
+    [(1, 9), (2, 3), (3, 2)]
+    """
+    rising = np.sort(lengths)
+    sizes = []
+    for rows, most in _counts(min(settings.max_rows or len(rising), len(rising))):
+        room = settings.batch_tokens // rows
+        within = int(np.searchsorted(rising, room, side="right"))
+        if rows == 1:
+            steps = int(rising[-1])  # a longer row is a batch of its own
+        elif within < rows:
+            break
+        else:
+            steps = int(rising[within - 1])
+        sizes.append(Size(rows=-(-most // world), steps=max(1, steps), symbols=symbols))
+    return sizes
+
+
+def _counts(most: int) -> Iterator[tuple[int, int]]:
+    """Numbers of rows, each with the last one that it stands for."""
+    rows = 1
+    while rows <= most:
+        last = rows if rows <= _FINE else min(most, rows + rows // 16)
+        yield rows, last
+        rows = last + 1
