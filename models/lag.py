@@ -9,7 +9,8 @@ that of the last state alone falls. A small gradient is not proof of an unused s
 unit has used it and is sure.
 
 The gradient is that of full backpropagation, however the model was trained, with dropout and noise
-off, in float32.
+off, in float32. Of long records activations are computed again, so memory holds a few sequences of
+H units a layer.
 
 Legend: B rows of a batch, T steps, F features, C outputs, R rows of the sample, N bins.
 Source: Hochreiter et al. 2001, "Gradient flow in recurrent nets: the difficulty of learning
@@ -29,9 +30,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
+from models.backpropagation.exact import fast_block
 from models.bundle import Bundle
 from models.device import set_precision
-from models.layers.core import last_step
+from models.layers.core import Core, last_step
 from models.shape import TensorBatch, to_tensors
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.ragged import Ints
@@ -86,7 +88,14 @@ def gradient_by_lag(
     source = BatchSource.of_examples(rows, bundle.facts, settings=settings)
     found: dict[int, npt.NDArray[np.float32]] = {}
     for batch in source.batches(source.plan_evaluation()):
-        norms_BT = input_gradients(model, to_tensors(batch, device), bundle.facts.task).cpu()
+        tensors = to_tensors(batch, device)
+        block = fast_block(model, bundle.config, len(tensors), device.type)
+        norms_BT = input_gradients(
+            model,
+            tensors,
+            bundle.facts.task,
+            block=block if block < tensors.inputs.shape[0] * tensors.inputs.shape[1] else None,
+        ).cpu()
         for row, length, norms in zip(batch.rows, batch.lengths, norms_BT.numpy(), strict=True):
             found[int(row)] = norms[:length][::-1]
         if progress is not None:
@@ -94,13 +103,16 @@ def gradient_by_lag(
     return gather([found[row] for row in range(len(source))])
 
 
-def input_gradients(model: nn.Module, batch: TensorBatch, task: Task) -> Tensor:
+def input_gradients(
+    model: nn.Module, batch: TensorBatch, task: Task, *, block: int | None = None
+) -> Tensor:
     """Norms of the gradient of each row's output with respect to each of its steps, `(B, T)`.
 
     Args:
         model: with a Front, its weights held still.
         batch: on the model's device; targets are not needed.
         task: decides which output.
+        block: row-steps whose activations are kept, the others computed again; None: all.
     """
     was_training = model.training
     model.eval()
@@ -108,7 +120,7 @@ def input_gradients(model: nn.Module, batch: TensorBatch, task: Task) -> Tensor:
         if isinstance(module, nn.RNNBase):
             module.train()  # cuDNN goes backwards in this mode only; a single layer drops nothing
     try:
-        with torch.enable_grad(), _leaf(model) as leaves:
+        with torch.enable_grad(), _leaf(model) as leaves, _in_blocks(model, block):
             scores_B = _PROBES[task](model(_without_targets(batch, task)), batch)
             (leaf_BTF,) = leaves
             assert leaf_BTF.shape[:2] == batch.inputs.shape[:2], leaf_BTF.shape
@@ -138,6 +150,20 @@ def _leaf(model: nn.Module) -> Iterator[list[Tensor]]:
         yield leaves
     finally:
         handle.remove()
+
+
+@contextmanager
+def _in_blocks(model: nn.Module, block: int | None) -> Iterator[None]:
+    """Let the cores keep the activations of so many row-steps alone; the front is read whole."""
+    cores = [module for module in model.modules() if isinstance(module, Core)]
+    before = [core.block for core in cores]
+    for core in cores:
+        core.block = block
+    try:
+        yield
+    finally:
+        for core, was in zip(cores, before, strict=True):
+            core.block = was
 
 
 def _without_targets(batch: TensorBatch, task: Task) -> TensorBatch:

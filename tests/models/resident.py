@@ -20,11 +20,13 @@ from models.answers.objectives import objective_for
 from models.architectures import build
 from models.backpropagation.bptt import loss_of
 from models.backpropagation.exact import set_block
-from models.lag import input_gradients
+from models.bundle import Bundle
+from models.lag import gradient_by_lag
 from models.options.model import Model
 from models.options.training import Backpropagation, Train
 from models.shape import Shape, TensorBatch
 from models.training.memory import peak_bytes
+from tests.synthetic import example_table, facts_of_task
 
 ROOT = Path(__file__).resolve().parents[2]
 # what the train flow gives its trainers
@@ -74,8 +76,12 @@ def _exact(model: nn.Module, config: Model, memory: str) -> Callable[[TensorBatc
 
 
 def _lag(model: nn.Module, config: Model, memory: str) -> Callable[[TensorBatch], None]:
+    facts = facts_of_task("classify", {"tokens": []}, vocab_size=VOCAB)
+    bundle = Bundle(model=model.eval(), config=config, facts=facts)
+
     def look(batch: TensorBatch) -> None:
-        input_gradients(model, batch, "classify")
+        rows = example_table({"tokens": batch.inputs.tolist(), "label": [0]}, facts)
+        gradient_by_lag(bundle, rows, device=torch.device("cpu"))
 
     look(record(1000))
     return look

@@ -28,6 +28,7 @@ from models.shape import Shape, TensorBatch, to_tensors
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.schema import Task
 from seqprep.snapshot import Snapshot
+from tests.models.resident import grown_mb
 from tests.synthetic import example_table, facts_of_task, rows_of_task, task_snapshot
 
 CPU = torch.device("cpu")
@@ -104,6 +105,22 @@ def test_every_model_has_a_gradient_at_each_input_step(task: Task, options: Mode
     real = torch.arange(found.shape[1]) < batch.lengths[:, None]
     assert bool((found[real] > 0).all()) and not bool(found[~real].any())
     assert not any(part.training for part in model.modules())
+
+
+@pytest.mark.parametrize(("task", "options"), TASKS)
+def test_blocks_change_no_gradient(task: Task, options: Model) -> None:
+    """Long records are read in blocks; another curve for them would be no curve of the model."""
+    model, batch = model_of(task, options)
+    model = model.double()
+    wanted, found = (input_gradients(model, batch, task, block=block) for block in (None, 20))
+    torch.testing.assert_close(found, wanted, atol=1e-12, rtol=1e-8)
+    assert all(getattr(module, "block", None) is None for module in model.modules())
+
+
+def test_memory_for_a_long_record_is_a_few_sequences() -> None:
+    """Looking at a model must not take more than training it did; a whole pass keeps 17."""
+    (grown,) = grown_mb("lag", [30_000])
+    assert grown * 2**20 < 30_000 * 64 * 4 * 7
 
 
 def test_one_hot_and_embedding_are_both_seen() -> None:
