@@ -33,7 +33,8 @@ from seqprep.foretold import Edges, foretold
 from seqprep.held import Held
 from seqprep.padded import Batch, pad_batches
 from seqprep.plan import BatchSettings, Plan, blocks, cut, group, together
-from seqprep.ragged import Ints, Keys
+from seqprep.ragged import Ints
+from seqprep.row_index import COLUMNS, RowIndex
 from seqprep.schema import IGNORED_LABEL, Split
 from seqprep.snapshot import Facts, Snapshot, read_shard, read_shards
 from seqprep.views import apply_view, view_lengths
@@ -42,7 +43,6 @@ __all__ = ["Batch", "BatchSettings", "BatchSource", "Examples", "Plan"]
 
 _BLOCK_BYTES = 4 * 2**20
 _FIRST_BYTES = 16 * 2**20  # what the first batch of all waits for: a small part of a second
-_VIEW_BITS = 24  # epochs count below, stored views above
 _ROWS, _SHARDS, _BATCHES, _FIRST = 1, 2, 3, 4  # salts: one stream of random numbers for each use
 
 
@@ -58,11 +58,7 @@ class BatchSource:
         self.facts, self.settings, self.salt = facts, settings, salt
         self.snapshot: Snapshot | None = None
         self.split: Split = "train"
-        self._lengths = np.zeros(0, np.int64)
-        self._ids: Keys = np.zeros(0, np.uint64)
-        self._keys: Keys = np.zeros(0, np.uint64)
-        self._views = np.zeros(0, np.int64)
-        self._windows_of = np.zeros(0, np.int64)
+        self._index = RowIndex.of([])
         self._starts = np.zeros(1, np.int64)
         self._edges: Edges | None = None
         self._held: Held
@@ -78,12 +74,8 @@ class BatchSource:
         """
         source = cls(snapshot.facts, settings=settings, salt=int(snapshot.sha256[:15], 16))
         source.snapshot, source.split = snapshot, split
-        columns = ["length", "key", "view", "window"]
-        tables = read_shards(snapshot, snapshot.of(split), columns=columns, verify=verify)
-        source._starts = ragged.to_offsets([len(table) for table in tables])
-        if tables:
-            source._index(pa.concat_tables(tables))
-        source._hold(partial(_read, snapshot, split))
+        tables = read_shards(snapshot, snapshot.of(split), columns=COLUMNS, verify=verify)
+        source._take(tables, partial(_read, snapshot, split))
         return source
 
     @classmethod
@@ -91,42 +83,29 @@ class BatchSource:
         """Batches of rows at hand, for prediction."""
         source = cls(replace(facts, on_the_fly=()), settings=settings)
         examples = Examples.of(table, facts)
-        source._starts = np.array([0, len(table)])
-        source._index(table)
-        source._hold(lambda shards: examples)
+        source._take([table], lambda shards: examples)
         return source
 
-    def _index(self, table: pa.Table) -> None:
-        column = {name: table[name].to_numpy() for name in ("length", "key", "view", "window")}
-        self._lengths = column["length"].astype(np.int64)
-        keys = column["key"].astype(np.int64).view(np.uint64)
-        self._windows_of = column["window"].astype(np.int64)
-        self._ids = keys
-        self._keys = ragged.draw_keys(keys, self._windows_of)
-        self._views = column["view"].astype(np.int64) << _VIEW_BITS
+    def _take(self, tables: list[pa.Table], read: Callable[[tuple[int, ...]], Examples]) -> None:
+        """Index the rows of some shards, and say how their steps are read."""
+        self._starts = ragged.to_offsets([len(table) for table in tables])
+        self._index = index = RowIndex.of(tables)
         if self.facts.task == "next":
-            where = (keys, self._views, self._windows_of, self._lengths)
+            where = (index.records, index.views, index.windows, index.lengths)
             self._edges = Edges.of(*where, stride=self.facts.window_stride)
-
-    def _hold(self, read: Callable[[tuple[int, ...]], Examples]) -> None:
         room = self.settings.memory // 2
         self._held = Held(read, starts=self._starts, sizes=self._shard_bytes(), room=room)
 
     def _drawn(self, rows: Ints | slice, epoch: int) -> dict[str, Any]:
-        """What on-the-fly steps draw from: stored views of a record draw apart in every epoch."""
-        return {
-            "keys": self._keys[rows],
-            "seed": self.settings.seed,
-            "view": self._views[rows] + epoch + 1,
-        }
+        return self._index.drawn(rows, seed=self.settings.seed, epoch=epoch)
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self._index.lengths)
 
     @property
     def lengths(self) -> Ints:
         """Steps of each row as batches hold it where nothing is drawn, `(R,)`."""
-        return self._lengths + self._more
+        return self._index.lengths + self._more
 
     @property
     def _more(self) -> int:
@@ -136,16 +115,16 @@ class BatchSource:
     @property
     def first_steps(self) -> Ints:
         """The step of its record at which each row begins, `(R,)`."""
-        return self._windows_of * self.facts.window_stride
+        return self._index.windows * self.facts.window_stride
 
     @property
     def views(self) -> Ints:
         """The stored view of its record that each row is, `(R,)`."""
-        return self._views >> _VIEW_BITS
+        return self._index.views
 
     def lengths_of(self, epoch: int) -> Ints:
         """Steps of each row as an epoch draws it, `(R,)`."""
-        lengths = self._lengths
+        lengths = self._index.lengths
         for step in self.facts.on_the_fly:
             lengths = view_lengths(lengths, step, **self._drawn(slice(None), epoch))
         return lengths + self._more
@@ -169,7 +148,7 @@ class BatchSource:
         orders, sizes, window = [], [np.zeros(1, np.int64)], []
         for number, shards in enumerate(windows):
             rows = np.concatenate([self._rows(shard) for shard in shards])
-            order = rows[np.argsort(self._lengths[rows], kind="stable")]
+            order = rows[np.argsort(self._index.lengths[rows], kind="stable")]
             edges = self._cut(self.lengths[order])
             orders.append(order)
             sizes.append(np.diff(edges))
@@ -191,7 +170,7 @@ class BatchSource:
             Batches in the order of the plan; with more ranks than rows some are empty.
         """
         most = max(1, _BLOCK_BYTES // step_bytes(self.facts))
-        for block in blocks(plan, self._lengths, start=start, most_steps=most):
+        for block in blocks(plan, self._index.lengths, start=start, most_steps=most):
             mine = [plan.rows(index)[rank::world] for index in block]
             yield from self._gather(plan, block, np.concatenate(mine), [len(rows) for rows in mine])
 
@@ -236,7 +215,9 @@ class BatchSource:
         turn = np.argsort(self._draw(range(len(edges) - 1), _BATCHES, epoch), kind="stable")
         size = np.diff(edges)[turn]
         order = rows[rising[ragged.ranges(edges[:-1][turn], size)]]
-        return together(order, size, self._windows_of, self._views, self._ids), size
+        return together(
+            order, size, self._index.windows, self._index.views, self._index.records
+        ), size
 
     def windows(self, epoch: int | None) -> tuple[tuple[int, ...], ...]:
         """Groups of shards that fit half the memory (reading doubles them); None: stored order.
@@ -255,7 +236,7 @@ class BatchSource:
         return self._as_read(self._held.all_of(shards), rows, epoch), rows
 
     def _shard_bytes(self) -> Ints:
-        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._lengths)])[self._starts]
+        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._index.lengths)])[self._starts]
         return np.diff(ends) * step_bytes(self.facts) + np.diff(self._starts) * 96
 
     def _plan(
