@@ -11,6 +11,8 @@ from pathlib import Path
 from flows.pipeline_file import Pipeline, to_json
 from flows.references import Json
 from models.bundle import BundleError, check
+from models.options.training import Train
+from models.training import tracking
 from models.training.encoder import digest_of
 from seqprep import __version__
 from seqprep.checks import as_written
@@ -126,6 +128,7 @@ def write_job(spec: Pipeline, prepared: Json, *, store: Path) -> tuple[Path, boo
     snapshot = Snapshot.read(Path(prepared["snapshot"]))
     train = to_json(spec)["train"]
     what = {key: value for key, value in train.items() if key not in NOT_THE_RESULT}
+    what["tracking"] = "none"  # a board is another view of the same run
     if spec.train.encoder_from is not None:  # its content counts, not where it lies
         what["encoder_from"] = digest_of(Path(spec.train.encoder_from))
     digest = fingerprint(snapshot.sha256, what, to_json(spec)["predict"], __version__)
@@ -143,6 +146,16 @@ def write_job(spec: Pipeline, prepared: Json, *, store: Path) -> tuple[Path, boo
     finished = (out / "report.json").is_file() and _is_whole(out / "bundle")
     replace_bytes(out / "job.json", json.dumps(job, indent=1).encode())
     return out / "job.json", finished
+
+
+def board_is_missing(options: Train, folder: Path) -> bool:
+    """Whether a finished run has still to draw its TensorBoard events; nothing is trained for it.
+
+    Args:
+        options: of the training.
+        folder: of the run.
+    """
+    return options.tracking == "tensorboard" and not (folder / tracking.NAME).exists()
 
 
 def _is_whole(bundle: Path) -> bool:

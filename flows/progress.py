@@ -10,14 +10,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 Callback = Callable[[str, int, int], None]
 """Called as (what, done, total)."""
+
+
+class Shown(Protocol):
+    """A Callback that also takes figures of what is going on, for a person to read."""
+
+    def __call__(self, what: str, done: int, total: int, figures: str = "", /) -> None:
+        """Show how far `what` is, and the figures beside it."""
+        ...
+
 
 TERMINAL = "SEQPREP_TERMINAL"
 """Set in the environment by the command line: a person reads stderr."""
@@ -26,7 +36,7 @@ EVERY_S = 5.0
 
 
 @contextmanager
-def stage(title: str) -> Iterator[Callback]:
+def stage(title: str) -> Iterator[Shown]:
     """Show progress of one stage while the block runs.
 
     Args:
@@ -43,6 +53,7 @@ def stage(title: str) -> Iterator[Callback]:
         TextColumn("  {task.description}"),
         BarColumn(bar_width=30),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TextColumn("{task.fields[figures]}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
@@ -63,13 +74,13 @@ class _Bars:
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
-        self._tasks: dict[str, object] = {}
+        self._tasks: dict[str, TaskID] = {}
 
-    def __call__(self, what: str, done: int, total: int) -> None:
+    def __call__(self, what: str, done: int, total: int, figures: str = "", /) -> None:
         if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what, total=max(total, 1))
-        task = self._tasks[what]
-        self._bars.update(task, completed=done, total=max(total, 1))  # type: ignore[arg-type]
+            self._tasks[what] = self._bars.add_task(what, total=max(total, 1), figures=figures)
+        task, most = self._tasks[what], max(total, 1)
+        self._bars.update(task, completed=done, total=most, figures=figures)
 
 
 class _Lines:
@@ -78,8 +89,9 @@ class _Lines:
     def __init__(self, title: str) -> None:
         self._title, self._last_s = title, time.monotonic()
 
-    def __call__(self, what: str, done: int, total: int) -> None:
+    def __call__(self, what: str, done: int, total: int, figures: str = "", /) -> None:
         now_s = time.monotonic()
         if now_s - self._last_s >= EVERY_S:
             self._last_s = now_s
-            say(f"{self._title}: {what} {done:,} of {total:,}")
+            beside = f", {figures}" if figures else ""
+            say(f"{self._title}: {what} {done:,} of {total:,}{beside}")

@@ -42,7 +42,7 @@ def retrain_without(snapshot: Snapshot, token: int, *, job: Path, folder: Path) 
     return mask_tokens(bundle, masked, "validation", [], device=device)
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def _silent(what: str, done: int, total: int, figures: str = "", /) -> None:
     """Progress of one of many trainings is not shown."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,20 +15,19 @@ from pathlib import Path
 from prefect import flow, task
 
 from flows.artifacts import train_artifact
+from flows.events import NewEvents, figures
 from flows.faults import RETRIED
-from flows.job import find_prepared, write_job
+from flows.job import board_is_missing, find_prepared, write_job
 from flows.pipeline_file import Pipeline, build, to_json
-from flows.progress import Callback, say, stage
+from flows.progress import Shown, say, stage
 from flows.references import Json, resolve
-from flows.reports import read_events, write_report
+from flows.reports import write_report
 from flows.run_files import seal_run
-from models.train import STOPPED
+from flows.running import RUNNING, TrainingStopped, stop
+from models.training.grace import STOPPED
 from seqprep.errors import SeqprepError
 
 POLL_S = 0.5
-STOP_S = 30.0
-RUNNING: set[subprocess.Popen[bytes]] = set()
-"""Trainers of this process, for a command that is interrupted."""
 
 # glibc gives large blocks back to the kernel and takes them again at every step; keeping them made
 # training steps 20 to 40 % faster.
@@ -38,20 +38,20 @@ MALLOC = {
 }
 
 
-def follow(job: Path, progress: Callback) -> None:
+def follow(job: Path, progress: Shown) -> None:
     """Run `python -m models.train JOB` and report its progress until it ends.
 
     Args:
         job: the job file.
-        progress: called with updates done and in all.
+        progress: called with updates done and in all, and the figures of the last one.
 
     Raises:
         SeqprepError: with the trainer's own words, if it refused the job or the data.
+        TrainingStopped: if it was told to stop.
         RuntimeError: if it died.
     """
     log = job.with_name("train.log")
-    metrics = job.with_name("metrics.jsonl")
-    before = sum(event["event"] == "start" for event in read_events(metrics))
+    events = NewEvents(job.with_name("metrics.jsonl"))
     root = Path(__file__).resolve().parent.parent
     environment = {**MALLOC, **os.environ, "PYTHONUNBUFFERED": "1"}
     environment["SEQPREP_PARENT"] = str(os.getpid())
@@ -71,7 +71,7 @@ def follow(job: Path, progress: Callback) -> None:
         )
         RUNNING.add(process)
         try:
-            for event in _new_events(process, metrics, before):
+            for event in _until_it_ends(process, events):
                 _report(event, progress)
         finally:
             stop(process)
@@ -79,51 +79,30 @@ def follow(job: Path, progress: Callback) -> None:
     _check_exit(process.returncode, log)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask a trainer for a checkpoint and its end; end it if it does not answer in time."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(timeout=STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _new_events(process: subprocess.Popen[bytes], path: Path, before: int) -> Iterator[Json]:
-    """The trainer's events as they are written, until it ends.
-
-    Args:
-        process: the trainer.
-        path: of its events; going on from a checkpoint rewrites the file.
-        before: runs that the file told of already.
-    """
-    told = 0
+def _until_it_ends(process: subprocess.Popen[bytes], events: NewEvents) -> Iterator[Json]:
+    """The trainer's events as they are written, until it ends."""
     while True:
         ended = process.poll() is not None
-        events = read_events(path)
-        starts = [place for place, event in enumerate(events) if event["event"] == "start"]
-        if len(starts) > before:
-            new = events[starts[before] :]
-            yield from new[told:]
-            told = len(new)
+        yield from events.read()
         if ended:
             return
         time.sleep(POLL_S)
 
 
-def _report(event: Json, progress: Callback) -> None:
+def _report(event: Json, progress: Shown) -> None:
     total = int(event.get("updates_total") or 0)
-    if event["event"] == "start" and event.get("update"):
-        say(f"  going on at update {event['update']:,}")
+    if event["event"] == "start":
+        if event.get("update"):
+            say(f"  going on at update {event['update']:,}")
+        for remark in event.get("remarks", ()):
+            say(f"  {remark}")
     elif event["event"] == "progress":
-        progress("updates", int(event["update"]), total)
+        progress("updates", int(event["update"]), total, figures(event))
     elif event["event"] == "epoch":
         loss = event.get("validation_loss")
         shown = [f"{event['train_loss']:.4f}" if event["train_loss"] is not None else "not finite"]
         shown += [f"validation loss {loss:.4f}"] if loss is not None else []
-        say(f"  epoch {event['epoch']}: training loss {', '.join(shown)}")
+        say(f"  epoch {event['epoch']}: training loss {', '.join(shown)}; {figures(event)}")
 
 
 def _check_exit(code: int, log: Path) -> None:
@@ -134,7 +113,9 @@ def _check_exit(code: int, log: Path) -> None:
     if code == 2:
         raise SeqprepError(last)
     if code == STOPPED:
-        raise RuntimeError("training was stopped and wrote a checkpoint; run again to go on")
+        raise TrainingStopped("training was stopped and wrote a checkpoint; run again to go on")
+    if code in (-signal.SIGTERM, -signal.SIGINT):
+        raise TrainingStopped("training was stopped before it began; run again to go on")
     raise RuntimeError(f"training ended with status {code}: {last} (all of it: {log})")
 
 
@@ -154,7 +135,7 @@ def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> 
     job, finished = write_job(spec, prepared, store=Path(store))
     if finished:
         say(f"{spec.dataset}: model unchanged, reused: {job.parent}")
-    else:
+    if not finished or board_is_missing(spec.train, job.parent):
         with stage(f"{spec.dataset}: train {spec.train.model.name}") as progress:
             follow(job, progress)
     report = json.loads((job.parent / "report.json").read_bytes())

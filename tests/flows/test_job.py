@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.logging import disable_run_logger
 
 from flows.job import find_prepared, write_job
 from flows.pipeline import _mean
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.prepare import changed, prepare_rows, remarks
-from flows.train import RUNNING, follow, stop
+from flows.reports import read_events
+from flows.run_files import check_run
+from flows.running import RUNNING, TrainingStopped, stop
+from flows.train import follow, train_model
 from seqprep.errors import ConfigError, SeqprepError
 from tests.flows.stages import ingest_and_prepare
 
@@ -116,6 +120,23 @@ def test_where_and_how_often_do_not_make_another_run(tmp_path: Path) -> None:
     assert write_job(longer, prepared, store=tmp_path)[0] != job
 
 
+def test_a_board_asked_for_afterwards_is_drawn_and_nothing_trained(tmp_path: Path) -> None:
+    """Would break if hours of training were repeated for another view of them."""
+    pytest.importorskip("tensorboard")
+    spec = pipeline(tmp_path)
+    prepared = asdict(ingest_and_prepare(spec, tmp_path))
+    with disable_run_logger():
+        first = train_model.fn(to_json(spec), store=str(tmp_path), prepared=prepared)
+        body = to_json(spec)
+        body["train"]["tracking"] = "tensorboard"
+        again = train_model.fn(body, store=str(tmp_path), prepared=prepared)
+    assert again["bundle"] == first["bundle"] and (first["reused"], again["reused"]) == (0, 1)
+    folder = Path(first["bundle"]).parent
+    assert any((folder / "tensorboard").iterdir())
+    starts = [e for e in read_events(folder / "metrics.jsonl") if e["event"] == "start"]
+    assert len(starts) == 1 and not [found for found in check_run(folder) if found]
+
+
 def test_a_file_of_the_person_cannot_stand_in_for_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,10 +145,12 @@ def test_a_file_of_the_person_cannot_stand_in_for_ours(
     job, _ = write_job(spec, asdict(ingest_and_prepare(spec, tmp_path)), store=tmp_path)
     (tmp_path / "models.py").write_text("raise SystemExit('the wrong file ran')")
     monkeypatch.chdir(tmp_path)
-    seen: list[tuple[str, int, int]] = []
-    follow(job, lambda what, done, total: seen.append((what, done, total)))
+    seen: list[tuple[int, str]] = []
+    follow(job, lambda _, __, total, figures="": seen.append((total, figures)))
     assert (job.parent / "report.json").is_file()
-    assert seen and all(total == 5 for _, _, total in seen)
+    assert seen and all(total == 5 for total, _ in seen)
+    told = ("steps/s", "padding", "gradient")
+    assert all(part in figures for _, figures in seen for part in told)
 
 
 def test_a_trainer_that_is_stopped_goes_on_later(tmp_path: Path) -> None:
@@ -152,11 +175,11 @@ def test_a_trainer_that_is_stopped_goes_on_later(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=stop_soon)
     thread.start()
-    with pytest.raises(RuntimeError, match="wrote a checkpoint; run again"):
+    with pytest.raises(TrainingStopped, match="wrote a checkpoint; run again"):
         follow(job, lambda *_: None)
     thread.join()
     starts: list[int] = []
-    follow(job, lambda _, done, __: starts.append(done))
+    follow(job, lambda _, done, *__: starts.append(done))
     assert starts[0] > 1
     assert json.loads((job.parent / "report.json").read_bytes())["train"]["updates"] == 600
 
