@@ -8,6 +8,7 @@ can forget its mark.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import torch
 
@@ -25,10 +26,26 @@ def peak_bytes(device: torch.device) -> int:
     """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
+    own = _own_peak()
+    if own is not None:
+        return own
     if resource is None:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak) * (1 if sys.platform == "darwin" else 1024)
+
+
+def _own_peak() -> int | None:
+    """The mark of this program alone, where the kernel tells it.
+
+    That of `getrusage` begins with the memory of the program that started this one.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    peaks = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return 1024 * int(peaks[0]) if peaks else None
 
 
 def reset_peak(device: torch.device) -> None:
