@@ -22,7 +22,11 @@ MODELS = {
     ),
     "next_symbol": ("next", Model(name="next_symbol", hidden=4, dropout=0.3, bidirectional=False)),
 }
-WAYS = {"full": Backpropagation(), "segments": Backpropagation(mode="segments", k1=8)}
+WAYS = {
+    "full": Backpropagation(),
+    "segments": Backpropagation(mode="segments", k1=8),
+    "exact": Backpropagation(mode="exact", memory="1MB"),
+}
 
 
 def job_file(folder: Path, model: str, way: str) -> Path:
@@ -69,6 +73,7 @@ def test_a_run_killed_at_some_moments_goes_on_to_the_same_result(tmp_path: Path)
     [
         ("classifier", "full"),
         ("classifier", "segments"),
+        ("classifier", "exact"),
         ("encoder_decoder", "full"),
         ("next_symbol", "segments"),  # of the models that write symbols, the one that carries state
     ],
