@@ -19,7 +19,7 @@ SHORT = {
     "movie_reviews": (
         "text_movie_reviews",
         ["prepare.steps=[{summarize: {drop_top: 50, min_count: 8}}, {truncate: {length: 300}}]"],
-        120,
+        300,
     ),
     "cpat": (
         "dna_cpat_coding_noncoding",
