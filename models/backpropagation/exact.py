@@ -6,7 +6,8 @@ H-wide sequence a layer (`activations` has the formulas). Use it for long record
 pass fits the memory and the processor's cache, it is taken.
 
 Blocks are as large as is fast, a few hundred to a few thousand steps, and smaller where the memory
-asks for it.
+asks for it. Memory thus decides the last digits, and a run cannot go on with another one; so the
+largest batches of all epochs are looked at before it starts.
 
 Legend: B rows, T steps, H units.
 Source: Chen et al. 2016, arXiv:1604.06174; Gruslys et al. 2016, arXiv:1606.03401.
