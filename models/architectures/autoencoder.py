@@ -60,7 +60,7 @@ class Autoencoder(nn.Module):
         """Logits of tokens, or values in standard deviations of the training rows, `(B, T, C)`."""
         codes_BKH, counts_B = self.codes(batch)
         rows, steps = len(batch), batch.inputs.shape[1]
-        every = self.code_every or steps
+        every = min(self.code_every or steps, steps)
         place_K = torch.arange(codes_BKH.shape[1], device=counts_B.device)
         sizes_BK = (batch.lengths[:, None] - place_K * every).clamp(0, every)
         real_BK = sizes_BK > 0

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.answers.outputs import Array, Outputs
+from models.options.model_fits import OF_STEPS
 from models.predict import LOSSES
 from models.scores import metrics
 from seqprep import ragged
@@ -49,7 +50,7 @@ def pooled_scores(files: Sequence[Path]) -> metrics.Scores:
     pairs = list(zip(tables, about, strict=True))
     answers = [_answers(table, facts, labels) for table, facts in pairs]
     truths = [_truth(table, facts, labels) for table, facts in pairs]
-    by_step = task in ("label_steps", "regress_steps")
+    by_step = task in OF_STEPS
     every = Outputs(
         ids=pa.concat_arrays([table["id"].combine_chunks() for table in tables]),
         windows=np.ones(sum(map(len, tables)), np.int32),

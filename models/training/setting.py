@@ -28,6 +28,7 @@ from models.device import choose_execution, scaler_for, set_execution, set_preci
 from models.job import Job
 from models.options.checks import size_bytes
 from models.options.fits import check_fits
+from models.options.model_fits import ANSWERED_BY_STEP, can_pack
 from models.options.training import Train
 from models.ranks import Ranks
 from models.segments.phase import SegmentTraining
@@ -121,7 +122,7 @@ def set_up(
     objective = training_objective(options, plain, sources["train"])
     segments = None
     if options.backpropagation.mode == "segments":
-        per_step = snapshot.facts.task in ("label_steps", "regress_steps", "next")
+        per_step = snapshot.facts.task in ANSWERED_BY_STEP
         segments = SegmentTraining(options, per_step=per_step, device=device, ranks=ranks)
     loss = loss_of(options) if segments is None else segments.loss
     if isinstance(loss, Exact):
@@ -200,6 +201,8 @@ def measure(setting: Setting) -> None:
     asked = run.options.model.execution
     if asked == "auto" and run.options.deterministic:
         asked = "dense"  # what is measured may come out otherwise the next time
+    if asked == "auto" and not can_pack(run.options.model):
+        asked = "dense"  # no other form to measure beside it
     if asked == "auto" and run.options.backpropagation.mode != "full":
         asked = "dense"  # the form that hands state on, and whole records may not fit
     batches = islice(source.batches(source.plan(0)), 3)
