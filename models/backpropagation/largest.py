@@ -1,7 +1,7 @@
 """The largest batches that any epoch can bring, from lengths alone.
 
-Epochs cut their batches elsewhere, and steps that are drawn in training only ever shorten a row, so
-what is checked is not a plan but every pair of rows and steps that the settings allow.
+Epochs cut their batches elsewhere, so what is checked is not a plan but every pair of rows and
+steps that the settings allow. What is drawn in training only ever shortens a row, to any length.
 
 Legend: R rows of a split.
 """
@@ -21,18 +21,26 @@ _FINE = 64
 
 
 def largest(
-    lengths: Ints, settings: BatchSettings, *, world: int = 1, symbols: int = 0
+    lengths: Ints,
+    settings: BatchSettings,
+    *,
+    drawn: bool = False,
+    world: int = 1,
+    symbols: int = 0,
 ) -> list[Size]:
     """For each number of rows the longest batch that may have so many, in one of its processes.
 
     Args:
         lengths: `(R,)` steps of each row as it is stored.
         settings: of the batches.
+        drawn: whether epochs draw steps of the rows.
         world: processes that share a batch.
         symbols: of the longest target; 0 without.
 
     >>> [(s.rows, s.steps) for s in largest(np.array([2, 2, 3, 9]), BatchSettings(batch_tokens=6))]
-    [(1, 9), (2, 3), (3, 2)]
+    [(1, 9), (2, 3)]
+    >>> [s.steps for s in largest(np.array([9, 9, 9]), BatchSettings(batch_tokens=6), drawn=True)]
+    [9, 3, 2]
     """
     rising = np.sort(lengths)
     sizes = []
@@ -41,6 +49,8 @@ def largest(
         within = int(np.searchsorted(rising, room, side="right"))
         if rows == 1:
             steps = int(rising[-1])  # a longer row is a batch of its own
+        elif drawn:
+            steps = min(room, int(rising[-1]))
         elif within < rows:
             break
         else:

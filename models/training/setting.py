@@ -185,7 +185,13 @@ def largest_batches(source: BatchSource, world: int) -> list[Size]:
     if source.facts.task == "translate":
         found = (e.target_tokens for e in source.examples())
         symbols = max(0 if tokens is None else int(tokens.lengths.max()) for tokens in found)
-    return largest(source.lengths, source.settings, world=world, symbols=symbols)
+    return largest(
+        source.lengths,
+        source.settings,
+        drawn=bool(source.facts.on_the_fly),
+        world=world,
+        symbols=symbols,
+    )
 
 
 def majority(source: BatchSource) -> int | None:

@@ -37,6 +37,18 @@ def test_no_plan_brings_a_batch_that_was_not_checked(seed: int, max_rows: int | 
         assert size.cells <= max(1.07 * 20_000, lengths.max())
 
 
+def test_rows_that_are_drawn_shorter_are_checked_as_such() -> None:
+    """Pieces of 80 steps lie closer to the budget than the rows that they are cut from."""
+    lengths = np.array([50] * 200 + [100] * 200)
+    settings = BatchSettings(batch_tokens=1000, max_rows=None)
+    edges = cut(np.minimum(lengths, 80), batch_tokens=1000, max_rows=None)
+    found = {(int(b - a), int(min(80, lengths[b - 1]))) for a, b in pairwise(edges)}
+    sizes = largest(lengths, settings, drawn=True)
+    for rows, steps in found:
+        assert any(s.rows >= rows and s.steps >= steps for s in sizes), (rows, steps)
+    assert (12, 80) in found  # which the stored lengths, 50 or 100, do not bring
+
+
 def test_processes_share_the_rows_of_a_batch() -> None:
     """Each has its part of the memory to itself."""
     sizes = largest(np.full(8, 10), BatchSettings(batch_tokens=80), world=4)
