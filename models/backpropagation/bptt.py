@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from models.answers.objectives import Objective
 from models.backpropagation.exact import Exact
 from models.backpropagation.last_k import LastK
-from models.options.checks import size_bytes
 from models.options.training import Train
 from models.shape import TensorBatch
 
@@ -47,11 +46,7 @@ def loss_of(options: Train) -> Loss:
     if chosen.mode == "full":
         return full
     if chosen.mode == "exact":
-        memory = chosen.memory
-        limit = None
-        if memory is not None:
-            limit = size_bytes(memory, key="train.backpropagation.memory")
-        return Exact(options.model, limit)
+        return Exact(options.model, chosen.memory_bytes)
     if chosen.mode == "last_k":
         assert chosen.k is not None
         return LastK(chosen.k)

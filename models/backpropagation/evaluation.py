@@ -16,7 +16,6 @@ from torch import nn
 
 from models.backpropagation.activations import Size, whole_bytes
 from models.backpropagation.exact import FAST_BYTES, cost_of, fast_block, nearest, set_block
-from models.options.checks import size_bytes
 from models.options.model import Model
 from models.options.training import Train
 from models.shape import TensorBatch
@@ -36,10 +35,8 @@ def in_blocks(model: nn.Module, options: Train, device: torch.device) -> Iterato
     if options.backpropagation.mode == "full":
         yield
         return
-    named = options.backpropagation.memory
-    memory = math.inf
-    if named is not None:
-        memory = size_bytes(named, key="train.backpropagation.memory")
+    named = options.backpropagation.memory_bytes
+    memory = math.inf if named is None else named
 
     def choose(module: nn.Module, arguments: tuple[TensorBatch, ...]) -> None:
         size = Size.of(arguments[0])

@@ -70,9 +70,8 @@ class Backpropagation:
             raise JobError("train.backpropagation.k is missing: steps of gradient for last_k")
         if self.mode == "segments":
             self._check_segments()
-        if self.memory is not None:
-            memory = size_bytes(self.memory, key="train.backpropagation.memory")
-            check(memory >= 2**20, "backpropagation.memory", ">= 1MB", self.memory)
+        if self.memory_bytes is not None:
+            check(self.memory_bytes >= 2**20, "backpropagation.memory", ">= 1MB", self.memory)
 
     def _check_segments(self) -> None:
         if (self.k1 is None) == (not self.schedule):
@@ -105,6 +104,13 @@ class Backpropagation:
                 "falling numbers of segments, many short ones first",
                 self.schedule,
             )
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What `memory` says, in bytes; None where nothing was said."""
+        if self.memory is None:
+            return None
+        return size_bytes(self.memory, key="train.backpropagation.memory")
 
     @property
     def epochs_needed(self) -> int:
