@@ -35,7 +35,7 @@ from seqprep.padded import Batch, pad_batches
 from seqprep.plan import BatchSettings, Plan, blocks, cut, group, together
 from seqprep.ragged import Ints
 from seqprep.row_index import COLUMNS, RowIndex
-from seqprep.schema import IGNORED_LABEL, Split
+from seqprep.schema import IGNORED_LABEL, STEP_TASKS, Split
 from seqprep.snapshot import Facts, Snapshot, read_shard, read_shards
 from seqprep.views import apply_view, view_lengths
 
@@ -187,7 +187,7 @@ class BatchSource:
     def truths(self) -> Iterator[npt.NDArray[Any]]:
         """Labels of the rows, or targets of their steps, in stored order; no inputs are read."""
         assert self.snapshot is not None, "rows at hand are for prediction"
-        name = "targets" if self.facts.task in ("label_steps", "regress_steps") else "label"
+        name = "targets" if self.facts.task in STEP_TASKS else "label"
         for shard in self.snapshot.of(self.split):
             column = as_array(read_shard(self.snapshot, shard, columns=[name])[name])
             column = column.flatten() if pa.types.is_list(column.type) else column

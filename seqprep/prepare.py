@@ -26,7 +26,7 @@ from seqprep.preparation.transform import Transform
 from seqprep.preparation.version import cannot_write, make_version
 from seqprep.preparation.work import Work
 from seqprep.recipe import Prepare, Split, resolve_tokens
-from seqprep.schema import Task
+from seqprep.schema import STEP_TASKS, Task
 from seqprep.snapshot import Snapshot
 from seqprep.source import Domain
 from seqprep.table import Table
@@ -161,7 +161,7 @@ def plan_job(
                 f"{key}: {asked} is asked for; ingest again with source.{key}: {asked}, or name "
                 "another dataset"
             )
-    if split.by == "time" and task not in ("label_steps", "regress_steps"):
+    if split.by == "time" and task not in STEP_TASKS:
         raise ConfigError(
             "split by time cuts recordings and needs a label or value for each step (task: "
             f"label_steps or regress_steps), got task: {task}; use by: hash"

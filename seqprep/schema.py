@@ -30,6 +30,8 @@ NUM_RESERVED_TARGET = 4
 Task = Literal[
     "classify", "label_steps", "regress_steps", "regress", "translate", "next", "reconstruct"
 ]
+STEP_TASKS: tuple[Task, ...] = ("label_steps", "regress_steps")
+"""Tasks with an answer for each step, as labels or values in `targets`."""
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 

@@ -13,7 +13,7 @@ from typing import Literal
 from seqprep.checks import at_least
 from seqprep.errors import ConfigError
 from seqprep.fields import Field, Target, check_columns
-from seqprep.schema import Task
+from seqprep.schema import STEP_TASKS, Task
 
 __all__ = ["Domain", "Field", "Generator", "Oddity", "Source", "Target"]
 
@@ -250,7 +250,7 @@ class Source:
                 f"source.task: {self.task} does not fit domain: {self.domain}; "
                 f"choose from {', '.join(allowed)}"
             )
-        steps = self.task in ("label_steps", "regress_steps") and self.domain != "prices"
+        steps = self.task in STEP_TASKS and self.domain != "prices"
         if (steps or self.task == "translate") and self.target is None:
             raise ConfigError(
                 f"source.task: {self.task} needs `target`, e.g. {{from: column, ...}}"

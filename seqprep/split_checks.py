@@ -16,7 +16,7 @@ from seqprep import ragged
 from seqprep.errors import ConfigError
 from seqprep.ragged import Ints, Keys, row_keys
 from seqprep.recipe import Split
-from seqprep.schema import SPLITS, Task
+from seqprep.schema import SPLITS, STEP_TASKS, Task
 from seqprep.splits import (
     LEFT_OUT,
     SPLIT_SALT,
@@ -175,7 +175,7 @@ def _remedy(split: Split, codes: Codes, groups: Keys, name: str, task: Task) -> 
     if split.by not in ("hash", "folds"):
         return f"list the values that `{name}` shall have" + _or_hash(every)
     if len(every) < 2:
-        if task in ("label_steps", "regress_steps"):
+        if task in STEP_TASKS:
             return "use by: time, which cuts a recording in order"
         return "name a `source.group` with more values, or leave it out to split by record"
     # Enough that one is left for validation, and one for training, whichever is held out.

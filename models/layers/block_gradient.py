@@ -10,18 +10,39 @@ Source: Chen et al. 2016, arXiv:1604.06174.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-if TYPE_CHECKING:
-    from models.layers.recompute import Blocks
+
+class Blocks(Protocol):
+    """What is read block by block; see `recompute.Blocks`."""
+
+    @property
+    def steps(self) -> int:
+        """Of a block."""
+        ...
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """What else than its arguments a block has a gradient in."""
+        ...
+
+    @property
+    def read(self) -> Any:
+        """One block; see `recompute.Read`."""
+        ...
+
+    def places(self, inputs: Tensor) -> Iterator[tuple[slice | None, int, slice]]:
+        """Rows, number and steps of each block, in the order in which they are read."""
+        ...
 
 
 class Recomputed(torch.autograd.Function):
-    """See Blocks; inputs, states and weights get their gradients, and no second ones."""
+    """Reads in blocks; inputs, states and weights get their gradients, and no second ones."""
 
     @staticmethod
     def forward(
@@ -33,7 +54,7 @@ class Recomputed(torch.autograd.Function):
         lengths_B: Tensor,
         *rest: Tensor,
     ) -> tuple[Tensor | None, ...]:
-        """Outputs, the state after the last block, and those before each; see Blocks."""
+        """Outputs, the state after the last block, and those before each."""
         start, beside = rest[: sizes[0]], rest[sizes[0] : sum(sizes)]
         places = list(blocks.places(x))
         count = -(-x.shape[1] // blocks.steps)

@@ -230,12 +230,16 @@ class Train:
             check(value is None or value >= 1, key, ">= 1", value)
         check(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
         self._check_epochs()
-        memory = size_bytes(self.memory, key="train.memory")
-        check(memory >= 2**20, "memory", ">= 1MB", self.memory)
+        check(self.memory_bytes >= 2**20, "memory", ">= 1MB", self.memory)
         check(self.checkpoint_minutes > 0, "checkpoint_minutes", "> 0", self.checkpoint_minutes)
         for key in ("if_newer", "warm_start"):
             if getattr(self, key):
                 raise not_built(f"train.{key}")
+
+    @property
+    def memory_bytes(self) -> int:
+        """What `memory` says, in bytes."""
+        return size_bytes(self.memory, key="train.memory")
 
     def _check_epochs(self) -> None:
         """Refuse a schedule of segments whose end lies after the last epoch, whatever the loss."""

@@ -26,7 +26,6 @@ from models.backpropagation.exact import Exact
 from models.backpropagation.largest import largest
 from models.device import choose_execution, scaler_for, set_execution, set_precision
 from models.job import Job
-from models.options.checks import size_bytes
 from models.options.fits import check_fits
 from models.options.model_fits import ANSWERED_BY_STEP, can_pack
 from models.options.training import Train
@@ -155,14 +154,13 @@ def set_up(
 
 def open_sources(snapshot: Snapshot, options: Train) -> Sources:
     """Batches of each split; every shard is hashed before its data is used."""
-    memory = size_bytes(options.memory, key="train.memory")
     sources: Sources = {}
     for split in SPLITS:  # what the splits hold together stays within the memory
         settings = BatchSettings(
             batch_tokens=options.batch_tokens,
             max_rows=options.max_rows,
             seed=options.seed,
-            memory=memory // (2 if split == "train" else 4),
+            memory=options.memory_bytes // (2 if split == "train" else 4),
         )
         sources[split] = BatchSource.of_snapshot(snapshot, split, settings=settings)
     if not len(sources["train"]):

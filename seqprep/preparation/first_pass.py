@@ -38,7 +38,7 @@ from seqprep.preparation.spill import (
 from seqprep.preparation.spilled_maps import SpilledMaps
 from seqprep.preparation.target_text import encode_targets
 from seqprep.ragged import Ints, Ragged, row_keys
-from seqprep.schema import CONTENT_COLUMN, SPLITS, Task
+from seqprep.schema import CONTENT_COLUMN, SPLITS, STEP_TASKS, Task
 from seqprep.splits import TRAIN
 
 _NONE = np.zeros(0, dtype=np.int64)
@@ -261,7 +261,7 @@ def start_chunk(
 ) -> Chunk:
     """The rows of a table of sequences before any technique, `rows` counted in that table."""
     targets = None
-    if task in ("label_steps", "regress_steps") and "targets" in table.column_names:
+    if task in STEP_TASKS and "targets" in table.column_names:
         targets = list_rows(table["targets"], width=target_width)
     zeros = np.zeros(len(table), dtype=np.int64)
     return Chunk(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from seqprep.checks import parse_bytes
 from seqprep.preparation.chain import Chain
 from seqprep.recipe import Prepare, Split, Tokens
-from seqprep.schema import Task
+from seqprep.schema import STEP_TASKS, Task
 from seqprep.source import Domain
 from seqprep.table import Table
 from seqprep.token_table import TokenTable
@@ -78,6 +78,6 @@ class Job:
     @property
     def target_column(self) -> str | None:
         """The column of `sequences` with the targets, if the task has one."""
-        if self.task in ("label_steps", "regress_steps"):
+        if self.task in STEP_TASKS:
             return "targets"
         return "target_text" if self.task == "translate" else None

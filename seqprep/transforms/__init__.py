@@ -11,7 +11,7 @@ from seqprep.errors import ConfigError
 from seqprep.preparation.form import Unit, source_form
 from seqprep.preparation.transform import Symbols, Transform
 from seqprep.recipe import Prepare, Tokens, resolve_tokens
-from seqprep.schema import Task
+from seqprep.schema import STEP_TASKS, Task
 from seqprep.source import Domain
 from seqprep.transforms.band_power import BandPower
 from seqprep.transforms.bandpass import Bandpass
@@ -182,7 +182,7 @@ def _check_windows(steps: Sequence[Transform], *, task: Task, before: int) -> No
             f"steps[{places[1] - before}] (windows): windows of windows have no order in the "
             "record; keep one of the two"
         )
-    if places and places[0] != len(steps) - 1 and task in ("label_steps", "regress_steps", "next"):
+    if places and places[0] != len(steps) - 1 and task in (*STEP_TASKS, "next"):
         after = steps[places[0] + 1]
         raise ConfigError(
             f"steps[{places[0] + 1 - before}] ({name_of(after)}) follows windows, so answers for "
