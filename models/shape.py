@@ -95,20 +95,21 @@ def to_tensors(batch: Batch, device: torch.device) -> TensorBatch:
     """Move a batch of NumPy arrays to a device, with the types that the models take."""
 
     def move(array: Any) -> Tensor | None:
-        if array is None:
-            return None
-        floats = np.issubdtype(array.dtype, np.floating)
-        return torch.from_numpy(array.astype(np.float32 if floats else np.int64)).to(device)
+        return None if array is None else to_tensor(array, device)
 
-    inputs, lengths = move(batch.inputs), move(batch.lengths)
-    assert inputs is not None and lengths is not None
     return TensorBatch(
-        inputs=inputs,
-        lengths=lengths,
+        inputs=to_tensor(batch.inputs, device),
+        lengths=to_tensor(batch.lengths, device),
         labels=move(batch.labels),
         targets=move(batch.targets),
         target_tokens=move(_closed(batch)),
     )
+
+
+def to_tensor(array: Any, device: torch.device) -> Tensor:
+    """Move an array to a device: numbers as float32, ids and codes as int64."""
+    kind = np.float32 if array.dtype.kind == "f" else np.int64
+    return torch.from_numpy(array.astype(kind)).to(device)
 
 
 def _closed(batch: Batch) -> Any:

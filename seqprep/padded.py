@@ -26,7 +26,8 @@ class Batch:
 
     Args:
         index: number of the global batch in its epoch.
-        rows: `(B,)` row numbers in the split. ids: `(B,)` strings.
+        rows: `(B,)` row numbers in the split.
+        held: ids of all rows at hand. places: `(B,)` which of them these are.
         inputs: `(B, T)` ids or `(B, T, F)` float32. lengths: `(B,)` steps.
         labels: `(B,)`. targets: `(B, T)` codes or `(B, T, K)`. target_tokens: `(B, S)` with
             target_lengths `(B,)`. None where the task has none.
@@ -35,7 +36,8 @@ class Batch:
 
     index: int
     rows: Ints
-    ids: pa.Array
+    held: pa.Array
+    places: Ints
     inputs: Array
     lengths: Ints
     labels: Array | None
@@ -44,6 +46,11 @@ class Batch:
     target_lengths: Ints | None
     total_rows: int
     total_steps: int
+
+    @property
+    def ids(self) -> pa.Array:
+        """Ids of the records, `(B,)` strings; taken when asked for, as training never does."""
+        return self.held.take(pa.array(self.places))
 
 
 def pad_batches(
@@ -75,7 +82,6 @@ def pad_batches(
     lengths = examples.inputs.lengths_of(places)
     truth = examples.target_tokens
     symbol_lengths = None if truth is None else truth.lengths_of(places)
-    ids = examples.ids.take(pa.array(places))
     labels = None if examples.labels is None else examples.labels[places]
     for number, index in enumerate(block):
         here = slice(int(edges[number]), int(edges[number + 1]))
@@ -83,7 +89,8 @@ def pad_batches(
         yield Batch(
             index=index,
             rows=rows[here],
-            ids=ids.slice(here.start, here.stop - here.start),
+            held=examples.ids,
+            places=places[here],
             inputs=inputs[number],
             lengths=lengths[here],
             labels=None if labels is None else labels[here],

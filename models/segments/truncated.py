@@ -22,7 +22,7 @@ from models.answers.objectives import Objective
 from models.layers.segmented import Carried, Segmented
 from models.ranks import Ranks
 from models.segments.rounds import Pass, Round
-from models.shape import TensorBatch
+from models.shape import TensorBatch, to_tensor
 from seqprep.ragged import Ints, Ragged, copy_spans, pad_groups, to_offsets
 from seqprep.schema import IGNORED_LABEL
 
@@ -56,7 +56,7 @@ class Truncated:
                 reader.read(carried)
             total, weight = total + reader.total, weight + reader.weight
             if reader.kept:
-                lanes = _tensor(np.concatenate([lanes for lanes, _ in reader.kept]), self.device)
+                lanes = to_tensor(np.concatenate([lanes for lanes, _ in reader.kept]), self.device)
                 after = after.put(lanes, Carried.concat([some for _, some in reader.kept]).detach())
         self.carried = after
         return total, weight
@@ -121,7 +121,7 @@ class _Reader:
             sizes = np.minimum(part.sizes[:rows], stop) - start
             inputs = _dense(part.inputs, part.inputs.offsets[:rows] + start, sizes)
             states, current = self.model.read(
-                _tensor(inputs, self.device), _tensor(sizes, self.device), current
+                to_tensor(inputs, self.device), to_tensor(sizes, self.device), current
             )
             if self.model.per_step:
                 self._add_steps(states, start, sizes)
@@ -138,8 +138,8 @@ class _Reader:
         going_on = np.flatnonzero(~self.part.fresh)
         if not len(going_on):
             return start
-        lanes = _tensor(self.part.lanes[going_on], self.device)
-        return start.put(_tensor(going_on, self.device), carried.take(lanes))
+        lanes = to_tensor(self.part.lanes[going_on], self.device)
+        return start.put(to_tensor(going_on, self.device), carried.take(lanes))
 
     def _keep(self, current: Carried, stop: int, rows: int, left: int) -> None:
         """Keep states at their marks: at a block's end, or where a piece ends inside one."""
@@ -147,12 +147,12 @@ class _Reader:
         at = (marks == stop) | ((np.arange(rows) >= left) & (marks == sizes))
         which = np.flatnonzero(at)
         if len(which):
-            self.kept.append((self.part.lanes[which], current.take(_tensor(which, self.device))))
+            self.kept.append((self.part.lanes[which], current.take(to_tensor(which, self.device))))
 
     def _add_labels(self, outputs: Tensor, order: Ints) -> None:
         """Losses of labels, `outputs` `(P, C)` of the pieces in this order."""
         assert self.part.labels is not None, "records without labels"
-        labels = _tensor(self.part.labels[order], self.device)
+        labels = to_tensor(self.part.labels[order], self.device)
         if self.part.weights is None:
             total, count = self.objective.loss(outputs, _truth(labels=labels))
             self.total, self.weight = self.total + total, self.weight + count
@@ -161,7 +161,7 @@ class _Reader:
         def of_row(output: Tensor, label: Tensor) -> Tensor:
             return self.objective.loss(output[None], _truth(labels=label[None]))[0]
 
-        weights = _tensor(self.part.weights[order], self.device)
+        weights = to_tensor(self.part.weights[order], self.device)
         losses: Tensor = torch.vmap(of_row)(outputs, labels)
         self.total = self.total + (losses * weights).sum()
         self.weight = self.weight + weights.sum()
@@ -176,18 +176,20 @@ class _Reader:
             return
         counts = (sizes - first)[which]
         if first.any():  # the steps of a row that count are moved to its front
-            index = _tensor(first[which], self.device)[:, None] + torch.arange(
+            index = to_tensor(first[which], self.device)[:, None] + torch.arange(
                 int(counts.max()), device=self.device
             )
             index = index.clamp(max=states_BTH.shape[1] - 1)[:, :, None]
-            chosen = states_BTH[_tensor(which, self.device)]
+            chosen = states_BTH[to_tensor(which, self.device)]
             states_BTH = chosen.gather(1, index.expand(-1, -1, states_BTH.shape[2]))
         skipped = np.maximum(start - part.context[:rows], 0)[which]
         ignored = 0 if np.issubdtype(part.targets.values.dtype, np.floating) else IGNORED_LABEL
         dense = _dense(
             part.targets, part.targets.offsets[:-1][which] + skipped, counts, fill=ignored
         )
-        truth = _truth(lengths=_tensor(counts, self.device), targets=_tensor(dense, self.device))
+        truth = _truth(
+            lengths=to_tensor(counts, self.device), targets=to_tensor(dense, self.device)
+        )
         total, count = self.objective.loss(self.model.answer_steps(states_BTH), truth)
         self.total, self.weight = self.total + total, self.weight + count
 
@@ -206,8 +208,3 @@ def _dense(rows: Ragged, starts: Ints, sizes: Ints, *, fill: float = 0) -> np.nd
     """Spans of steps as one array, padded to the longest."""
     some = Ragged(copy_spans(rows.values, starts, sizes), to_offsets(sizes))
     return pad_groups(some, np.array([0, len(sizes)]), fill=fill)[0]
-
-
-def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
-    kind = np.float32 if np.issubdtype(array.dtype, np.floating) else np.int64
-    return torch.from_numpy(array.astype(kind)).to(device)
