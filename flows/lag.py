@@ -19,8 +19,9 @@ from flows.progress import stage
 from flows.references import Json
 from models.bundle import Bundle
 from models.device import prepare_torch
+from models.input_gradients import PROBED
 from models.job import read_job
-from models.lag import PROBED, gradient_by_lag, lag_table, sample_rows
+from models.lag import gradient_by_lag, lag_table, sample_rows
 from models.options.training import Train
 from models.shape import Shape
 from seqprep.errors import ConfigError

@@ -12,16 +12,8 @@ from torch import Tensor
 
 from models.architectures import build
 from models.bundle import Bundle
-from models.lag import (
-    PROBED,
-    SHARES,
-    gather,
-    gradient_by_lag,
-    input_gradients,
-    lag_edges,
-    lag_table,
-    sample_rows,
-)
+from models.input_gradients import PROBED, input_gradients
+from models.lag import SHARES, gather, gradient_by_lag, lag_edges, lag_table, sample_rows
 from models.layers.core import last_step
 from models.options.model import Conv, Front, Model
 from models.shape import Shape, TensorBatch, to_tensors
