@@ -8,7 +8,7 @@ Source: token-budget sampling by length, as in Ott et al. 2018, doi:10.18653/v1/
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -86,10 +86,6 @@ class Plan:
 def cut(lengths: Ints, *, batch_tokens: int, max_rows: int | None, first: float = 1.0) -> Ints:
     """Cut rows that lie in about rising length into batches within the budget.
 
-    What is left over at either end is shared with its neighbour: an update counts the same however
-    few rows it is taken from, so a batch of one or two would be all noise. Rows that fit one batch
-    are one.
-
     Args:
         lengths: `(R,)` steps.
         batch_tokens: rows x longest of a batch is at most this.
@@ -101,40 +97,18 @@ def cut(lengths: Ints, *, batch_tokens: int, max_rows: int | None, first: float 
 
     >>> cut(np.array([2, 2, 3, 9]), batch_tokens=6, max_rows=None).tolist()
     [0, 2, 3, 4]
-    >>> cut(np.full(25, 3), batch_tokens=30, max_rows=None, first=0.3).tolist()
-    [0, 6, 13, 19, 25]
     """
     # The longest row so far stands for the longest of a batch: what rises can be searched.
     longest = np.maximum(np.maximum.accumulate(lengths), 1).tolist()
     edges, start, room = [0], 0, max_rows or batch_tokens
-    fitting = bisect_right(longest, batch_tokens)
     while start < len(longest):
         most = min(room, batch_tokens // longest[start], len(longest) - start)
         count = max(1, _rows_within(longest, start, most, batch_tokens))
-        if start == 0 and count < fitting:
+        if start == 0:
             count = max(1, int(count * first))
         start += count
         edges.append(start)
-    within = bisect_right(edges, fitting)
-    for middle in (1, within - 2):
-        if 0 < middle < within - 1:
-            edges[middle] = _evenly(longest, edges[middle - 1 : middle + 2], room, batch_tokens)
     return np.asarray(edges, dtype=np.int64)
-
-
-def _evenly(longest: Sequence[int], edges: Sequence[int], room: int, batch_tokens: int) -> int:
-    """Where two batches meet that fill their room as evenly as their edges allow."""
-    first, _, last = edges
-
-    def used(start: int, stop: int) -> float:
-        rows = stop - start
-        return max(rows / room, rows * longest[stop - 1] / batch_tokens)
-
-    # What the first uses rises with its rows, what the second uses falls.
-    places = range(first + 1, last)
-    more = bisect_left(places, 0.0, key=lambda at: used(first, at) - used(at, last))
-    near = places[max(0, more - 1) : more + 1]
-    return min(near, key=lambda at: max(used(first, at), used(at, last)))
 
 
 def _rows_within(longest: Sequence[int], start: int, most: int, batch_tokens: int) -> int:

@@ -184,28 +184,6 @@ def test_batches_stay_within_the_budget(
         assert rows is None or size <= rows
 
 
-@given(
-    rows=st.integers(1, 400),
-    length=st.integers(1, 20),
-    room=st.integers(2, 30),
-    first=st.floats(0, 1, exclude_max=True, allow_subnormal=False),  # training flushes them
-    longer=st.integers(0, 2),
-)
-def test_no_batch_is_a_remnant(
-    rows: int, length: int, room: int, first: float, longer: int
-) -> None:
-    """A step of the optimiser from one row that is left over undoes what whole batches learnt."""
-    budget = room * length
-    steps = np.array([length] * rows + [budget + 1] * longer)
-    sizes = np.diff(cut(steps, batch_tokens=budget, max_rows=None, first=first))
-    assert sizes[len(sizes) - longer :].tolist() == [1] * longer
-    within = sizes[: len(sizes) - longer]
-    if rows <= room:
-        assert within.tolist() == [rows]
-    else:
-        assert within.min() >= room // 2
-
-
 def test_longer_rows_go_alone_and_are_counted(tmp_path: Path) -> None:
     """A row over the budget is neither cut nor dropped."""
     data = {"tokens": [[2] * n for n in (3, 4, 50, 60)], "label": [0, 1, 0, 1]}
