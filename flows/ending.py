@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from cyclopts import CycloptsError
 
-from flows.running import ENDED, RUNNING, TrainingStopped, stop
+from flows.running import ENDED, HANDLERS, RUNNING, TrainingStopped, hold_signals, stop
 from models.options.checks import JobError
 from models.training.grace import STOPPED
 from seqprep.errors import SeqprepError
@@ -28,8 +28,8 @@ MENDABLE = (CycloptsError, SeqprepError, JobError)
 @contextmanager
 def ending() -> Iterator[None]:
     """Turn what the block raises, and the signals that reach it, into message and exit status."""
-    signal.signal(signal.SIGINT, _interrupted)
-    signal.signal(signal.SIGTERM, _interrupted)
+    HANDLERS.update({signal.SIGINT: _interrupted, signal.SIGTERM: _interrupted})
+    hold_signals()
     try:
         yield
     except BrokenPipeError:
@@ -59,6 +59,7 @@ def _interrupted(number: int, frame: object) -> None:
     Not by an exception: Prefect's temporary server gets the same Ctrl-C, and a flow that goes on
     would wait for it.
     """
+    HANDLERS.clear()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, _impatient(time.monotonic()))
     if RUNNING:

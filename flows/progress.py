@@ -17,6 +17,8 @@ from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from flows.running import hold_signals
+
 Callback = Callable[[str, int, int], None]
 """Called as (what, done, total)."""
 
@@ -45,6 +47,7 @@ def stage(title: str) -> Iterator[Shown]:
     Yields:
         The callback to report with.
     """
+    hold_signals()
     say(f"{title} ...")
     if not sys.stderr.isatty():
         yield _Lines(title)
