@@ -1,9 +1,9 @@
 """`seqprep codes`: an autoencoder's codes of a dataset's records, as a dataset of their own.
 
 The new dataset's steps are codes and its channels their units. Its records keep id, group, label
-and source, so a split by group puts them where it put the records, and the reconstruction error is
-kept among their `attributes`. The pipeline file written beside the table, with the split of the
-autoencoder, prepares it and trains on it.
+and source, so a split puts them where it put the records, and the reconstruction error is kept
+among their `attributes`. The pipeline file written beside the table, with the split of the
+autoencoder (of headers and tables as a table of its records), prepares it and trains on it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
 
+from flows.job import training_snapshot
 from flows.pipeline_file import Pipeline
 from flows.predict import bundle_digest, pipeline_of
 from flows.progress import Callback, say, stage
@@ -29,11 +31,14 @@ from seqprep.fitted import Fitted
 from seqprep.ingestion.derived import commit_derived, derived_task, with_attributes
 from seqprep.preparation.applied import Applier
 from seqprep.recipe import Split
-from seqprep.schema import CONTENT_COLUMN, Task
-from seqprep.snapshot import replace_bytes
+from seqprep.schema import CONTENT_COLUMN, SPLITS, Task
+from seqprep.snapshot import Snapshot, read_shards, replace_bytes
 from seqprep.table import Table
 from seqprep.upkeep.in_use import using
 
+SPLITS_FILE = "split.csv"
+LISTED = ("header", "table")
+"""Splits by what codes lack, headers, or by a file whose place a bundle does not know."""
 SLICE = 2048
 """Records that are prepared at a time."""
 KEPT = ("id", "name", "group", "label", "source", "record", "header", "content_hash")
@@ -76,7 +81,19 @@ def make_codes(bundle: str, *, dataset: str, store: Path, source_dataset: str | 
             made_by={"bundle": bundle_digest(Path(bundle)), "kind": "codes"},
         )
     rows = table.info(made).counts["rows"]
-    file = _write_pipeline(store / dataset / "pipeline.yaml", dataset, task, spec)
+    file = store / dataset / "pipeline.yaml"
+    if not file.exists():  # a person's own stays
+        if spec.split.by not in LISTED:
+            split = _beside_defaults(as_json(spec.split))
+        elif name == spec.dataset:
+            split = _write_splits(file.with_name(SPLITS_FILE), Path(bundle))
+        else:
+            split = {}
+            say(
+                f"{dataset}: split by {spec.split.by} of {spec.dataset} says nothing of {name}; "
+                f"{file} splits by a hash of the group"
+            )
+        _write_pipeline(file, dataset, task, split)
     say(f"{dataset}: sequences version {made}: {rows:,} records; pipeline file: {file}")
     return {
         "dataset": dataset,
@@ -144,23 +161,42 @@ def _row(records: pa.Table, found: pa.Table, units: int) -> pa.Table:
     return pa.table(columns)
 
 
-def _write_pipeline(path: Path, dataset: str, task: Task, spec: Pipeline) -> Path:
-    """A pipeline file that trains on the codes, unless a person's own stands there."""
-    if not path.exists():
-        model = "autoencoder" if task == "reconstruct" else "lstm"
-        # codes have no FASTA headers; all other places of a split are kept
-        split = {} if spec.split.by == "header" else _beside_defaults(as_json(spec.split))
-        text = (
-            "# Codes of an autoencoder, made by `seqprep codes`. There is nothing to ingest: the\n"
-            "# path only has to exist.\n"
-            f"dataset: {dataset}\n"
-            f"source: {{domain: eeg, path: sequences, task: {task}}}\n"
-            f"split: {json.dumps(split)}\n"
-            "prepare: {scale: none}\n"
-            f"train:\n  model: {{name: {model}}}\n"
-        )
-        replace_bytes(path, text.encode())
-    return path
+def _write_pipeline(path: Path, dataset: str, task: Task, split: Json) -> None:
+    """A pipeline file that trains on the codes."""
+    model = "autoencoder" if task == "reconstruct" else "lstm"
+    text = (
+        "# Codes of an autoencoder, made by `seqprep codes`. There is nothing to ingest: the\n"
+        "# path only has to exist.\n"
+        f"dataset: {dataset}\n"
+        f"source: {{domain: eeg, path: sequences, task: {task}}}\n"
+        f"split: {json.dumps(split)}\n"
+        "prepare: {scale: none}\n"
+        f"train:\n  model: {{name: {model}}}\n"
+    )
+    replace_bytes(path, text.encode())
+
+
+def _write_splits(path: Path, bundle: Path) -> Json:
+    """A table of the split of each record that an autoencoder read, and the split that reads it."""
+    snapshot = Snapshot.read(
+        training_snapshot(bundle, remedy="its split cannot be kept; train the autoencoder again")
+    )
+    parts = []
+    for split in SPLITS:
+        for table in read_shards(snapshot, snapshot.of(split), columns=["id"], verify=True):
+            ids = table["id"].unique()
+            parts.append(pa.table({"id": ids, "split": pa.array([split] * len(ids), pa.string())}))
+    listed = pa.concat_tables(parts).group_by(["id", "split"], use_threads=False).aggregate([])
+    body = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(listed.select(["id", "split"]), body)
+    replace_bytes(path, body.getvalue().to_pybytes())
+    return {
+        "by": "table",
+        "table": path.name,
+        "key": "id",
+        "column": "split",
+        **{split: [split] for split in SPLITS},
+    }
 
 
 def _beside_defaults(split: Json) -> Json:

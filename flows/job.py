@@ -11,6 +11,7 @@ from pathlib import Path
 from flows.pipeline_file import Pipeline, to_json
 from flows.references import Json
 from models.bundle import BundleError, check
+from models.job import read_job
 from models.options.training import Train
 from models.training import tracking
 from models.training.encoder import digest_of
@@ -146,6 +147,27 @@ def write_job(spec: Pipeline, prepared: Json, *, store: Path) -> tuple[Path, boo
     finished = (out / "report.json").is_file() and _is_whole(out / "bundle")
     replace_bytes(out / "job.json", json.dumps(job, indent=1).encode())
     return out / "job.json", finished
+
+
+def training_snapshot(bundle: Path, *, remedy: str) -> Path:
+    """The snapshot that a bundle was trained on, from the job file beside it.
+
+    Args:
+        bundle: its folder.
+        remedy: what a person can do where that is not known.
+
+    Raises:
+        ConfigError: if there is no job file, or no snapshot any more.
+    """
+    job = bundle.absolute().parent / "job.json"
+    if not job.is_file():
+        raise ConfigError(
+            f"{bundle}: no job.json beside the bundle says what it was trained on; {remedy}"
+        )
+    path = Path(read_job(job).snapshot)
+    if not path.is_file():
+        raise ConfigError(f"{path}, which {bundle} was trained on, is gone; {remedy}")
+    return path
 
 
 def board_is_missing(options: Train, folder: Path) -> bool:

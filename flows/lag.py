@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from flows import lag_plot
+from flows.job import training_snapshot
 from flows.progress import stage
 from flows.references import Json
 from models.bundle import Bundle
 from models.device import prepare_torch
 from models.input_gradients import PROBED
-from models.job import read_job
 from models.lag import gradient_by_lag, lag_table, sample_rows
 from models.options.training import Train
 from models.shape import Shape
@@ -28,6 +28,8 @@ from seqprep.errors import ConfigError
 from seqprep.schema import Split
 from seqprep.snapshot import Snapshot, replace_bytes
 from seqprep.table_files import write_table
+
+NAME_IT = "name the data with --data SNAPSHOT.json (under STORE/DATASET/examples-RECIPE)"
 
 
 def lag(
@@ -50,7 +52,7 @@ def lag(
         ConfigError: if the split has no rows, or the rows are of another form than the model's.
     """
     model = Bundle.read(Path(bundle))
-    snapshot = Snapshot.read(data or training_snapshot(Path(bundle)))
+    snapshot = Snapshot.read(data or training_snapshot(Path(bundle), remedy=NAME_IT))
     check_data(model, snapshot, split)
     out = out or Path(bundle).absolute().parent / f"lag-{split}.json"
     device = prepare_torch(Train())
@@ -80,27 +82,6 @@ def lag(
     done["plot"] = str(out.with_suffix(".png"))
     print_lag(done)
     return done
-
-
-def training_snapshot(bundle: Path) -> Path:
-    """The snapshot that a bundle was trained on, from the job file beside it.
-
-    Raises:
-        ConfigError: if there is no job file, or no snapshot any more.
-    """
-    job = bundle.absolute().parent / "job.json"
-    if not job.is_file():
-        raise ConfigError(
-            f"{bundle}: no job.json beside the bundle says what it was trained on; name the data "
-            "with --data SNAPSHOT.json (under STORE/DATASET/examples-RECIPE)"
-        )
-    path = Path(read_job(job).snapshot)
-    if not path.is_file():
-        raise ConfigError(
-            f"{path}, which {bundle} was trained on, is gone; name other data with --data "
-            "SNAPSHOT.json"
-        )
-    return path
 
 
 def check_data(model: Bundle, snapshot: Snapshot, split: Split) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from models.answers.objectives import Moments
 from models.job import from_json
 from models.manifest import BundleError, check_format, check_keys, first_line, load, parse
+from models.options.checks import MOST, MOST_ENTRIES
 from models.options.model import Model
 from models.options.older import model_options, pipeline_options
 from models.shape import Shape
@@ -26,10 +27,6 @@ from seqprep.snapshot import Facts
 PRECISIONS = ("float32", "bf16", "float16")
 PIPELINE_PARTS = ("dataset", "source", "split", "prepare", "train", "predict")
 MODEL_PARTS = ("batch_tokens", "facts", "format", "model", "moments", "precision")
-MOST = 2**31
-"""Bound of every count: steps are 32-bit numbers, so a larger one means nothing."""
-MOST_LAYERS = 2**12
-"""Entries of a list among the model's options: layers of the head, convolutions."""
 _NAMES = ("vocabulary", "target_vocabulary", "labels", "channels", "outputs", "target_names")
 
 
@@ -97,8 +94,8 @@ def _check_counts(value: Any, *, key: str) -> None:
         for name, item in value.items():
             _check_counts(item, key=f"{key}.{name}")
     elif isinstance(value, list):
-        if len(value) > MOST_LAYERS:
-            raise ValueError(f"{key} is a list of {len(value)}; at most {MOST_LAYERS}")
+        if len(value) > MOST_ENTRIES:
+            raise ValueError(f"{key} is a list of {len(value)}; at most {MOST_ENTRIES}")
         for place, item in enumerate(value):
             _check_counts(item, key=f"{key}[{place}]")
     elif isinstance(value, int) and abs(value) >= MOST:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from seqprep.examples import Array, Examples
@@ -83,9 +84,11 @@ def pad_batches(
     truth = examples.target_tokens
     symbol_lengths = None if truth is None else truth.lengths_of(places)
     labels = None if examples.labels is None else examples.labels[places]
+    total_rows = np.diff(plan.edges[block.start : block.stop + 1]).tolist()
+    total_steps = plan.steps_of(plan.lengths, block)
+    starts = edges.tolist()
     for number, index in enumerate(block):
-        here = slice(int(edges[number]), int(edges[number + 1]))
-        total = plan.rows(index)
+        here = slice(starts[number], starts[number + 1])
         yield Batch(
             index=index,
             rows=rows[here],
@@ -97,8 +100,8 @@ def pad_batches(
             targets=None if targets is None else targets[number],
             target_tokens=None if symbols is None else symbols[number],
             target_lengths=None if symbol_lengths is None else symbol_lengths[here],
-            total_rows=len(total),
-            total_steps=int(plan.lengths[total].sum()),
+            total_rows=total_rows[number],
+            total_steps=total_steps[number],
         )
 
 

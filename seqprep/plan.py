@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqprep.ragged import Ints, Keys
+from seqprep.ragged import Ints, Keys, to_offsets
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +72,13 @@ class Plan:
     def rows(self, index: int) -> Ints:
         """Row numbers of one batch."""
         return self.order[self.edges[index] : self.edges[index + 1]]
+
+    def steps_of(self, lengths: Ints, batches: range) -> list[int]:
+        """Steps of each of some neighbouring batches, by `(R,)` steps of each row."""
+        edges = self.edges[batches.start : batches.stop + 1]
+        rows = self.order[edges[0] : edges[-1]]
+        steps: list[int] = np.add.reduceat(lengths[rows], edges[:-1] - edges[0]).tolist()
+        return steps
 
     @property
     def padding_share(self) -> float:
@@ -177,11 +184,11 @@ def blocks(plan: Plan, lengths: Ints, *, start: int, most_steps: int) -> Iterato
         most_steps: of a run, unless a batch alone has more.
     """
     while start < len(plan):
-        steps, stop = 0, start
-        while stop < len(plan) and plan.window[stop] == plan.window[start]:
-            steps += int(lengths[plan.rows(stop)].sum())
-            if stop > start and steps > most_steps:
-                break
-            stop += 1
-        yield range(start, stop)
-        start = stop
+        first = start
+        last = int(np.searchsorted(plan.window, plan.window[first], side="right"))
+        done = to_offsets(plan.steps_of(lengths, range(first, last)))
+        while start < last:
+            within = np.searchsorted(done, done[start - first] + most_steps, side="right") - 1
+            stop = max(start + 1, first + int(within))
+            yield range(start, stop)
+            start = stop

@@ -42,7 +42,7 @@ FAST_BYTES = {"cpu": 16 * 2**20, "cuda": 2**30}
 """Activations of a block: on a CPU what its cache holds, on CUDA what makes calls few."""
 _FEW_STEPS, _LONG = 128, 2**20
 _BLOCKS = 128
-"""Of a long record, where the price of a row-step is taken: more than any model has parts."""
+"""Of a long record, where the price of a row-step is taken; more where a model has many parts."""
 _MB = 2**20
 
 
@@ -116,8 +116,9 @@ def fast_block(model: nn.Module, options: Model, rows: int, device: str) -> int:
     """Row-steps of a block that computes fast, whatever the memory."""
     long = Size(rows=rows, steps=_LONG)  # what stands between its blocks does not count
     cost = cost_of(model, options, long)
-    cells = long.cells // (_BLOCKS * front_stride(options))
-    a_cell = 2 * (cost(cells) - cost(cells // 2)) / cells
+    blocks = max(_BLOCKS, 2 * options.parts, 2 * options.front.parallel)
+    cells = max(2, long.cells // (blocks * front_stride(options)))
+    a_cell = max(1.0, 2 * (cost(cells) - cost(cells // 2)) / cells)
     return max(_FEW_STEPS * rows, int(FAST_BYTES[device] / a_cell))
 
 

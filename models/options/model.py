@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from models.options.checks import check, check_finite
+from models.options.checks import check, check_numbers
 
 Pooling = Literal["last", "mean", "max", "attention"]
 
@@ -44,6 +44,7 @@ class Conv:
     activation: Literal["relu", "gelu", "tanh", "none"] = "relu"
 
     def __post_init__(self) -> None:
+        check_numbers(self, "model.front.conv.")
         for name in ("channels", "kernel", "stride"):
             check(getattr(self, name) >= 1, f"model.front.conv.{name}", ">= 1", getattr(self, name))
         check(
@@ -69,9 +70,10 @@ class Front:
     conv: tuple[Conv, ...] = ()
 
     def __post_init__(self) -> None:
-        check(self.parallel >= 1, "model.front.parallel", ">= 1 part", self.parallel)
         if isinstance(self.conv, Conv):
             object.__setattr__(self, "conv", (self.conv,))
+        check_numbers(self, "model.front.")
+        check(self.parallel >= 1, "model.front.parallel", ">= 1 part", self.parallel)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,7 +140,7 @@ class Model:
         for key in ("pooling", "lower_pooling"):
             if isinstance(getattr(self, key), str):
                 object.__setattr__(self, key, (getattr(self, key),))
-        check_finite(self, "model.")
+        check_numbers(self, "model.")
         for key in ("embedding", "hidden", "layers", "beam", "chunk", "upper_hidden"):
             check(getattr(self, key) >= 1, f"model.{key}", ">= 1", getattr(self, key))
         for key in ("dropout", "input_dropout"):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from models.options.checks import JobError, check, check_finite, not_built, size_bytes
+from models.options.checks import JobError, check, check_numbers, not_built, size_bytes
 from models.options.model import Model
 
 __all__ = ["Backpropagation", "Model", "Optimizer", "Train"]
@@ -62,6 +62,7 @@ class Backpropagation:
                     f"train.backpropagation.{name} has no meaning with mode: {self.mode}; it "
                     f"belongs to mode: {modes[0]}"
                 )
+        check_numbers(self, "backpropagation.")
         for name in ("k", "k1", "k2"):
             value = getattr(self, name)
             check(value is None or value >= 1, f"backpropagation.{name}", ">= 1 step", value)
@@ -152,7 +153,7 @@ class Optimizer:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        check_finite(self, "optimizer.")
+        check_numbers(self, "optimizer.")
         check(self.lr > 0, "optimizer.lr", "> 0", self.lr)
         check(self.weight_decay >= 0, "optimizer.weight_decay", ">= 0", self.weight_decay)
         check(0 <= self.momentum < 1, "optimizer.momentum", "in [0, 1)", self.momentum)
@@ -222,7 +223,7 @@ class Train:
             raise JobError("train: give `epochs` or `updates`, not both")
         if self.epochs is None and self.updates is None:
             object.__setattr__(self, "epochs", 10)
-        check_finite(self)
+        check_numbers(self)
         for key in ("batch_tokens", "guard", "processes"):
             check(getattr(self, key) >= 1, key, ">= 1", getattr(self, key))
         for key in ("epochs", "updates", "threads", "early_stopping", "max_rows"):

@@ -82,7 +82,7 @@ class Round:
     """One update of all processes, with the pieces of this one.
 
     Args:
-        ids: of the records that all of them read.
+        held: ids of all records at hand. places: which of them all processes read.
         passes: of this process.
         has_loss: whether any piece of any process has a loss.
         handing_out: whether records were left in the queue when it began.
@@ -96,7 +96,8 @@ class Round:
         after: where the epoch stands then.
     """
 
-    ids: pa.Array
+    held: pa.Array
+    places: Ints
     passes: tuple[Pass, ...]
     has_loss: bool
     handing_out: bool
@@ -106,6 +107,11 @@ class Round:
     consumed: int
     divisor: float | None
     after: Position
+
+    @property
+    def ids(self) -> pa.Array:
+        """Of the records that all processes read; taken when asked for."""
+        return self.held.take(pa.array(self.places))
 
 
 class Rounds:
@@ -184,7 +190,8 @@ class Rounds:
                 ]
                 again = sum(int(reading.read_again.sum()) for reading in readings)
                 yield Round(
-                    ids=examples.ids.take(pa.array(place)),
+                    held=examples.ids,
+                    places=place,
                     passes=self._passes(readings[rank], examples, rows),
                     has_loss=any(bool(reading.has_loss.any()) for reading in readings),
                     handing_out=handing_out,

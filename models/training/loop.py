@@ -31,13 +31,19 @@ def fit(run: Run, train: BatchSource, validation: BatchSource, hooks: Hooks) -> 
 
     Raises:
         Stopped: when asked to stop; the checkpoint is written.
-        SeqprepError: after `guard` updates in a row without a finite loss and gradient.
+        SeqprepError: after `guard` updates in a row without a finite loss and gradient, or
+            none that had one.
     """
     while run.progress.batch or not finished(run):  # a stop after the last update leaves its end
         if not finished(run):
             _go_on(run, train, hooks)
         end_epoch(run, validation, hooks)
         hooks.save()
+    if not run.progress.updates:
+        raise SeqprepError(
+            f"nothing was learnt: loss or gradient was not finite in all {run.progress.seen} "
+            "updates; look at the data, or lower train.optimizer.lr and train.model.noise"
+        )
 
 
 def _go_on(run: Run, train: BatchSource, hooks: Hooks) -> None:

@@ -18,7 +18,8 @@ from models.job import read_job
 from models.train import train
 from seqprep.errors import SeqprepError
 from seqprep.ingest import ingest
-from seqprep.prepare import Prepared
+from seqprep.options.split import Split
+from seqprep.prepare import Prepared, prepare
 from seqprep.snapshot import Snapshot, read_shard
 from seqprep.table import Table
 from tests.flows.stages import ingest_and_prepare
@@ -111,6 +112,37 @@ def test_the_normal_flow_trains_on_them_with_the_same_split(
     report = json.loads(train(read_job(job)).read_bytes())
     assert report["labels"] == ["calm", "loud"]
     assert report["metrics"]["test"]["records"] == 4
+
+
+def test_a_split_that_codes_cannot_repeat_is_written_down(tmp_path: Path) -> None:
+    """Records that tested the autoencoder once trained the classifier on its codes."""
+    spec = signals(tmp_path)
+    names = sorted(path.name for path in (tmp_path / "in").iterdir())
+    sets = [("train", "validation", "test", "train")[number % 4] for number in range(24)]
+    lines = [f"{name},{one}" for name, one in zip(names, sets, strict=True)]
+    (tmp_path / "sets.csv").write_text("file,set\n" + "\n".join(lines) + "\n")
+    split = {"by": "table", "table": str(tmp_path / "sets.csv"), "key": "file", "column": "set"}
+    listed = {name: [name] for name in ("train", "validation", "test")}
+    spec = replace(spec, split=Split(**split, **listed))
+    store = tmp_path / "store"
+    done = make_codes(str(trained(spec, store)), dataset="codes", store=store, source_dataset=None)
+    file = Path(done["pipeline"])
+    again = load(file)
+    found = prepare(
+        dataset="codes",
+        store=store,
+        domain=again.source.domain,
+        task=again.source.task,
+        split=again.split,
+        recipe=again.prepare,
+        base=file.parent,
+    )
+    assert found.rows == {"train": 12, "validation": 6, "test": 6}
+    snapshot = Snapshot.read(Path(found.snapshot))
+    wanted = dict(zip(names, sets, strict=True))
+    for shard in snapshot.shards:
+        for id_ in read_shard(snapshot, shard)["id"].to_pylist():
+            assert wanted[id_.partition("#")[0]] == shard.split
 
 
 def test_nothing_is_made_twice_and_nothing_is_ingested(

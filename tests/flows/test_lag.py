@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from flows import lag_plot
-from flows.lag import check_data, lag, training_snapshot
+from flows.job import training_snapshot
+from flows.lag import check_data, lag
 from models.bundle import Bundle
 from models.job import Job, to_json
 from models.options.model import Model
@@ -52,13 +53,15 @@ def test_numbers_and_plot_lie_beside_the_bundle(run: Path, tmp_path: Path) -> No
 
 def test_the_data_of_the_training_is_found_or_asked_for(run: Path, tmp_path: Path) -> None:
     """A bundle alone does not know its data; the remedy must be named."""
-    assert training_snapshot(run / "bundle") == tmp_path / "data" / "snapshot.json"
+    asked = "name the data with --data"
+    found = training_snapshot(run / "bundle", remedy=asked)
+    assert found == tmp_path / "data" / "snapshot.json"
     (tmp_path / "data" / "snapshot.json").unlink()
-    with pytest.raises(ConfigError, match="is gone; name other data with --data"):
-        training_snapshot(run / "bundle")
+    with pytest.raises(ConfigError, match="is gone; name the data with --data"):
+        training_snapshot(run / "bundle", remedy=asked)
     (run / "job.json").unlink()
     with pytest.raises(ConfigError, match="name the data with --data"):
-        training_snapshot(run / "bundle")
+        training_snapshot(run / "bundle", remedy=asked)
 
 
 def test_data_of_another_form_or_an_empty_split_is_refused(run: Path, tmp_path: Path) -> None:

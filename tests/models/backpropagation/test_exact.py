@@ -308,6 +308,22 @@ def test_every_model_has_a_fast_block(name: str) -> None:
     assert fast_block(model_of(config, task, tokens=tokens), config, 2, "cpu") >= 2
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(SMALL, name="split", parts=300),
+        replace(SMALL, name="split", parts=1000),
+        replace(SMALL, front=Front(parallel=300)),
+        replace(SMALL, front=Front(conv=(Conv(channels=2, kernel=99_999, stride=99_999),))),
+    ],
+)
+def test_a_record_cut_into_many_parts_has_a_fast_block(config: Model) -> None:
+    """The price of a row-step was once taken where no step was left, and divided by."""
+    with torch.device("meta"):
+        model = model_of(config, "classify", tokens=True)
+    assert fast_block(model, config, 2, "cpu") >= 2
+
+
 def test_memory_chooses_the_block() -> None:
     """All at once where that fits and is fast; else what is fast; else what fits."""
     config = replace(ONE_WAY, hidden=64)

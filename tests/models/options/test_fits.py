@@ -123,6 +123,27 @@ def test_numbers_must_be_finite(make: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Train(batch_tokens=2**31), r"train\.batch_tokens must be below 2\*\*31"),
+        (lambda: Model(chunk=10**12), r"model\.chunk must be below"),
+        (lambda: Model(code_every=10**12), r"model\.code_every must be below"),
+        (lambda: Model(head=(2**31,)), r"model\.head must be below"),
+        (lambda: Model(head=(1,) * 5000), r"model\.head must be at most 4,096 entries, got 5000"),
+        (lambda: Front(parallel=2**31), r"model\.front\.parallel must be below"),
+        (lambda: Conv(kernel=2**31), r"model\.front\.conv\.kernel must be below"),
+        (lambda: Backpropagation(mode="last_k", k=2**31), r"backpropagation\.k must be below"),
+        (lambda: Train(seed=2**63), r"train\.seed must be a number of 64 bits"),
+    ],
+)
+def test_what_no_bundle_could_hold_is_refused_before_training(make: Any, message: str) -> None:
+    """It once trained for hours, was shipped, and could never be read again."""
+    with pytest.raises(JobError, match=message):
+        make()
+    assert Train(seed=2**63 - 1, memory=2**40, batch_tokens=2**31 - 1).memory_bytes == 2**40
+
+
+@pytest.mark.parametrize(
     ("key", "value", "bound"),
     [
         ("beam", 10**9, 100),

@@ -428,6 +428,16 @@ def test_the_guard_stops_and_names_the_records(tmp_path: Path) -> None:
         train.train(job(path, tmp_path / "out", options))
 
 
+def test_a_run_that_learnt_nothing_is_no_success(tmp_path: Path) -> None:
+    """Fewer updates than the guard waits for would ship the weights that it began with."""
+    path = poisoned(tmp_path, split="train")
+    options = replace(VALUES, max_rows=None, epochs=1, guard=100)
+    for _ in range(2):  # and not when it is run again
+        with pytest.raises(SeqprepError, match=r"nothing was learnt: .* in all \d updates; .*lr"):
+            train.train(job(path, tmp_path / "out", options))
+    assert not (tmp_path / "out" / "bundle").exists()
+
+
 def test_the_best_weights_are_never_those_of_a_nan(tmp_path: Path) -> None:
     """A validation loss that is not a number compares as neither better nor worse."""
     path = poisoned(tmp_path, split="validation")
