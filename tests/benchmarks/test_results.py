@@ -8,6 +8,7 @@ import json
 import pytest
 
 from benchmarks.common import RESULTS, Benchmark
+from tests.conftest import ROOT
 
 TABLES = sorted(path.stem for path in RESULTS.glob("*.json"))
 
@@ -32,3 +33,26 @@ def test_every_case_was_measured_and_no_other(benchmark: Benchmark) -> None:
 def test_the_main_benchmarks_are_recorded() -> None:
     """A claim of the README would have no figure behind it."""
     assert {"batches", "eeg", "exact", "fasta", "first_batch", "training", "words"} <= set(TABLES)
+
+
+CLAIMS = [
+    ("words", "huggingface_documented", "words {:.0f} times"),
+    ("words", "huggingface_expert", "and {:.1f} times an expert's"),
+    ("eeg", "pandas_documented", "EEG {:.1f} times pandas"),
+    ("eeg", "pandas_expert", "(an expert's is faster: {:.1f})"),
+    ("batches", "huggingface_documented", "batches {:.0f} times a DataLoader"),
+    ("batches", "huggingface_one_core", "({:.0f} times without)"),
+    ("training", "packed_expert", "training {:.0f} times PackedSequence"),
+    ("training", "packed_documented", "({:.0f} times as tutorials show it)"),
+]
+
+
+@pytest.mark.parametrize(("benchmark", "case", "claim"), CLAIMS)
+def test_the_readme_claims_what_was_recorded(benchmark: str, case: str, claim: str) -> None:
+    """A benchmark that is run again would leave an old figure in the README."""
+    text = (RESULTS / f"{benchmark}.md").read_text(encoding="utf-8")
+    head = next(line for line in text.splitlines() if line.startswith("| case |"))
+    row = next(line for line in text.splitlines() if line.startswith(f"| {case} |"))
+    cells = dict(zip(head.split("|"), row.split("|"), strict=True))
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert claim.format(float(cells[" times ours "])) in readme
