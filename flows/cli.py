@@ -24,6 +24,7 @@ from flows.cli_parts import (
     Rehash,
     Settings,
     Store,
+    bundle_at,
     check_files,
     print_json,
     stored_at,
@@ -125,11 +126,14 @@ def train(
 
 @app.command
 def predict(
-    bundle: Annotated[Path, Parameter(help="Folder of a model bundle.")],
+    bundle: Annotated[
+        str, Parameter(help="Folder of a model bundle, or DATASET@current of a store.")
+    ],
     inputs: Annotated[tuple[Path, ...], Parameter(help="Raw files or folders.", negative="")],
     /,
     *,
     out: Annotated[Path, Parameter(help="The Parquet file to write.")],
+    store: Store = STORE,
     stream: Annotated[
         bool, Parameter(help="Also while a record is read; one direction only.", negative="")
     ] = False,
@@ -144,12 +148,13 @@ def predict(
 ) -> None:
     """Predict new raw files, with exactly the preprocessing of the training."""
     steps = stream_every(stream, every)
-    check_prediction(bundle, inputs, out)
+    folder = bundle_at(bundle, store)
+    check_prediction(folder, inputs, out)
     _start_prefect()
     from flows.predict import predict as predict_flow
 
     done = predict_flow(
-        str(bundle), [str(path) for path in inputs], str(out), every=steps, attention=attention
+        str(folder), [str(path) for path in inputs], str(out), every=steps, attention=attention
     )
     errors = f"{done['errors']:,} error{'' if done['errors'] == 1 else 's'}"
     print(f"{done['rows']:,} predictions ({errors}) in {done['out']}")

@@ -11,10 +11,21 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.cli_parts import STORE, AsJson, Store, at_least_one, guarded, print_json
+from flows.cli_parts import (
+    STORE,
+    AsJson,
+    InStore,
+    Store,
+    at_least_one,
+    guarded,
+    print_json,
+    stored_at,
+)
 from flows.predict_paths import check_bundle
 from seqprep.errors import ConfigError
 from seqprep.schema import Split
+
+Dataset = Annotated[Path, Parameter(help="One dataset: STORE/DATASET.")]
 
 
 def lag(
@@ -66,5 +77,39 @@ def codes(
         print_json(done)
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (lag, codes)
+def models(path: Dataset, /, *, store: InStore = None, as_json: AsJson = False) -> None:
+    """List the models of a dataset with their scores, and which one is current."""
+    from flows.registered import models as listed
+    from flows.show import print_models
+
+    done = listed(stored_at(path, store))
+    print_json(done) if as_json else print_models(done)
+
+
+def promote(
+    path: Dataset,
+    run: Annotated[str, Parameter(help="Name of the model's folder, as `models` lists it.")],
+    /,
+    *,
+    store: InStore = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model the current one of its dataset, which `predict DATASET@current` takes."""
+    from flows.registered import promote as make_current
+    from flows.show import print_models
+
+    done = make_current(stored_at(path, store), run)
+    print_json(done) if as_json else print_models(done)
+
+
+def rollback(path: Dataset, /, *, store: InStore = None, as_json: AsJson = False) -> None:
+    """Make the model current again that was so before the present one."""
+    from flows.registered import roll_back
+    from flows.show import print_models
+
+    done = roll_back(stored_at(path, store))
+    print_json(done) if as_json else print_models(done)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (lag, codes, models, promote, rollback)
 """In the order of the help text."""

@@ -63,6 +63,19 @@ def stored_at(path: Path | None, store: Path | None) -> Path:
     return path if store is None else store / path
 
 
+def bundle_at(name: str, store: Path) -> Path:
+    """The folder of a bundle that is named by itself, or as DATASET@current of a store.
+
+    >>> str(bundle_at("store/reviews/models/words-1f/bundle", Path("store")))
+    'store/reviews/models/words-1f/bundle'
+    """
+    if "@" not in name or Path(name).exists():
+        return Path(name)
+    from flows.registered import find_bundle
+
+    return find_bundle(name, store=store)
+
+
 def check_files(
     files: Sequence[Path],
     settings: tuple[str, ...],

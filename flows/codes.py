@@ -17,12 +17,13 @@ import pyarrow.csv
 
 from flows.job import training_snapshot
 from flows.pipeline_file import Pipeline
-from flows.predict import bundle_digest, pipeline_of
+from flows.predict import pipeline_of
 from flows.progress import Callback, say, stage
 from flows.references import Json
 from models.bundle import Bundle
 from models.codes import check_autoencoder, encode
 from models.device import prepare_torch
+from models.manifest import bundle_digest
 from models.options.training import Train
 from seqprep.checks import check_name
 from seqprep.errors import SeqprepError

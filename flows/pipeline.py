@@ -86,6 +86,7 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
             "reused": model["reused"],
         },
         "bundle": model["bundle"],
+        "current": model["current"],
         "report": model["report"],
         "metrics": model["metrics"],
         "baselines": model["baselines"],

@@ -19,12 +19,13 @@ from flows.pipeline_file import Pipeline, build
 from flows.predict_paths import check_inputs, check_out
 from flows.progress import stage
 from flows.references import Json
+from flows.registered import find_bundle
 from flows.stream import stream_rows, stream_schema
 from models.answers.beside import check_attention
 from models.answers.vocabulary import Vocabulary
-from models.bundle import MANIFEST, Bundle
+from models.bundle import Bundle
 from models.device import prepare_torch
-from models.manifest import place
+from models.manifest import bundle_digest
 from models.options.training import Train
 from models.predict import answer_fields, predict_examples
 from models.stream import check_streams
@@ -34,7 +35,6 @@ from seqprep.fitted import Fitted
 from seqprep.ingest import read_records
 from seqprep.ingestion.records import SourceFacts
 from seqprep.preparation.applied import Applier
-from seqprep.snapshot import file_sha256
 
 
 def predictions_schema(model: Bundle, *, attention: bool = False) -> pa.Schema:
@@ -174,11 +174,6 @@ def pipeline_of(model: Bundle, *, folder: str) -> Pipeline:
         ) from error
 
 
-def bundle_digest(folder: Path) -> str:
-    """SHA-256 of a bundle's manifest, which holds the hashes of all its files."""
-    return file_sha256(place(folder) / MANIFEST)
-
-
 def _slices(records: pa.Table, size: int = 2048) -> Iterator[pa.Table]:
     for start in range(0, records.num_rows, size):
         yield records.slice(start, size)
@@ -219,19 +214,22 @@ def predict(
     out: str,
     every: int | None = None,
     attention: bool = False,
+    store: str = "store",
 ) -> Json:
     """Predict new raw files with a trained bundle.
 
     Args:
-        bundle: folder of a bundle.
+        bundle: folder of a bundle, or DATASET@current.
         inputs: files or folders, in the form that the model was trained on.
         out: the Parquet file to write.
         every: read records step by step, and write a row after each so many; none: a row a record.
         attention: also write attention weights, and plot those of the first records.
+        store: folder of the datasets, where DATASET@current is meant.
 
     Returns:
         Where the predictions lie and how many there are.
     """
-    done = predict_files(bundle, inputs, out=out, every=every, attention=attention)
+    found = str(find_bundle(bundle, store=Path(store)))
+    done = predict_files(found, inputs, out=out, every=every, attention=attention)
     predict_artifact(done)
     return done

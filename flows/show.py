@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Column
 from rich.table import Table as Grid
 
 from flows.references import Json
 from flows.reports import best_baseline, main_score
 from seqprep.errors import CorruptError, SeqprepError
 from seqprep.ingestion.withdrawn import read_withdrawn
+from seqprep.registry import Registry
 from seqprep.table import CommitInfo, Table
 from seqprep.upkeep.gone import gone_reason
 from seqprep.upkeep.model_runs import model_runs
@@ -55,6 +57,7 @@ def _dataset(folder: Path) -> Json:
         "rejections": _rejections(Table(folder / "sequences")),
         "recipes": {p.name.removeprefix("examples-"): _versions(Table(p)) for p in recipes},
         "models": [_model(p) for p in sorted(folder.glob("models/*/report.json"))],
+        "current": None if (current := Registry(folder).current()) is None else current.run,
         "trained_on_withdrawn": {
             run.path.name: {split: len(ids) for split, ids in run.withdrawn.items()}
             for run in model_runs(folder)
@@ -77,10 +80,9 @@ def _versions(table: Table) -> list[Json]:
 
 
 def _version(number: int, time_ms: int, info: CommitInfo) -> Json:
-    when = datetime.fromtimestamp(time_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%MZ")
     return {
         "version": number,
-        "time": when,
+        "time": _when(time_ms),
         "fingerprint": info.fingerprint,
         "code_version": info.code_version,
         "counts": info.counts,
@@ -134,7 +136,7 @@ def print_description(described: Json) -> None:
         for recipe, versions in item["recipes"].items():
             _print_recipe(console, recipe, versions, unit=NATURAL_UNITS.get(domain, "steps"))
         if item["models"]:
-            _print_models(console, item["models"])
+            _print_models(console, item["models"], current=item["current"])
         for name, seen in item["trained_on_withdrawn"].items():
             told = f"  {name} was trained on withdrawn records: {_pairs(seen)}"
             console.print(told, markup=False, soft_wrap=True)
@@ -211,20 +213,52 @@ def _print_recipe(console: Console, recipe: str, versions: list[Json], *, unit: 
         console.print(line, markup=False)
 
 
-def _print_models(console: Console, models: list[Json]) -> None:
-    grid = Grid("model", "test", "majority", "best baseline", "seconds", title="models")
+def _print_models(console: Console, models: list[Json], *, current: str | None) -> None:
+    grid = Grid(_folders(), "", "test", "majority", "best baseline", "seconds", title="models")
     grid.title_justify = "left"
     for item in models:
         test = item["metrics"].get("test", {})
         baseline = best_baseline(item)
         grid.add_row(
             item["name"],
+            "current" * (item["name"] == current),
             shown_score(test),
             _number(test.get("majority")),
             "" if baseline is None else f"{baseline[0]} {baseline[1]:.3f}",
             f"{item['seconds']:,.0f}",
         )
     console.print(grid)
+
+
+def _folders() -> Column:
+    """A column of names that a person copies: never cut."""
+    return Column("model", no_wrap=True, overflow="fold")
+
+
+def print_models(listed: Json) -> None:
+    """Print a dataset's registered models and what happened to them, for a person."""
+    console = Console(highlight=False)
+    console.rule(f"[bold]{listed['dataset']}", align="left")
+    grid = Grid(_folders(), "", "trained on", "validation", "test")
+    for item in listed["models"]:
+        told = "current" * (item["run"] == listed["current"])
+        grid.add_row(
+            item["run"],
+            told if item["there"] else f"{told} gone".strip(),
+            f"{_when(item['trained_ms'])}, version {item['examples_version']}",
+            shown_score(item["validation"]),
+            shown_score(item["test"]),
+        )
+    console.print(grid)
+    for event in listed["events"]:
+        if event["event"] != "trained":
+            why = f": {event['why']}" if event["why"] else ""
+            told = f"  {_when(event['at_ms'])} {event['event'].replace('_', ' ')} {event['run']}"
+            console.print(f"{told} (by {event['by']}{why})", markup=False, soft_wrap=True)
+
+
+def _when(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%MZ")
 
 
 def shown_score(metrics: Json) -> str:

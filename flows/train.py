@@ -21,6 +21,7 @@ from flows.job import board_is_missing, find_prepared, write_job
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import Shown, say, stage
 from flows.references import Json, resolve
+from flows.registered import enter
 from flows.reports import write_report
 from flows.run_files import seal_run
 from flows.running import RUNNING, TrainingStopped, stop
@@ -141,6 +142,7 @@ def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> 
     report = json.loads((job.parent / "report.json").read_bytes())
     page = write_report(job.parent, prepared=prepared)
     seal_run(job.parent)
+    current = enter(spec, job.parent, report)
     return {
         "bundle": str(job.parent / "bundle"),
         "report": str(page),
@@ -148,6 +150,7 @@ def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> 
         "baselines": report["baselines"],
         "train": report["train"],
         "dataset": spec.dataset,
+        "current": current,
         "reused": finished,
         "seconds": time.monotonic() - started_s,
     }

@@ -149,6 +149,11 @@ def place(folder: Path) -> Path:
     return folder if folder.exists() or not beside(folder).is_dir() else beside(folder)
 
 
+def bundle_digest(folder: Path) -> str:
+    """SHA-256 of a bundle's manifest, which holds the hashes of all its files."""
+    return file_sha256(place(folder) / MANIFEST)
+
+
 def readopt(folder: Path) -> None:
     """Put a bundle back that a crash left beside its place."""
     if place(folder) != folder:

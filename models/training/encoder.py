@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from models.bundle import Bundle
-from models.manifest import MANIFEST, place
+from models.manifest import MANIFEST, bundle_digest, place
 from models.options.model import Model
 from seqprep.errors import SeqprepError
 from seqprep.schema import num_reserved
-from seqprep.snapshot import Facts, file_sha256
+from seqprep.snapshot import Facts
 
 PARTS = ("front.", "core.")
 SHARED = ("hidden", "layers", "bidirectional", "front")
@@ -68,10 +68,9 @@ def digest_of(folder: Path) -> str:
     Raises:
         SeqprepError: if there is no bundle.
     """
-    path = place(folder) / MANIFEST
-    if not path.is_file():
+    if not (place(folder) / MANIFEST).is_file():
         raise SeqprepError(f"train.encoder_from: {folder}: no bundle there (no {MANIFEST})")
-    return file_sha256(path)
+    return bundle_digest(folder)
 
 
 def _digest(fitted: bytes) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqprep.preparation.spill import collect_spills
+from seqprep.registry import NAME as REGISTRY
 from seqprep.table import Table
 from seqprep.upkeep.model_runs import FOLDER as MODELS
 from seqprep.upkeep.model_runs import REMOVED, is_live
@@ -42,6 +43,12 @@ def tables_of(folder: Path) -> list[Table]:
     return [Table(path) for path in (*first, *examples)]
 
 
+def registry_of(folder: Path) -> list[Table]:
+    """The table of what happened to the dataset's models, if there is one; all of it stays."""
+    path = folder / REGISTRY
+    return [Table(path)] if (path / "_delta_log").is_dir() else []
+
+
 def recipe_of(table: Table) -> str:
     """The recipe that owns a table of examples."""
     return table.path.name.removeprefix("examples-")
@@ -66,6 +73,9 @@ def find_leftovers(folder: Path, kept: Kept, *, before_s: float) -> list[Leftove
     for table in tables_of(folder):
         for version in kept[table.path.name]:
             needed |= needed_files(table, version)
+    for table in registry_of(folder):
+        for version, _, _ in table.history():
+            needed |= needed_files(table, version)
     found = []
     for path, kind in _known_files(folder):
         if path not in needed and _age(path) < before_s:
@@ -89,7 +99,7 @@ def snapshots(folder: Path) -> Path:
 
 
 def _known_files(folder: Path) -> Iterator[tuple[Path, str]]:
-    for table in tables_of(folder):
+    for table in (*tables_of(folder), *registry_of(folder)):
         for path in table.path.rglob("*.parquet"):
             if not path.relative_to(table.path).parts[0].startswith("_"):
                 yield path, f"rows of {table.path.name}"

@@ -22,7 +22,7 @@ from seqprep.snapshot import Snapshot, file_sha256
 from seqprep.staging import StagedFile
 from seqprep.table import Table
 from seqprep.upkeep.gone import gone_reason
-from seqprep.upkeep.leftovers import recipe_of, snapshots, tables_of
+from seqprep.upkeep.leftovers import recipe_of, registry_of, snapshots, tables_of
 from seqprep.upkeep.seals import check_seals
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -55,11 +55,12 @@ class Verified:
 def verify_dataset(folder: Path) -> Verified:
     """Compare all files of a dataset beside its models."""
     done = Verified()
-    for table in tables_of(folder):
+    for table in (*tables_of(folder), *registry_of(folder)):
         for _, error, sealed in check_seals(table.path):
             done.take(iter([None if error is None else str(error)]))
             done.unsealed += not sealed
         done.take(_unbroken(_check_rows(table)))
+    for table in tables_of(folder):
         done.take(_unbroken(_check_snapshots(table)))
     done.take(_check_strays(folder))
     done.take(_check_state(folder))
