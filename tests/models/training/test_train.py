@@ -430,8 +430,9 @@ def test_the_guard_stops_and_names_the_records(tmp_path: Path) -> None:
 
 def test_a_run_that_learnt_nothing_is_no_success(tmp_path: Path) -> None:
     """Fewer updates than the guard waits for would ship the weights that it began with."""
-    path = poisoned(tmp_path, split="train")
-    options = replace(VALUES, max_rows=None, epochs=1, guard=100)
+    path = task_snapshot(tmp_path / "data", "classify", rows=20)
+    wild = Model(hidden=4, noise=1e38)
+    options = Train(model=wild, epochs=1, guard=100, threads=1, device="cpu")
     for _ in range(2):  # and not when it is run again
         with pytest.raises(SeqprepError, match=r"nothing was learnt: .* in all \d updates; .*lr"):
             train.train(job(path, tmp_path / "out", options))
