@@ -17,9 +17,9 @@ import pyarrow.csv
 
 from flows.job import training_snapshot
 from flows.pipeline_file import Pipeline
-from flows.predict import pipeline_of
 from flows.progress import Callback, say, stage
 from flows.references import Json
+from flows.stored import pipeline_of, prepared_records
 from models.bundle import Bundle
 from models.codes import check_autoencoder, encode
 from models.device import prepare_torch
@@ -30,9 +30,8 @@ from seqprep.errors import SeqprepError
 from seqprep.fingerprint import as_json
 from seqprep.fitted import Fitted
 from seqprep.ingestion.derived import commit_derived, derived_task, with_attributes
-from seqprep.preparation.applied import Applier
 from seqprep.recipe import Split
-from seqprep.schema import CONTENT_COLUMN, SPLITS, Task
+from seqprep.schema import SPLITS, Task
 from seqprep.snapshot import Snapshot, read_shards, replace_bytes
 from seqprep.table import Table
 from seqprep.upkeep.in_use import using
@@ -40,8 +39,6 @@ from seqprep.upkeep.in_use import using
 SPLITS_FILE = "split.csv"
 LISTED = ("header", "table")
 """Splits by what codes lack, headers, or by a file whose place a bundle does not know."""
-SLICE = 2048
-"""Records that are prepared at a time."""
 KEPT = ("id", "name", "group", "label", "source", "record", "header", "content_hash")
 
 
@@ -132,24 +129,14 @@ def _rows(
 ) -> Iterator[pa.Table]:
     """Rows of the new table, some records at a time."""
     device = prepare_torch(Train(device="auto"))
-    units, content = model.config.hidden, CONTENT_COLUMN[spec.source.domain]
-    columns = [*KEPT, "length", "attributes", content]
     total, done = origin.info(version).counts.get("rows", 0), 0
-    with Applier.of(
-        domain=spec.source.domain,
-        task=spec.source.task,
-        recipe=spec.prepare,
-        fitted=Fitted.from_bytes(model.fitted),
-    ) as applier:
-        for place in origin.row_groups(version):
-            group = origin.read_group(*place, columns)
-            for start in range(0, len(group), SLICE):
-                part = group.slice(start, SLICE)
-                found = encode(model, applier.apply(part), device=device)
-                assert found["id"].to_pylist() == part["id"].to_pylist(), "records change places"
-                yield _row(part, found, units)
-                done += len(part)
-                progress("records", done, total)
+    columns = [*KEPT, "attributes"]
+    for part, examples in prepared_records(model, spec, origin, version, columns=columns):
+        found = encode(model, examples, device=device)
+        assert found["id"].to_pylist() == part["id"].to_pylist(), "records change places"
+        yield _row(part, found, model.config.hidden)
+        done += len(part)
+        progress("records", done, total)
 
 
 def _row(records: pa.Table, found: pa.Table, units: int) -> pa.Table:

@@ -15,11 +15,12 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import predict_artifact
 from flows.attention import plot_attention
-from flows.pipeline_file import Pipeline, build
+from flows.pipeline_file import Pipeline
 from flows.predict_paths import check_inputs, check_out
 from flows.progress import stage
 from flows.references import Json
 from flows.registered import find_bundle
+from flows.stored import pipeline_of
 from flows.stream import stream_rows, stream_schema
 from models.answers.beside import check_attention
 from models.answers.vocabulary import Vocabulary
@@ -29,8 +30,7 @@ from models.manifest import bundle_digest
 from models.options.training import Train
 from models.predict import answer_fields, predict_examples
 from models.stream import check_streams
-from seqprep import __version__
-from seqprep.errors import ConfigError, Rejection, SeqprepError
+from seqprep.errors import ConfigError, Rejection
 from seqprep.fitted import Fitted
 from seqprep.ingest import read_records
 from seqprep.ingestion.records import SourceFacts
@@ -157,21 +157,6 @@ def _answers(
                 predictions = predict_examples(model, examples, device=device, attention=attention)
                 yield _rows(part, predictions, schema), 0
             yield _errors(rejections, schema), len(rejections)
-
-
-def pipeline_of(model: Bundle, *, folder: str) -> Pipeline:
-    """The pipeline that a bundle was trained with.
-
-    Raises:
-        SeqprepError: if there is none, or this version does not know a key of it.
-    """
-    try:
-        return build(model.needed_pipeline())
-    except ConfigError as error:
-        raise SeqprepError(
-            f"{folder}: written by version {model.code_version}, whose pipeline this version "
-            f"({__version__}) cannot read: {error}; train again, or use that version"
-        ) from error
 
 
 def _slices(records: pa.Table, size: int = 2048) -> Iterator[pa.Table]:

@@ -1,7 +1,8 @@
 """The registry of a dataset's models as commands and flows use it: enter, promote, roll back, find.
 
-The first model of a dataset becomes current by itself, later ones when a person says so; models of
-folds are entered only, since each of them is one of several parts of one score.
+The first model of a dataset becomes current by itself; a later one where it is better on the same
+validation rows (see `challenger`), or when a person says so. Models of folds are entered only: each
+is one of several parts of one score.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from flows.challenger import Verdict, challenge
 from flows.pipeline_file import Pipeline
 from flows.progress import say
 from flows.references import Json
@@ -25,7 +27,7 @@ CURRENT = re.compile(r"(?P<dataset>[a-z0-9][a-z0-9_-]{0,63})@current")
 
 
 def enter(spec: Pipeline, run: Path, report: Json) -> str | None:
-    """Enter a trained model, and make it current where the dataset has none.
+    """Enter a trained model, and make it current where it is the first, or better than that.
 
     Args:
         spec: the pipeline.
@@ -35,20 +37,58 @@ def enter(spec: Pipeline, run: Path, report: Json) -> str | None:
     Returns:
         The folder's name of the dataset's current model.
     """
-    registry = Registry(run.parent.parent)
+    folder = run.parent.parent
+    registry = Registry(folder)
     trained = _trained(spec, run, report)
-    made = registry.add(lambda before: None if _is_known(before, trained) else trained)
+    before = registry.events()
+    if not _is_known(before, trained):
+        verdict = None if spec.split.by == "folds" else _verdict(spec, run, trained, before)
+        why = verdict.told if isinstance(verdict, Verdict) else verdict or ""
+        new = replace(trained, why=why)
+        registry.add(lambda before: None if _is_known(before, new) else new)
+        if isinstance(verdict, Verdict) and verdict.is_better:
+            _replace(registry, replace(new, event="promoted", at_ms=now_ms()), verdict.against)
+        if verdict is not None:
+            say(f"{spec.dataset}: {why}")
+            _say_current(registry, run)
     if spec.split.by != "folds":
         why = "the first model of the dataset"
         first = replace(trained, event="promoted", why=why, at_ms=now_ms())
         registry.add(lambda before: None if _had_one(before) else first)
     current = registry.current()
-    if made is not None and current is not None and current.run != run.name:
-        say(
-            f"{spec.dataset}: {current.run} stays current; `seqprep promote "
-            f"{run.parent.parent} {run.name}` replaces it"
-        )
     return None if current is None else current.run
+
+
+def _verdict(spec: Pipeline, run: Path, trained: Event, before: Events) -> Verdict | str | None:
+    """What a comparison with the current model says; None where there is no other one."""
+    found = standing(before)
+    if not found or found[-1].run == run.name:
+        return None
+    try:
+        bundle = _bundle_of(run.parent.parent, found[-1])
+        return challenge(spec, run, trained, found[-1], bundle)
+    except SeqprepError as error:  # the new model is trained, whatever became of the other
+        return f"not compared with {found[-1].run}: {error}"
+
+
+def _replace(registry: Registry, promoted: Event, against: str) -> None:
+    """Make a model current in the place of the one that it was compared with, and of no other."""
+
+    def unless_changed(before: Events) -> Event | None:
+        found = standing(before)
+        return promoted if found and found[-1].run == against else None
+
+    registry.add(unless_changed)
+
+
+def _say_current(registry: Registry, run: Path) -> None:
+    current = registry.current()
+    assert current is not None
+    if current.run == run.name:
+        say(f"  {run.name} is current from now on; `seqprep rollback` takes it back")
+    else:
+        folder = run.parent.parent
+        say(f"  {current.run} stays current; `seqprep promote {folder} {run.name}` replaces it")
 
 
 def _trained(spec: Pipeline, run: Path, report: Json) -> Event:

@@ -9,8 +9,7 @@ Intervals are percentiles of a paired bootstrap over validation records; each ho
 among a hundred tokens a few lie above 0 by chance. With retraining they leave out what another seed
 would change.
 
-Sources: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13; Koehn 2004,
-https://aclanthology.org/W04-3250/ (paired). Legend: K tokens, R validation records.
+Legend: K tokens, R validation records.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from flows import frequency_plots
 from flows.candidates import Candidates, candidates
 from flows.frequencies import shown_token
 from flows.ingest import ingest_files
+from flows.intervals import intervals
 from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
 from flows.progress import Callback, say, stage
@@ -50,7 +50,6 @@ from seqprep.table_files import check_table_path, write_table
 By = Literal["masking", "retraining"]
 TOKENS: dict[By, int] = {"masking": 100, "retraining": 5}
 """Candidates where a person names no number."""
-DRAWS, DRAWS_AT_ONCE, SEED = 1000, 50, 0
 SHOWN = 25
 START_S = 8.0
 """About what a training takes beside its updates."""
@@ -214,24 +213,6 @@ def effect_table(masked: Masked, chosen: Candidates, *, holders: Ints) -> pa.Tab
         columns["mutual_information"] = chosen.promise
     order = np.lexsort((np.arange(len(drop)), -drop))
     return pa.table(columns).take(pa.array(order))
-
-
-def intervals(drops: csr_array, *, level: float = 0.95) -> tuple[npt.NDArray, npt.NDArray]:
-    """Bounds of the mean drop of each token when records are drawn again, `(K,)` each.
-
-    Args:
-        drops: `(K, R)` what each record loses without each token.
-        level: share of the draws between the bounds.
-    """
-    generator = np.random.default_rng(SEED)
-    records = drops.shape[1]
-    means = []
-    for _ in range(0, DRAWS, DRAWS_AT_ONCE):
-        drawn = generator.multinomial(records, np.full(records, 1 / records), size=DRAWS_AT_ONCE)
-        means.append(drops @ drawn.T / records)
-    tail = (1 - level) / 2
-    low, high = np.quantile(np.concatenate(means, axis=1), (tail, 1 - tail), axis=1)
-    return low, high
 
 
 def print_usefulness(done: Json) -> None:

@@ -10,9 +10,10 @@ import pytest
 from scipy.sparse import csr_array
 
 from flows.candidates import Candidates, candidates
+from flows.intervals import intervals
 from flows.pipeline_file import build
 from flows.retraining import write_without
-from flows.usefulness import check_snapshot, effect_table, intervals
+from flows.usefulness import check_snapshot, effect_table
 from flows.usefulness import usefulness as study
 from models.scores.masking import Masked
 from seqprep.errors import ConfigError
