@@ -84,10 +84,12 @@ def _replace(registry: Registry, promoted: Event, against: str) -> None:
 def _say_current(registry: Registry, run: Path) -> None:
     current = registry.current()
     assert current is not None
+    folder = run.parent.parent
+    if folder.is_relative_to(Path.cwd()):
+        folder = folder.relative_to(Path.cwd())
     if current.run == run.name:
-        say(f"  {run.name} is current from now on; `seqprep rollback` takes it back")
+        say(f"  {run.name} is current from now on; `seqprep rollback {folder}` takes it back")
     else:
-        folder = run.parent.parent
         say(f"  {current.run} stays current; `seqprep promote {folder} {run.name}` replaces it")
 
 
