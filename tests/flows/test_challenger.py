@@ -125,23 +125,25 @@ def test_both_models_answer_the_same_records_as_prediction_does(
 
 
 def test_a_difference_within_chance_is_not_better(
-    store: Path, rivals: tuple[Path, Path, Pipeline], tmp_path: Path
+    store: Path, rivals: tuple[Path, Path, Pipeline]
 ) -> None:
     """One record more that is right would change the model every night."""
-    _, good, spec = rivals
-    events = {o.run: o for o in Registry(store / "letters").events() if o.event == "trained"}
-    table = pq.read_table(good / "predictions-validation.parquet")
-    truth = table["truth"].to_pylist()
-    other = {"warm": "cold", "cold": "warm"}
+    bad, _, spec = rivals
+    event = next(o for o in Registry(store / "letters").events() if o.run == bad.name)
+    table = pq.read_table(bad / "predictions-validation.parquet")
+    truth, said = table["truth"].to_pylist(), table["prediction"].to_pylist()
+    wrong = [place for place, one in enumerate(truth) if said[place] != one]
     run = store / "letters" / "models" / "made"
-    run.mkdir(exist_ok=True)
-    for wrong, better in ((1, False), (len(truth) // 2, False)):
-        answers = [other[one] if place < wrong else one for place, one in enumerate(truth)]
+    run.mkdir()
+    for mended, better in ((1, False), (len(wrong) // 2, True)):
+        answers = list(said)
+        for place in wrong[:mended]:
+            answers[place] = truth[place]
         body = table.set_column(1, "prediction", pa.array(answers))
         pq.write_table(body, run / "predictions-validation.parquet")
-        found = challenge(spec, run, events[good.name], events[good.name], good / "bundle")
+        found = challenge(spec, run, event, event, bad / "bundle")
         assert isinstance(found, Verdict) and found.is_better == better
-        assert found.new == pytest.approx(1 - wrong / len(truth))
+        assert found.new - found.present == pytest.approx(mended / len(truth))
 
 
 def test_what_cannot_be_compared_is_said(store: Path, rivals: tuple[Path, Path, Pipeline]) -> None:
