@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from scipy.sparse import csr_array
 
 from flows.intervals import intervals
+from flows.job import source_difference
 from flows.pipeline_file import Pipeline, to_json
 from flows.progress import stage
 from flows.stored import pipeline_of, prepared_records
@@ -84,9 +85,10 @@ def challenge(
         return f"models of task {spec.source.task} are not compared by themselves"
     model = Bundle.read(bundle)
     before = pipeline_of(model, folder=str(bundle))
-    for key in ("source", "split"):
-        if _judged(before)[key] != _judged(spec)[key]:
-            return f"{current.run} was trained with other options of {key}"
+    if source_difference(spec, to_json(before)["source"]) is not None:
+        return f"{current.run} was trained with other options of source"
+    if before.split != spec.split:  # it may have been trained on these rows
+        return f"{current.run} was trained with other options of split"
     path = run / "predictions-validation.parquet"
     answers = pq.read_table(path, columns=["id", "prediction", "truth"]) if path.exists() else None
     if answers is None or not len(answers):
@@ -117,13 +119,6 @@ def challenge(
         high=float(high[0]),
         records=len(both),
     )
-
-
-def _judged(spec: Pipeline) -> dict[str, object]:
-    """The options that decide what is asked of a model, and which records it has seen."""
-    body = to_json(spec)
-    source = {key: value for key, value in body["source"].items() if key != "path"}
-    return {"source": source, "split": body["split"]}
 
 
 def _scores(both: pa.Table, name: str, metric: str) -> np.ndarray:

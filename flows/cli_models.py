@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from flows.cli_parts import (
     STORE,
     AsJson,
+    Dataset,
     InStore,
     Store,
     at_least_one,
@@ -24,8 +25,6 @@ from flows.cli_parts import (
 from flows.predict_paths import check_bundle
 from seqprep.errors import ConfigError
 from seqprep.schema import Split
-
-Dataset = Annotated[Path, Parameter(help="One dataset: STORE/DATASET.")]
 
 
 def lag(
@@ -80,10 +79,8 @@ def codes(
 def models(path: Dataset, /, *, store: InStore = None, as_json: AsJson = False) -> None:
     """List the models of a dataset with their scores, and which one is current."""
     from flows.registered import models as listed
-    from flows.show import print_models
 
-    done = listed(stored_at(path, store))
-    print_json(done) if as_json else print_models(done)
+    _print(listed(stored_at(path, store)), as_json)
 
 
 def promote(
@@ -96,19 +93,25 @@ def promote(
 ) -> None:
     """Make a model the current one of its dataset, which `predict DATASET@current` takes."""
     from flows.registered import promote as make_current
-    from flows.show import print_models
 
-    done = make_current(stored_at(path, store), run)
-    print_json(done) if as_json else print_models(done)
+    _print(make_current(stored_at(path, store), run), as_json)
 
 
 def rollback(path: Dataset, /, *, store: InStore = None, as_json: AsJson = False) -> None:
     """Make the model current again that was so before the present one."""
     from flows.registered import roll_back
+
+    _print(roll_back(stored_at(path, store)), as_json)
+
+
+def _print(listed: dict[str, Any], as_json: bool) -> None:
+    """Show a dataset's models, as JSON or for a person."""
     from flows.show import print_models
 
-    done = roll_back(stored_at(path, store))
-    print_json(done) if as_json else print_models(done)
+    if as_json:
+        print_json(listed)
+    else:
+        print_models(listed)
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (lag, codes, models, promote, rollback)

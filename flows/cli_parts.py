@@ -52,6 +52,9 @@ InStore = Annotated[
 ]
 
 
+Dataset = Annotated[Path, Parameter(help="One dataset: STORE/DATASET.")]
+
+
 def stored_at(path: Path | None, store: Path | None) -> Path:
     """The store or dataset that is meant: a path by itself, or inside `--store`.
 
@@ -69,7 +72,7 @@ def bundle_at(name: str, store: Path) -> Path:
     >>> str(bundle_at("store/reviews/models/words-1f/bundle", Path("store")))
     'store/reviews/models/words-1f/bundle'
     """
-    if "@" not in name or Path(name).exists():
+    if "@" not in name:  # a registry is slow to import
         return Path(name)
     from flows.registered import find_bundle
 

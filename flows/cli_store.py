@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.cli_parts import AsJson, InStore, print_json, stored_at
+from flows.cli_parts import AsJson, Dataset, InStore, print_json, stored_at
 
 Apply = Annotated[bool, Parameter(help="Do it; without it only say what would go.", negative="")]
 
@@ -54,7 +54,7 @@ def gc(
 
 
 def remove(
-    path: Annotated[Path, Parameter(help="One dataset: STORE/DATASET.")],
+    path: Dataset,
     /,
     *,
     store: InStore = None,

@@ -81,16 +81,7 @@ def make_codes(bundle: str, *, dataset: str, store: Path, source_dataset: str | 
     rows = table.info(made).counts["rows"]
     file = store / dataset / "pipeline.yaml"
     if not file.exists():  # a person's own stays
-        if spec.split.by not in LISTED:
-            split = _beside_defaults(as_json(spec.split))
-        elif name == spec.dataset:
-            split = _write_splits(file.with_name(SPLITS_FILE), Path(bundle))
-        else:
-            split = {}
-            say(
-                f"{dataset}: split by {spec.split.by} of {spec.dataset} says nothing of {name}; "
-                f"{file} splits by a hash of the group"
-            )
+        split = _kept_split(spec, name, file.with_name(SPLITS_FILE), Path(bundle))
         _write_pipeline(file, dataset, task, split)
     say(f"{dataset}: sequences version {made}: {rows:,} records; pipeline file: {file}")
     return {
@@ -149,6 +140,19 @@ def _row(records: pa.Table, found: pa.Table, units: int) -> pa.Table:
     return pa.table(columns)
 
 
+def _kept_split(spec: Pipeline, name: str, path: Path, bundle: Path) -> Json:
+    """The split of the autoencoder, for codes of the dataset `name`; its table goes to `path`."""
+    if spec.split.by not in LISTED:
+        return _beside_defaults(as_json(spec.split))
+    if name == spec.dataset:
+        return _write_splits(path, bundle)
+    say(
+        f"split by {spec.split.by} of {spec.dataset} says nothing of {name}; its codes are split "
+        "by a hash of the group"
+    )
+    return {}
+
+
 def _write_pipeline(path: Path, dataset: str, task: Task, split: Json) -> None:
     """A pipeline file that trains on the codes."""
     model = "autoencoder" if task == "reconstruct" else "lstm"
@@ -172,8 +176,8 @@ def _write_splits(path: Path, bundle: Path) -> Json:
     parts = []
     for split in SPLITS:
         for table in read_shards(snapshot, snapshot.of(split), columns=["id"], verify=True):
-            ids = table["id"].unique()
-            parts.append(pa.table({"id": ids, "split": pa.array([split] * len(ids), pa.string())}))
+            names = pa.array([split] * len(table), pa.string())
+            parts.append(pa.table({"id": table["id"], "split": names}))
     listed = pa.concat_tables(parts).group_by(["id", "split"], use_threads=False).aggregate([])
     body = pa.BufferOutputStream()
     pyarrow.csv.write_csv(listed.select(["id", "split"]), body)

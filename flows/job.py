@@ -68,7 +68,9 @@ def find_prepared(spec: Pipeline, *, store: Path) -> Prepared:
 def _difference(spec: Pipeline, info: CommitInfo, sequences: Table) -> str | None:
     """The first option by which a version differs from the file, for a person to read."""
     wanted = to_json(spec)
-    source = source_difference(spec, sequences.info(info.params["sequences_version"]))
+    source = source_difference(
+        spec, sequences.info(info.params["sequences_version"]).params["source"]
+    )
     if source is not None:
         return source
     made = {
@@ -85,9 +87,9 @@ def _difference(spec: Pipeline, info: CommitInfo, sequences: Table) -> str | Non
     return None
 
 
-def source_difference(spec: Pipeline, info: CommitInfo) -> str | None:
-    """The first option of the source by which a version of `sequences` differs from the file."""
-    made, wanted = info.params["source"], to_json(spec)["source"]
+def source_difference(spec: Pipeline, made: Json) -> str | None:
+    """The first option of the source by which what was made differs from the file."""
+    wanted = to_json(spec)["source"]
     for key in wanted:
         if key != "path" and made.get(key) != wanted[key]:
             return (
@@ -107,7 +109,7 @@ def check_source(spec: Pipeline, *, store: Path) -> None:
     version = table.version()
     if version is None:
         return  # said elsewhere
-    difference = source_difference(spec, table.info(version))
+    difference = source_difference(spec, table.info(version).params["source"])
     if difference is not None:
         raise ConfigError(
             f"{spec.dataset}: version {version} of the sequences was ingested with other options: "

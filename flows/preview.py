@@ -109,7 +109,7 @@ def _sequences(
     why = "nothing ingested"
     if version is not None:
         info = stored.info(version)
-        difference = source_difference(spec, info)
+        difference = source_difference(spec, info.params["source"])
         if difference is None:
             read = f"sequences version {version}, {info.counts['rows']:,} records"
             return stored, {"read": read, "whole": True}

@@ -17,29 +17,29 @@ from flows.pipeline_file import Pipeline
 from flows.progress import say
 from flows.references import Json
 from models.manifest import MANIFEST, bundle_digest
+from seqprep.checks import NAME
 from seqprep.errors import SeqprepError
 from seqprep.registry import Event, Events, Registry, now_ms, standing
-from seqprep.snapshot import Snapshot
-from seqprep.table import Table
 
-CURRENT = re.compile(r"(?P<dataset>[a-z0-9][a-z0-9_-]{0,63})@current")
+CURRENT = re.compile(rf"(?P<dataset>{NAME.pattern})@current")
 """A model by its dataset's name, where a bundle's folder is asked for."""
 
 
-def enter(spec: Pipeline, run: Path, report: Json) -> str | None:
+def enter(spec: Pipeline, run: Path, report: Json, *, prepared: Json) -> str | None:
     """Enter a trained model, and make it current where it is the first, or better than that.
 
     Args:
         spec: the pipeline.
         run: the model's folder.
         report: what report.json says.
+        prepared: what `prepare` made.
 
     Returns:
         The folder's name of the dataset's current model.
     """
     folder = run.parent.parent
     registry = Registry(folder)
-    trained = _trained(spec, run, report)
+    trained = _trained(spec, run, report, prepared)
     before = registry.events()
     if not _is_known(before, trained):
         verdict = None if spec.split.by == "folds" else _verdict(spec, run, trained, before)
@@ -50,13 +50,12 @@ def enter(spec: Pipeline, run: Path, report: Json) -> str | None:
             _replace(registry, replace(new, event="promoted", at_ms=now_ms()), verdict.against)
         if verdict is not None:
             say(f"{spec.dataset}: {why}")
-            _say_current(registry, run)
-    if spec.split.by != "folds":
+            _say_current(registry.current_run(), run)
+    if spec.split.by != "folds" and not _had_one(before):
         why = "the first model of the dataset"
         first = replace(trained, event="promoted", why=why, at_ms=now_ms())
         registry.add(lambda before: None if _had_one(before) else first)
-    current = registry.current()
-    return None if current is None else current.run
+    return registry.current_run()
 
 
 def _verdict(spec: Pipeline, run: Path, trained: Event, before: Events) -> Verdict | str | None:
@@ -81,23 +80,17 @@ def _replace(registry: Registry, promoted: Event, against: str) -> None:
     registry.add(unless_changed)
 
 
-def _say_current(registry: Registry, run: Path) -> None:
-    current = registry.current()
-    assert current is not None
+def _say_current(current: str | None, run: Path) -> None:
     folder = run.parent.parent
     if folder.is_relative_to(Path.cwd()):
         folder = folder.relative_to(Path.cwd())
-    if current.run == run.name:
+    if current == run.name:
         say(f"  {run.name} is current from now on; `seqprep rollback {folder}` takes it back")
     else:
-        say(f"  {current.run} stays current; `seqprep promote {folder} {run.name}` replaces it")
+        say(f"  {current} stays current; `seqprep promote {folder} {run.name}` replaces it")
 
 
-def _trained(spec: Pipeline, run: Path, report: Json) -> Event:
-    job = json.loads((run / "job.json").read_bytes())
-    facts = Snapshot.read(Path(job["snapshot"])).facts
-    examples = Table(run.parent.parent / f"examples-{spec.prepare.recipe}")
-    made_from = examples.info(facts.examples_version).params["sequences_version"]
+def _trained(spec: Pipeline, run: Path, report: Json, prepared: Json) -> Event:
     scores = report["metrics"]
     return Event(
         at_ms=now_ms(),
@@ -106,8 +99,8 @@ def _trained(spec: Pipeline, run: Path, report: Json) -> Event:
         recipe=spec.prepare.recipe,
         bundle=bundle_digest(run / "bundle"),
         snapshot=report["identity"]["snapshot"],
-        sequences_version=made_from,
-        examples_version=facts.examples_version,
+        sequences_version=prepared["sequences_version"],
+        examples_version=prepared["version"],
         validation=json.dumps(scores.get("validation", {})),
         test=json.dumps(scores.get("test", {})),
         by="policy",
@@ -216,7 +209,7 @@ def find_bundle(name: str, *, store: Path) -> Path:
         SeqprepError: if the dataset has no current model, or its bundle is gone or altered.
     """
     named = CURRENT.fullmatch(name)
-    if named is None:
+    if named is None or Path(name).exists():
         return Path(name)
     folder = store / named["dataset"]
     current = Registry(_dataset(folder)).current()

@@ -57,7 +57,7 @@ def _dataset(folder: Path) -> Json:
         "rejections": _rejections(Table(folder / "sequences")),
         "recipes": {p.name.removeprefix("examples-"): _versions(Table(p)) for p in recipes},
         "models": [_model(p) for p in sorted(folder.glob("models/*/report.json"))],
-        "current": None if (current := Registry(folder).current()) is None else current.run,
+        "current": Registry(folder).current_run(),
         "trained_on_withdrawn": {
             run.path.name: {split: len(ids) for split, ids in run.withdrawn.items()}
             for run in model_runs(folder)

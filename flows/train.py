@@ -142,7 +142,7 @@ def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> 
     report = json.loads((job.parent / "report.json").read_bytes())
     page = write_report(job.parent, prepared=prepared)
     seal_run(job.parent)
-    current = enter(spec, job.parent, report)
+    current = enter(spec, job.parent, report, prepared=prepared)
     return {
         "bundle": str(job.parent / "bundle"),
         "report": str(page),

@@ -10,7 +10,6 @@ Legend: E events.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -22,9 +21,7 @@ import pyarrow as pa
 
 from seqprep.errors import SeqprepError
 from seqprep.fingerprint import fingerprint
-from seqprep.parquet.writer import PageWriter
-from seqprep.snapshot import file_sha256
-from seqprep.staging import StagedFile
+from seqprep.staging import StagedFile, StagedWriter
 from seqprep.table import CommitInfo, ConflictError, Table
 
 NAME = "registry"
@@ -119,6 +116,11 @@ class Registry:
         found = standing(self.events())
         return found[-1] if found else None
 
+    def current_run(self) -> str | None:
+        """The name of the current model's folder; None where there is none."""
+        current = self.current()
+        return None if current is None else current.run
+
     def trained(self, run: str) -> Event:
         """The last training of a model.
 
@@ -169,21 +171,11 @@ class Registry:
             raise
 
     def _write(self, events: Events) -> StagedFile:
-        self.table.path.mkdir(parents=True, exist_ok=True)
         # Not by its hash alone: what one run takes back another may just have written.
-        name = f"events-{uuid4().hex[:8]}"
-        staged = self.table.path / f".{name}.tmp"
-        try:
-            with PageWriter(staged, SCHEMA) as writer:
-                writer.write_table(pa.Table.from_pylist([asdict(one) for one in events], SCHEMA))
-            with staged.open("rb") as file:
-                os.fsync(file.fileno())
-            digest, size_bytes = file_sha256(staged), staged.stat().st_size
-            name = f"{name}-{digest[:16]}.parquet"
-            os.replace(staged, self.table.path / name)
-        finally:
-            staged.unlink(missing_ok=True)
-        return StagedFile(path=name, size_bytes=size_bytes, rows=len(events), sha256=digest)
+        writer = StagedWriter(self.table.path, f"events-{uuid4().hex[:8]}", SCHEMA)
+        with writer:
+            writer.write(pa.Table.from_pylist([asdict(one) for one in events], SCHEMA))
+        return writer.staged
 
 
 def now_ms() -> int:

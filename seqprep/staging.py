@@ -97,9 +97,10 @@ class StagedWriter:
         table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
         if table.num_rows == 0:
             return
-        lengths = table.column("length").to_numpy()
-        self._min = min(self._min, int(lengths.min()))
-        self._max = max(self._max, int(lengths.max()))
+        if "length" in table.column_names:
+            lengths = table.column("length").to_numpy()
+            self._min = min(self._min, int(lengths.min()))
+            self._max = max(self._max, int(lengths.max()))
         self._rows += table.num_rows
         self._writer.write_table(table.cast(self._schema))
 
@@ -130,7 +131,7 @@ class StagedWriter:
             rows=self._rows,
             sha256=digest,
             partition=self._partition,
-            min_length=self._min if self._rows else 0,
+            min_length=min(self._min, self._max),
             max_length=self._max,
             sources=tuple(self.sources),
         )

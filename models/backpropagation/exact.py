@@ -116,7 +116,7 @@ def fast_block(model: nn.Module, options: Model, rows: int, device: str) -> int:
     """Row-steps of a block that computes fast, whatever the memory."""
     long = Size(rows=rows, steps=_LONG)  # what stands between its blocks does not count
     cost = cost_of(model, options, long)
-    blocks = max(_BLOCKS, 2 * options.parts, 2 * options.front.parallel)
+    blocks = max(_BLOCKS, 2 * options.parts)
     cells = max(2, long.cells // (blocks * front_stride(options)))
     a_cell = max(1.0, 2 * (cost(cells) - cost(cells // 2)) / cells)
     return max(_FEW_STEPS * rows, int(FAST_BYTES[device] / a_cell))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
+from flows.job import write_job
 from flows.pipeline_file import Pipeline
+from flows.registered import enter
+from models.job import read_job
+from models.train import train
 from seqprep.ingest import ingest
 from seqprep.prepare import Prepared, prepare
 
@@ -20,3 +26,12 @@ def ingest_and_prepare(spec: Pipeline, store: Path, *, prune: bool = False) -> P
         split=spec.split,
         recipe=spec.prepare,
     )
+
+
+def trained(spec: Pipeline, store: Path) -> Path:
+    """Ingest, prepare, train and enter the model, as the flows do; its folder."""
+    prepared = asdict(ingest_and_prepare(spec, store))
+    job, _ = write_job(spec, prepared, store=store)
+    report = json.loads(train(read_job(job)).read_bytes())
+    enter(spec, job.parent, report, prepared=prepared)
+    return job.parent

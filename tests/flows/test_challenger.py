@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.challenger import Verdict, challenge
-from flows.job import write_job
 from flows.pipeline_file import Pipeline, build, to_json
-from flows.registered import enter, models
-from models.job import read_job
-from models.train import train
+from flows.registered import models
 from seqprep.registry import Registry
-from tests.flows.stages import ingest_and_prepare
+from tests.flows.stages import trained
 
 
 def letters(folder: Path, *, rows: int = 240, **train_options: Any) -> Pipeline:
@@ -41,14 +38,6 @@ def letters(folder: Path, *, rows: int = 240, **train_options: Any) -> Pipeline:
             "train": {**options, **train_options},
         }
     )
-
-
-def trained(spec: Pipeline, store: Path) -> Path:
-    """Train as the flow does, and enter the model; its folder."""
-    job, _ = write_job(spec, asdict(ingest_and_prepare(spec, store)), store=store)
-    report = json.loads(train(read_job(job)).read_bytes())
-    enter(spec, job.parent, report)
-    return job.parent
 
 
 BAD = {"updates": 1}

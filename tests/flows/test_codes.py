@@ -22,7 +22,7 @@ from seqprep.options.split import Split
 from seqprep.prepare import Prepared, prepare
 from seqprep.snapshot import Snapshot, read_shard
 from seqprep.table import Table
-from tests.flows.stages import ingest_and_prepare
+from tests.flows.stages import ingest_and_prepare, trained
 from tests.synthetic import documents, write_sequences
 
 MODEL = {"name": "autoencoder", "hidden": 6, "code_every": 4, "bidirectional": False}
@@ -55,18 +55,11 @@ def signals(root: Path) -> Pipeline:
     )
 
 
-def trained(spec: Pipeline, store: Path) -> Path:
-    prepared = ingest_and_prepare(spec, store)
-    job, _ = write_job(spec, asdict(prepared), store=store)
-    train(read_job(job))
-    return job.parent / "bundle"
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], Path]:
     root = tmp_path_factory.mktemp("codes")
     store = root / "store"
-    bundle = trained(signals(root), store)
+    bundle = trained(signals(root), store) / "bundle"
     done = make_codes(str(bundle), dataset="codes", store=store, source_dataset=None)
     return store, done, bundle
 
@@ -125,7 +118,9 @@ def test_a_split_that_codes_cannot_repeat_is_written_down(tmp_path: Path) -> Non
     listed = {name: [name] for name in ("train", "validation", "test")}
     spec = replace(spec, split=Split(**split, **listed))
     store = tmp_path / "store"
-    done = make_codes(str(trained(spec, store)), dataset="codes", store=store, source_dataset=None)
+    done = make_codes(
+        str(trained(spec, store) / "bundle"), dataset="codes", store=store, source_dataset=None
+    )
     file = Path(done["pipeline"])
     again = load(file)
     found = prepare(
@@ -189,6 +184,6 @@ def test_only_an_autoencoder_has_codes(
         source=replace(spec.source, task="classify"),
         train=replace(spec.train, model=replace(spec.train.model, name="lstm", code_every=None)),
     )
-    bundle = trained(spec, tmp_path / "store")
+    bundle = trained(spec, tmp_path / "store") / "bundle"
     with pytest.raises(SeqprepError, match="made by an autoencoder"):
         make_codes(str(bundle), dataset="c", store=tmp_path / "store", source_dataset=None)

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flows.cli_parts import bundle_at
-from flows.job import write_job
 from flows.pipeline_file import Pipeline
-from flows.registered import enter, find_bundle, models, promote, roll_back
+from flows.registered import find_bundle, models, promote, roll_back
 from flows.show import describe, print_models
-from models.job import read_job
-from models.train import train
 from seqprep.errors import SeqprepError
 from seqprep.registry import Registry
-from tests.flows.stages import ingest_and_prepare
+from tests.flows.stages import trained
 from tests.flows.test_job import pipeline
 
 
-def trained(spec: Pipeline, store: Path, *, seed: int = 0) -> str:
-    """Train as the flow does, and enter the model; the name of its folder."""
-    spec = replace(spec, train=replace(spec.train, seed=seed))
-    job, _ = write_job(spec, asdict(ingest_and_prepare(spec, store)), store=store)
-    report = json.loads(train(read_job(job)).read_bytes())
-    enter(spec, job.parent, report)
-    return job.parent.name
+def run_of(spec: Pipeline, store: Path, *, seed: int = 0) -> str:
+    """Train with a seed; the name of the model's folder."""
+    return trained(replace(spec, train=replace(spec.train, seed=seed)), store).name
 
 
 @pytest.fixture
@@ -46,8 +39,8 @@ def test_the_first_model_is_current_and_a_later_one_is_not_by_itself(
 ) -> None:
     """A worse model would answer from the moment it was trained."""
     store = folder.parent
-    first = trained(spec, store)
-    second = trained(spec, store, seed=1)
+    first = run_of(spec, store)
+    second = run_of(spec, store, seed=1)
     told = models(folder)
     assert told["current"] == first and [one["run"] for one in told["models"]] == [first, second]
     assert f"`seqprep promote {folder.resolve()} {second}` replaces it" in capsys.readouterr().err
@@ -64,9 +57,9 @@ def test_the_first_model_is_current_and_a_later_one_is_not_by_itself(
 
 def test_a_model_that_is_used_again_is_entered_once(spec: Pipeline, folder: Path) -> None:
     """A nightly run that finds nothing new would fill the table."""
-    trained(spec, folder.parent)
+    run_of(spec, folder.parent)
     before = Registry(folder).events()
-    trained(spec, folder.parent)
+    run_of(spec, folder.parent)
     assert Registry(folder).events() == before
     assert [one.event for one in before] == ["trained", "promoted"]
 
@@ -74,7 +67,7 @@ def test_a_model_that_is_used_again_is_entered_once(spec: Pipeline, folder: Path
 def test_models_of_folds_are_entered_and_none_becomes_current(spec: Pipeline, folder: Path) -> None:
     """Whichever fold was trained first would answer for the dataset."""
     folds = replace(spec, split=replace(spec.split, by="folds", count=3, train=None, test=None))
-    run = trained(folds, folder.parent)
+    run = run_of(folds, folder.parent)
     assert models(folder)["current"] is None
     with pytest.raises(SeqprepError, match=r"has no current model; `seqprep train` makes one"):
         find_bundle(f"{folder.name}@current", store=folder.parent)
@@ -84,7 +77,7 @@ def test_models_of_folds_are_entered_and_none_becomes_current(spec: Pipeline, fo
 def test_a_person_promotes_and_rolls_back(spec: Pipeline, folder: Path) -> None:
     """A model that turned out bad must be taken back by one command."""
     store, name = folder.parent, f"{folder.name}@current"
-    first, second = trained(spec, store), trained(spec, store, seed=1)
+    first, second = run_of(spec, store), run_of(spec, store, seed=1)
     assert promote(folder, second)["current"] == second
     assert find_bundle(name, store=store) == folder / "models" / second / "bundle"
     with pytest.raises(SeqprepError, match=f"{second} is current already"):
@@ -93,7 +86,7 @@ def test_a_person_promotes_and_rolls_back(spec: Pipeline, folder: Path) -> None:
     assert bundle_at(name, store) == folder / "models" / first / "bundle"
     with pytest.raises(SeqprepError, match=f"no model was current before {first}"):
         roll_back(folder)
-    trained(spec, store)  # once more: nothing becomes current that a person took back
+    run_of(spec, store)  # once more: nothing becomes current that a person took back
     assert models(folder)["current"] == first
     assert [one["by"] for one in models(folder)["events"] if one["event"] != "trained"] == [
         "policy",
@@ -105,7 +98,7 @@ def test_a_person_promotes_and_rolls_back(spec: Pipeline, folder: Path) -> None:
 def test_a_current_model_that_is_gone_or_altered_is_named(spec: Pipeline, folder: Path) -> None:
     """Predictions would come from another model than the one that was chosen."""
     store, name = folder.parent, f"{folder.name}@current"
-    run = trained(spec, store)
+    run = run_of(spec, store)
     manifest = folder / "models" / run / "bundle" / "manifest.json"
     whole = manifest.read_bytes()
     manifest.write_bytes(whole + b" ")
