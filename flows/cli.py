@@ -13,8 +13,11 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from flows import cli_data, cli_models, cli_store
-from flows.cli_parts import (
+from flows.commands import data as cli_data
+from flows.commands import models as cli_models
+from flows.commands import store as cli_store
+from flows.commands.ending import ending, tell
+from flows.commands.parts import (
     STORE,
     AsJson,
     File,
@@ -30,8 +33,7 @@ from flows.cli_parts import (
     stored_at,
     stream_every,
 )
-from flows.ending import ending, tell
-from flows.predict_paths import check_prediction
+from flows.commands.predict_paths import check_prediction
 from seqprep import __version__
 
 app = App(
@@ -207,7 +209,7 @@ def _prepare_for_flow(
 
 
 def _start_prefect() -> None:
-    from flows import guard
+    from flows.commands import guard
     from flows.environment import quiet
 
     guard.start()

@@ -15,11 +15,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
-from flows.job import training_snapshot
 from flows.pipeline_file import Pipeline
 from flows.progress import Callback, say, stage
 from flows.references import Json
 from flows.stored import pipeline_of, prepared_records
+from flows.training.job import training_snapshot
 from models.bundle import Bundle
 from models.codes import check_autoencoder, encode
 from models.device import prepare_torch

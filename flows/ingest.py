@@ -7,11 +7,11 @@ from pathlib import Path
 
 from prefect import flow, task
 
-from flows.artifacts import ingest_artifact
 from flows.faults import RETRIED
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
 from flows.references import Json, resolve
+from flows.reporting.artifacts import ingest_artifact
 from seqprep.ingest import ingest as ingest_sources
 
 

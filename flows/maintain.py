@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.references import Json
-from flows.run_files import check_run
 from flows.show import datasets
+from flows.training.run_files import check_run
 from models.bundle import MEMBERS, check
 from seqprep.errors import CorruptError, SeqprepError
 from seqprep.upkeep.collect import collect

@@ -8,12 +8,12 @@ from statistics import fmean
 
 from prefect import flow
 
-from flows.artifacts import ingest_artifact, prepare_artifact, train_artifact
 from flows.ingest import ingest_files
 from flows.pipeline_file import Pipeline, check_folds, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json, check_tables, resolve
+from flows.reporting.artifacts import ingest_artifact, prepare_artifact, train_artifact
 from flows.train import train_model
 from models.scores.folds import pooled_scores
 from seqprep.split_checks import check_left_out, group_keys

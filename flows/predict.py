@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.artifacts import predict_artifact
-from flows.attention import plot_attention
+from flows.commands.predict_paths import check_inputs, check_out
+from flows.explore.attention import plot_attention
 from flows.pipeline_file import Pipeline
-from flows.predict_paths import check_inputs, check_out
 from flows.progress import stage
 from flows.references import Json
-from flows.registered import find_bundle
+from flows.registry.current import find_bundle
+from flows.reporting.artifacts import predict_artifact
 from flows.stored import pipeline_of
 from flows.stream import stream_rows, stream_schema
 from models.answers.beside import check_attention

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from prefect import flow, task
 
-from flows import drift
-from flows.artifacts import prepare_artifact
+from flows.explore.near import near_report
 from flows.faults import RETRIED
-from flows.job import check_source
-from flows.near import near_report
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
 from flows.references import Json, resolve
+from flows.reporting import drift
+from flows.reporting.artifacts import prepare_artifact
+from flows.training.job import check_source
 from seqprep.prepare import Prepared
 from seqprep.prepare import prepare as prepare_examples
 

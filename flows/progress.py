@@ -17,7 +17,7 @@ from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from flows.running import hold_signals
+from flows.training.running import hold_signals
 
 Callback = Callable[[str, int, int], None]
 """Called as (what, done, total)."""

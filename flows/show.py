@@ -11,7 +11,7 @@ from rich.table import Column
 from rich.table import Table as Grid
 
 from flows.references import Json
-from flows.reports import best_baseline, main_score
+from flows.reporting.reports import best_baseline, main_score
 from seqprep.errors import CorruptError, SeqprepError
 from seqprep.ingestion.withdrawn import read_withdrawn
 from seqprep.registry import Registry

@@ -14,17 +14,17 @@ from pathlib import Path
 
 from prefect import flow, task
 
-from flows.artifacts import train_artifact
-from flows.events import NewEvents, figures
 from flows.faults import RETRIED
-from flows.job import board_is_missing, find_prepared, write_job
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import Shown, say, stage
 from flows.references import Json, resolve
-from flows.registered import enter
-from flows.reports import write_report
-from flows.run_files import seal_run
-from flows.running import RUNNING, TrainingStopped, stop
+from flows.registry.current import enter
+from flows.reporting.artifacts import train_artifact
+from flows.reporting.reports import write_report
+from flows.training.events import NewEvents, figures
+from flows.training.job import board_is_missing, find_prepared, write_job
+from flows.training.run_files import seal_run
+from flows.training.running import RUNNING, TrainingStopped, stop
 from models.training.grace import STOPPED
 from seqprep.errors import SeqprepError
 

@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from flows.job import write_job
 from flows.pipeline_file import Pipeline
-from flows.registered import enter
+from flows.registry.current import enter
+from flows.training.job import write_job
 from models.job import read_job
 from models.train import train
 from seqprep.ingest import ingest

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from flows.predict_paths import check_out, check_prediction
+from flows.commands.predict_paths import check_out, check_prediction
 from seqprep.errors import ConfigError, SeqprepError
 from tests.conftest import ROOT
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from flows.codes import make_codes
-from flows.job import write_job
 from flows.pipeline_file import Pipeline, build, load
+from flows.training.job import write_job
 from models.job import read_job
 from models.train import train
 from seqprep.errors import SeqprepError

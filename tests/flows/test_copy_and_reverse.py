@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.job import write_job
 from flows.pipeline_file import build
+from flows.training.job import write_job
 from models.job import read_job
 from models.train import train
 from tests.flows.stages import ingest_and_prepare

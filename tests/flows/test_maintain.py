@@ -9,8 +9,8 @@ import pytest
 
 from flows.cli import app
 from flows.maintain import collect_path, print_collected, verify_path
-from flows.run_files import check_run, seal_run
 from flows.show import describe, print_description
+from flows.training.run_files import check_run, seal_run
 from seqprep.errors import CorruptError
 from seqprep.upkeep.collect import collect
 from tests.seqprep.test_collect import LATER_S, grow

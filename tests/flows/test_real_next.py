@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.job import write_job
 from flows.pipeline_file import load
+from flows.training.job import write_job
 from models.job import read_job
 from models.train import train
 from tests.conftest import ROOT

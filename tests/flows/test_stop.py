@@ -12,21 +12,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows import running
 from flows.pipeline_file import to_json
+from flows.training import running
 from models.training import launch
 from models.training.checkpoint import NAME
 from models.training.grace import GRACE_S, STOPPED
 from tests.conftest import ROOT
 from tests.flows.stages import ingest_and_prepare
-from tests.flows.test_job import pipeline
+from tests.flows.training.test_job import pipeline
 from tests.synthetic import task_snapshot
 
 FOLLOW = """
 import sys
 from pathlib import Path
-from flows.ending import ending
-from flows.running import RUNNING
+from flows.commands.ending import ending
+from flows.training.running import RUNNING
 from flows.train import follow
 
 def tell(*_):
@@ -38,11 +38,11 @@ with ending():
 IMPORT = """
 import os, signal, sys
 from importlib.abc import MetaPathFinder
-from flows.ending import ending
+from flows.commands.ending import ending
 
 class Signal(MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == "flows.artifacts":  # what flows.train imports
+        if name == "flows.reporting.artifacts":  # what flows.train imports
             os.kill(os.getpid(), signal.SIGTERM)
 
 with ending():

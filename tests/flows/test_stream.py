@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from flows.cli_parts import stream_every
+from flows.commands.parts import stream_every
 from flows.stream import stream_rows, stream_schema
 from seqprep.errors import ConfigError
 from tests.models.test_stream import MODELS, bundle_of

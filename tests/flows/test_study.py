@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from flows.job import write_job
 from flows.pipeline_file import Pipeline, load
+from flows.training.job import write_job
 from models.job import read_job
 from models.train import train
 from seqprep.schema import SPLITS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.reports import best_baseline, score_table
+from flows.reporting.reports import best_baseline, score_table
 from models.bundle import Bundle
 from models.job import Job
 from models.options.model import Model

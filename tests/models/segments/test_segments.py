@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from flows import plots
+from flows.reporting import plots
 from models import train
 from models.job import Job, to_json
 from models.options.checks import JobError

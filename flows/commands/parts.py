@@ -1,0 +1,156 @@
+"""What commands share: their arguments, the check of pipeline files, JSON on the last line.
+
+Nothing heavy is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from seqprep.errors import ConfigError
+
+Store = Annotated[Path, Parameter(name="--store", help="Folder of the datasets.")]
+Settings = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        help="KEY=VALUE changes a key of the pipeline file, e.g. train.epochs=3.",
+        negative="",
+    ),
+]
+AsJson = Annotated[
+    bool, Parameter(name="--json", help="Print one JSON object as the last line.", negative="")
+]
+Prune = Annotated[
+    bool,
+    Parameter(
+        help="Drop the rows of source files that are gone; without it they stay.", negative=""
+    ),
+]
+Rehash = Annotated[
+    bool,
+    Parameter(help="Open also files whose size, times and inode are as before.", negative=""),
+]
+Refit = Annotated[
+    bool,
+    Parameter(
+        help="Fit vocabulary, labels and buckets anew, although data was only appended.",
+        negative="",
+    ),
+]
+File = Annotated[Path, Parameter(help="A pipeline file (YAML).")]
+STORE = Path("store")
+EVERY = 100
+"""Steps between two predictions of a stream where a person names none."""
+InStore = Annotated[
+    Path | None, Parameter(name="--store", help="Folder of the datasets that the path lies in.")
+]
+
+
+Dataset = Annotated[Path, Parameter(help="One dataset: STORE/DATASET.")]
+
+
+def stored_at(path: Path | None, store: Path | None) -> Path:
+    """The store or dataset that is meant: a path by itself, or inside `--store`.
+
+    >>> str(stored_at(Path("a"), Path("s"))), str(stored_at(Path("s/a"), None))
+    ('s/a', 's/a')
+    """
+    if path is None:
+        return STORE if store is None else store
+    return path if store is None else store / path
+
+
+def bundle_at(name: str, store: Path) -> Path:
+    """The folder of a bundle that is named by itself, or as DATASET@current of a store.
+
+    >>> str(bundle_at("store/reviews/models/words-1f/bundle", Path("store")))
+    'store/reviews/models/words-1f/bundle'
+    """
+    if "@" not in name:  # a registry is slow to import
+        return Path(name)
+    from flows.registry.current import find_bundle
+
+    return find_bundle(name, store=store)
+
+
+def check_files(
+    files: Sequence[Path],
+    settings: tuple[str, ...],
+    *,
+    folds: str | None = None,
+    tables: bool = False,
+) -> None:
+    """Refuse a wrong pipeline file, or one whose source is not there.
+
+    Args:
+        files: pipeline files.
+        settings: `a.b=value` texts that change their values.
+        folds: as `run` takes it.
+        tables: whether tables of tokens and splits must be there, too.
+
+    Raises:
+        ConfigError: saying which file and what to do.
+    """
+    from flows.pipeline_file import base, check_folds, load
+
+    for file in files:
+        spec = load(file, overrides=settings)
+        check_folds(spec, folds)
+        path = spec.source.path
+        if path is not None and not (base(file) / path).exists():
+            raise ConfigError(
+                f"{file}: source.path: there is no {base(file) / path}; "
+                "set it in the file, or with --set source.path=FOLDER"
+            )
+        if tables:
+            from flows.references import check_tables
+
+            check_tables(spec, base=base(file))
+
+
+def guarded() -> None:
+    """End trainings with this process; keep Prefect's settings, which no server reads, here."""
+    from flows.commands import guard
+    from flows.environment import quiet
+
+    guard.start()
+    quiet(home=Path.cwd() / ".prefect")
+
+
+def at_least_one(value: int, name: str) -> None:
+    """Refuse a count below 1.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    if value < 1:
+        raise ConfigError(f"{name} must be >= 1, got {value}")
+
+
+def stream_every(stream: bool, every: int | None) -> int | None:
+    """Steps between two predictions of a stream; None without one.
+
+    >>> stream_every(True, None), stream_every(True, 7), stream_every(False, None)
+    (100, 7, None)
+
+    Raises:
+        ConfigError: if steps are named without a stream, or fewer than one.
+    """
+    if not stream:
+        if every is not None:
+            raise ConfigError(f"--every {every} has no meaning without --stream")
+        return None
+    every = EVERY if every is None else every
+    at_least_one(every, "--every")
+    return every
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on a line of its own."""
+    print(json.dumps(value, allow_nan=False, default=str))

@@ -1,0 +1,1 @@
+"""Looks at data, recipes and models that change nothing, each one command."""

@@ -1,0 +1,243 @@
+"""The registry of a dataset's models as commands and flows use it: enter, promote, roll back, find.
+
+The first model of a dataset becomes current by itself; a later one where it is better on the same
+validation rows (see `challenger`), or when a person says so. Models of folds are entered only: each
+is one of several parts of one score.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from flows.pipeline_file import Pipeline
+from flows.progress import say
+from flows.references import Json
+from flows.registry.challenger import Verdict, challenge
+from models.manifest import MANIFEST, bundle_digest
+from seqprep.checks import NAME
+from seqprep.errors import SeqprepError
+from seqprep.registry import Event, Events, Registry, now_ms, standing
+
+CURRENT = re.compile(rf"(?P<dataset>{NAME.pattern})@current")
+"""A model by its dataset's name, where a bundle's folder is asked for."""
+
+
+def enter(spec: Pipeline, run: Path, report: Json, *, prepared: Json) -> str | None:
+    """Enter a trained model, and make it current where it is the first, or better than that.
+
+    Args:
+        spec: the pipeline.
+        run: the model's folder.
+        report: what report.json says.
+        prepared: what `prepare` made.
+
+    Returns:
+        The folder's name of the dataset's current model.
+    """
+    folder = run.parent.parent
+    registry = Registry(folder)
+    trained = _trained(spec, run, report, prepared)
+    before = registry.events()
+    if not _is_known(before, trained):
+        verdict = None if spec.split.by == "folds" else _verdict(spec, run, trained, before)
+        why = verdict.told if isinstance(verdict, Verdict) else verdict or ""
+        new = replace(trained, why=why)
+        registry.add(lambda before: None if _is_known(before, new) else new)
+        if isinstance(verdict, Verdict) and verdict.is_better:
+            _replace(registry, replace(new, event="promoted", at_ms=now_ms()), verdict.against)
+        if verdict is not None:
+            say(f"{spec.dataset}: {why}")
+            _say_current(registry.current_run(), run)
+    if spec.split.by != "folds" and not _had_one(before):
+        why = "the first model of the dataset"
+        first = replace(trained, event="promoted", why=why, at_ms=now_ms())
+        registry.add(lambda before: None if _had_one(before) else first)
+    return registry.current_run()
+
+
+def _verdict(spec: Pipeline, run: Path, trained: Event, before: Events) -> Verdict | str | None:
+    """What a comparison with the current model says; None where there is no other one."""
+    found = standing(before)
+    if not found or found[-1].run == run.name:
+        return None
+    try:
+        bundle = _bundle_of(run.parent.parent, found[-1])
+        return challenge(spec, run, trained, found[-1], bundle)
+    except SeqprepError as error:  # the new model is trained, whatever became of the other
+        return f"not compared with {found[-1].run}: {error}"
+
+
+def _replace(registry: Registry, promoted: Event, against: str) -> None:
+    """Make a model current in the place of the one that it was compared with, and of no other."""
+
+    def unless_changed(before: Events) -> Event | None:
+        found = standing(before)
+        return promoted if found and found[-1].run == against else None
+
+    registry.add(unless_changed)
+
+
+def _say_current(current: str | None, run: Path) -> None:
+    folder = run.parent.parent
+    if folder.is_relative_to(Path.cwd()):
+        folder = folder.relative_to(Path.cwd())
+    if current == run.name:
+        say(f"  {run.name} is current from now on; `seqprep rollback {folder}` takes it back")
+    else:
+        say(f"  {current} stays current; `seqprep promote {folder} {run.name}` replaces it")
+
+
+def _trained(spec: Pipeline, run: Path, report: Json, prepared: Json) -> Event:
+    scores = report["metrics"]
+    return Event(
+        at_ms=now_ms(),
+        event="trained",
+        run=run.name,
+        recipe=spec.prepare.recipe,
+        bundle=bundle_digest(run / "bundle"),
+        snapshot=report["identity"]["snapshot"],
+        sequences_version=prepared["sequences_version"],
+        examples_version=prepared["version"],
+        validation=json.dumps(scores.get("validation", {})),
+        test=json.dumps(scores.get("test", {})),
+        by="policy",
+        why="",
+    )
+
+
+def _is_known(before: Events, trained: Event) -> bool:
+    """Whether this very bundle was entered already: the run was used again."""
+    known = {one.run: one.bundle for one in before if one.event == "trained"}
+    return known.get(trained.run) == trained.bundle
+
+
+def _had_one(before: Events) -> bool:
+    """Whether a model was ever current: what a person rolled back does not come again by itself."""
+    return any(one.event == "promoted" for one in before)
+
+
+def promote(folder: Path, run: str) -> Json:
+    """Make a registered model current.
+
+    Args:
+        folder: of the dataset.
+        run: the name of the model's folder.
+
+    Raises:
+        SeqprepError: if it is not registered, its bundle is not there any more or was altered, or
+            it is current already.
+    """
+    registry = Registry(_dataset(folder))
+    known = registry.trained(run)
+    _bundle_of(folder, known)
+    wanted = replace(known, event="promoted", by="person", why="", at_ms=now_ms())
+
+    def unless_current(before: Events) -> Event:
+        found = standing(before)
+        if found and (found[-1].run, found[-1].bundle) == (wanted.run, wanted.bundle):
+            raise SeqprepError(f"{folder.name}: {run} is current already")
+        return wanted
+
+    registry.add(unless_current)
+    return models(folder)
+
+
+def roll_back(folder: Path) -> Json:
+    """Make the model current that was so before the present one.
+
+    Args:
+        folder: of the dataset.
+
+    Raises:
+        SeqprepError: if there is none, or its bundle is not there any more.
+    """
+    registry = Registry(_dataset(folder))
+
+    def previous(before: Events) -> Event:
+        found = standing(before)
+        if len(found) < 2:
+            raise SeqprepError(
+                f"{folder.name}: no model was current before "
+                f"{found[-1].run if found else 'today'}; `seqprep promote` chooses one"
+            )
+        _bundle_of(folder, found[-2])
+        return replace(found[-1], event="rolled_back", by="person", why="", at_ms=now_ms())
+
+    registry.add(previous)
+    return models(folder)
+
+
+def models(folder: Path) -> Json:
+    """What the registry says of a dataset's models, the newest last, and what happened to them."""
+    registry = Registry(_dataset(folder))
+    events = registry.events()
+    found = standing(events)
+    current = found[-1].run if found else None
+    trained = {one.run: one for one in events if one.event == "trained"}
+    return {
+        "dataset": folder.name,
+        "current": current,
+        "models": [
+            {
+                "run": one.run,
+                "recipe": one.recipe,
+                "trained_ms": one.at_ms,
+                "sequences_version": one.sequences_version,
+                "examples_version": one.examples_version,
+                "validation": json.loads(one.validation),
+                "test": json.loads(one.test),
+                "bundle": str(folder / "models" / one.run / "bundle"),
+                "there": (folder / "models" / one.run / "bundle" / MANIFEST).is_file(),
+            }
+            for one in trained.values()
+        ],
+        "events": [asdict(one) for one in events],
+    }
+
+
+def find_bundle(name: str, *, store: Path) -> Path:
+    """The folder of a bundle that is named by itself, or as DATASET@current.
+
+    Args:
+        name: as a person gave it.
+        store: folder of the datasets, for the second form.
+
+    Raises:
+        SeqprepError: if the dataset has no current model, or its bundle is gone or altered.
+    """
+    named = CURRENT.fullmatch(name)
+    if named is None or Path(name).exists():
+        return Path(name)
+    folder = store / named["dataset"]
+    current = Registry(_dataset(folder)).current()
+    if current is None:
+        raise SeqprepError(
+            f"{name}: {folder} has no current model; `seqprep train` makes one, or "
+            f"`seqprep promote {folder} RUN` chooses one"
+        )
+    return _bundle_of(folder, current)
+
+
+def _bundle_of(folder: Path, event: Event) -> Path:
+    """The bundle that an event speaks of."""
+    bundle = folder / "models" / event.run / "bundle"
+    if not (bundle / MANIFEST).is_file():
+        raise SeqprepError(
+            f"{bundle}: the bundle is gone; train it again, or `seqprep promote {folder} RUN` "
+            "chooses another"
+        )
+    if bundle_digest(bundle) != event.bundle:
+        raise SeqprepError(
+            f"{bundle}: not the bundle that was registered; restore it, or delete its folder and "
+            "train again"
+        )
+    return bundle
+
+
+def _dataset(folder: Path) -> Path:
+    if not (folder / "sequences" / "_delta_log").is_dir():
+        raise SeqprepError(f"{folder}: no dataset here; `seqprep show STORE` lists them")
+    return folder
