@@ -12,7 +12,9 @@ from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
 from flows.references import Json, resolve
 from flows.reporting.artifacts import ingest_artifact
+from flows.reporting.rejections import rejected_records
 from seqprep.ingest import ingest as ingest_sources
+from seqprep.table import Table
 
 
 @task(name="ingest files", **RETRIED)
@@ -43,7 +45,9 @@ def ingest_files(
             f"{spec.dataset}: {count:,} {'file is' if count == 1 else 'files are'} gone from the "
             f"source, first {done.missing_files[0]}; {rows}"
         )
-    return asdict(done)
+    table = Table(Path(store) / spec.dataset / "sequences")
+    rejected = rejected_records(table, done.version) if done.rejections else None
+    return {**asdict(done), "rejected_records": rejected}
 
 
 @flow(name="ingest", flow_run_name="ingest-{file}")

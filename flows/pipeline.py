@@ -13,7 +13,13 @@ from flows.pipeline_file import Pipeline, check_folds, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json, check_tables, resolve
-from flows.reporting.artifacts import ingest_artifact, prepare_artifact, train_artifact
+from flows.reporting.artifacts import (
+    Page,
+    ingest_artifact,
+    overview_artifact,
+    prepare_artifact,
+    train_artifact,
+)
 from flows.train import train_model
 from models.scores.folds import pooled_scores
 from seqprep.split_checks import check_left_out, group_keys
@@ -48,17 +54,21 @@ def pipeline(
     check_folds(spec, folds)
     check_tables(spec, base=base)
     sequences = ingest_files(to_json(spec), base=str(base), store=store, prune=prune)
-    ingest_artifact(sequences)
-    if folds is None:
-        return _one(spec, sequences, base=base, store=store, refit=refit)
-    return _all_folds(spec, sequences, base=base, store=store, refit=refit)
+    pages = [ingest_artifact(sequences)]
+    train = _one if folds is None else _all_folds
+    done = train(spec, sequences, base=base, store=store, refit=refit, pages=pages)
+    overview_artifact(done, pages)
+    return done
 
 
-def _one(spec: Pipeline, sequences: Json, *, base: Path, store: str, refit: bool) -> Json:
+def _one(
+    spec: Pipeline, sequences: Json, *, base: Path, store: str, refit: bool, pages: list[Page]
+) -> Json:
+    """Prepare and train; what the run shows is added to `pages`."""
     examples = prepare_rows(to_json(spec), base=str(base), store=store, refit=refit)
-    prepare_artifact(examples, spec.prepare.drift)
+    pages += prepare_artifact(examples, spec.prepare.drift)
     model = train_model(to_json(spec), store=store, prepared=examples)
-    train_artifact(model)
+    pages += train_artifact(model)
     return summary(sequences, examples, model)
 
 
@@ -98,7 +108,9 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
     }
 
 
-def _all_folds(spec: Pipeline, sequences: Json, *, base: Path, store: str, refit: bool) -> Json:
+def _all_folds(
+    spec: Pipeline, sequences: Json, *, base: Path, store: str, refit: bool, pages: list[Page]
+) -> Json:
     """Each fold in turn; mean and pooled scores over all of them."""
     if spec.split.leaves_one_out:
         table = Table(Path(store) / spec.dataset / "sequences")
@@ -108,7 +120,7 @@ def _all_folds(spec: Pipeline, sequences: Json, *, base: Path, store: str, refit
     while count is None or len(runs) < count:
         say(f"{spec.dataset}: fold {len(runs) + 1} of {count or 'as many as there are groups'}")
         one = replace(spec, split=replace(spec.split, fold=len(runs)))
-        runs.append(_one(one, sequences, base=base, store=store, refit=refit))
+        runs.append(_one(one, sequences, base=base, store=store, refit=refit, pages=pages))
         count = count or runs[0]["examples"]["groups"]
     files = [Path(run["bundle"]).parent / "predictions-test.parquet" for run in runs]
     seconds = {stage: sum(run["seconds"][stage] for run in runs) for stage in runs[0]["seconds"]}

@@ -1,6 +1,6 @@
 """Show how far a stage is: a bar on a terminal, a line now and then elsewhere.
 
-In a deployment the lines go to the run's log, so that its page shows them.
+In a deployment the lines go to the run's log and a progress artifact, so that its page shows them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from flows.reporting.bars import ProgressBars
 from flows.training.running import hold_signals
 
 Callback = Callable[[str, int, int], None]
@@ -50,7 +51,9 @@ def stage(title: str) -> Iterator[Shown]:
     hold_signals()
     say(f"{title} ...")
     if not sys.stderr.isatty():
-        yield _Lines(title)
+        lines = _Lines(title)
+        yield lines
+        lines.finish()
         return
     columns = (
         TextColumn("  {task.description}"),
@@ -65,11 +68,16 @@ def stage(title: str) -> Iterator[Shown]:
 
 def say(text: str) -> None:
     """One line for the person at the terminal, or for the log of the run on Prefect's page."""
-    in_run = FlowRunContext.get() is not None or TaskRunContext.get() is not None
-    if in_run and TERMINAL not in os.environ:
+    if _is_on_a_page():
         get_run_logger().info(text)
     else:
         Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(text)
+
+
+def _is_on_a_page() -> bool:
+    """Whether a run's page is where a person looks, not a terminal."""
+    in_run = FlowRunContext.get() is not None or TaskRunContext.get() is not None
+    return in_run and TERMINAL not in os.environ
 
 
 class _Bars:
@@ -87,14 +95,22 @@ class _Bars:
 
 
 class _Lines:
-    """A line every few seconds."""
+    """A line every few seconds, and a bar on the page of the run where there is one."""
 
     def __init__(self, title: str) -> None:
         self._title, self._last_s = title, time.monotonic()
+        self._bars = ProgressBars(title) if _is_on_a_page() else None
 
     def __call__(self, what: str, done: int, total: int, figures: str = "", /) -> None:
         now_s = time.monotonic()
         if now_s - self._last_s >= EVERY_S:
             self._last_s = now_s
-            beside = f", {figures}" if figures else ""
-            say(f"{self._title}: {what} {done:,} of {total:,}{beside}")
+            told = f"{what} {done:,} of {total:,}" + (f", {figures}" if figures else "")
+            say(f"{self._title}: {told}")
+            if self._bars is not None:
+                self._bars.show(what, done / max(total, 1), told)
+
+    def finish(self) -> None:
+        """The stage is done."""
+        if self._bars is not None:
+            self._bars.finish()

@@ -11,6 +11,7 @@ from rich.table import Column
 from rich.table import Table as Grid
 
 from flows.references import Json
+from flows.reporting.rejections import rejected_records
 from flows.reporting.reports import best_baseline, main_score
 from seqprep.errors import CorruptError, SeqprepError
 from seqprep.ingestion.withdrawn import read_withdrawn
@@ -19,7 +20,7 @@ from seqprep.table import CommitInfo, Table
 from seqprep.upkeep.gone import gone_reason
 from seqprep.upkeep.model_runs import model_runs
 
-SHOWN, SHOWN_REJECTIONS = 8, 5
+SHOWN = 8
 """Rejected records that `show` lists; the file that it names has all."""
 NATURAL_UNITS = {"text": "characters", "dna": "bases"}
 BARS = " ▁▂▃▄▅▆▇█"
@@ -54,7 +55,7 @@ def _dataset(folder: Path) -> Json:
         "dataset": folder.name,
         "sequences": _versions(Table(folder / "sequences")),
         "withdrawn": _withdrawn(Table(folder / "sequences")),
-        "rejections": _rejections(Table(folder / "sequences")),
+        "rejections": rejected_records(Table(folder / "sequences")),
         "recipes": {p.name.removeprefix("examples-"): _versions(Table(p)) for p in recipes},
         "models": [_model(p) for p in sorted(folder.glob("models/*/report.json"))],
         "current": Registry(folder).current_run(),
@@ -88,13 +89,6 @@ def _version(number: int, time_ms: int, info: CommitInfo) -> Json:
         "counts": info.counts,
         "params": info.params,
     }
-
-
-def _rejections(table: Table) -> Json:
-    """Where the newest version's list of rejected records lies, and its first lines."""
-    name = table.info().state["rejections"]
-    lines = table.state.get(name).splitlines()[:SHOWN_REJECTIONS]
-    return {"path": str(table.state.path / name), "first": [json.loads(line) for line in lines]}
 
 
 def _model(report: Path) -> Json:

@@ -99,22 +99,23 @@ def _page(
 ) -> str:
     parts = [
         f"# {pipeline['dataset']}, recipe {pipeline['prepare']['recipe']}",
-        _summary(report),
+        summary(report),
         "## Scores\n\n" + score_table(report),
     ]
     if report.get("per_class", {}).get("test"):
-        parts.append("## Classes, test\n\n" + _class_table(report["per_class"]["test"]))
+        parts.append("## Classes, test\n\n" + class_table(report["per_class"]["test"]))
     parts += [f"## {title}\n\n![{title}]({name})" for title, name in images]
     if prepared is not None:
         parts.append("## Data\n\n" + data_table(prepared))
-    parts.append("## Training\n\n" + _training_table(report))
+    parts.append("## Training\n\n" + training_table(report))
     parts.append(
         "## Pipeline\n\n```json\n" + json.dumps(pipeline, indent=1, ensure_ascii=False) + "\n```"
     )
     return "\n\n".join(parts) + "\n"
 
 
-def _summary(report: Json) -> str:
+def summary(report: Json) -> str:
+    """The main test score beside the best cheap baseline, in a sentence or two."""
     test = report["metrics"].get("test", {})
     key = main_score(test)
     if key is None:
@@ -158,26 +159,28 @@ def best_baseline(report: Json) -> tuple[str, float] | None:
     return name.replace("_", " "), found[name]
 
 
-def score_table(report: Json) -> str:
-    """Model, majority and baselines on validation and test, as Markdown."""
+def score_table(report: Json, splits: Sequence[str] = ("test", "validation")) -> str:
+    """Model, majority and baselines on these splits, as Markdown."""
     names = [
         name
         for name in (*SCORES, *OTHER_SCORES)
         if any(name in metrics for metrics in report["metrics"].values())
     ]
     rows = []
-    for split in ("test", "validation"):
+    for split in splits:
         if split not in report["metrics"]:
             continue
         metrics = report["metrics"][split]
-        rows.append([f"**model, {split}**", *(_number(metrics.get(n)) for n in names)])
+        where = f", {split}" if len(splits) > 1 else ""
+        rows.append([f"**model{where}**", *(_number(metrics.get(n)) for n in names)])
         for name, values in report["baselines"].get(split, {}).items():
             cells = [_number(values.get(n)) for n in names]
-            rows.append([f"{name.replace('_', ' ')}, {split}", *cells])
+            rows.append([f"{name.replace('_', ' ')}{where}", *cells])
     return markdown_table(["", *(name.replace("_", " ") for name in names)], rows)
 
 
-def _class_table(classes: Sequence[Json]) -> str:
+def class_table(classes: Sequence[Json]) -> str:
+    """Precision, recall and F1 of each class, as Markdown."""
     head = ["class", "precision", "recall", "F1", "records"]
     rows = [
         [
@@ -228,7 +231,8 @@ def _long(prepared: Json) -> str:
     )
 
 
-def _training_table(report: Json) -> str:
+def training_table(report: Json) -> str:
+    """What training took, as Markdown."""
     model, train = report["model"], report["train"]
     rows = [
         ["parameters", f"{model['parameters']:,}"],
@@ -260,9 +264,13 @@ def inline_images(page: Path) -> str:
     """The page with its pictures as data URIs, as a Prefect artifact shows them."""
     text = page.read_text(encoding="utf-8")
     for image in sorted(page.parent.glob("*.png")):
-        data = base64.b64encode(image.read_bytes()).decode()
-        text = text.replace(f"({image.name})", f"(data:image/png;base64,{data})")
+        text = text.replace(f"({image.name})", f"({data_uri(image)})")
     return text
+
+
+def data_uri(image: Path) -> str:
+    """A PNG as the address that carries it."""
+    return f"data:image/png;base64,{base64.b64encode(image.read_bytes()).decode()}"
 
 
 def _number(value: Any) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from flows.reporting import plots, reports
-from flows.reporting.artifacts import _key
 from flows.show import sparkline
 
 REPORT: dict[str, Any] = {
@@ -116,8 +115,3 @@ def test_an_empty_histogram_is_an_empty_line() -> None:
     """Would break if `show` failed on a dataset without rows."""
     assert sparkline([]) == ""
     assert sparkline([0, 0]) == "  "
-
-
-def test_an_artifact_key_is_safe_whatever_the_name() -> None:
-    """Would break if an underscore in a dataset's name made Prefect refuse the artifact."""
-    assert _key("movie_reviews", "rare-common_cut") == "movie-reviews-rare-common-cut"
