@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from flows.descriptions import describe
 from flows.explain import explain
 from flows.strict_yaml import parse, read
 from models.options.fits import check_fits
@@ -133,7 +134,7 @@ _CONFIG = ConfigDict(
     alias_generator=lambda name: name.rstrip("_"),
     validate_by_name=False,
     coerce_numbers_to_str=True,
-    use_attribute_docstrings=True,
+    json_schema_extra=describe,
 )
 _CLASSES: tuple[type, ...] = (
     *(Drift, Field, Generator, NearDuplicates, Prepare, Source, Split, Target, Tokens),

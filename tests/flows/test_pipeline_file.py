@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect.utilities.callables import parameter_schema
 
 from flows.pipeline_file import Pipeline, build, json_schema, load, override, to_json
 from flows.references import check_tables
+from flows.train import train
 from seqprep.errors import ConfigError
 from seqprep.transforms import TRANSFORMS
 from tests.conftest import ROOT
@@ -274,3 +276,13 @@ def test_every_pipeline_in_the_readme_is_valid() -> None:
     assert len(blocks) >= 3
     for block in blocks:
         assert build(yaml.safe_load(block)).dataset
+
+
+def test_every_key_of_the_run_form_says_what_it_means() -> None:
+    """Would break if the form of a deployment showed a field without a word about it."""
+    schema = parameter_schema(train).model_dump()
+    assert all(one.get("description") for one in schema["properties"].values())
+    for name, part in schema["definitions"].items():
+        assert part["description"], name
+        silent = [key for key, one in part["properties"].items() if not one.get("description")]
+        assert not silent, f"{name}: {silent} stand nowhere under Args"
