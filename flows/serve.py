@@ -1,175 +1,239 @@
 """`./run up` and `./run down`: Prefect's server and one process worker on loopback.
 
-`up` starts both in the background, creates the work pool, deploys prefect.yaml and prints where the
-page is. `down` ends the two processes that `up` started, and no others. Everything stays in
+`up` starts what does not run yet, in the background, deploys prefect.yaml and automations.yaml and
+prints where the page is. It mends what was killed, and may be run again and again, as by a
+supervisor. `down` ends what `up` started, flow runs included, and nothing else. Everything stays in
 `.prefect/` of the current folder.
 """
 
 from __future__ import annotations
 
-import json
+import fcntl
 import os
 import signal
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from flows.environment import quiet
+from flows.progress import TERMINAL
+from flows.serving import processes, server
+from flows.serving.processes import Served
+from flows.serving.server import Database
 from seqprep.errors import SeqprepError
-from seqprep.snapshot import replace_bytes
 
-HOST = "127.0.0.1"
 POOL = "seqprep"
-START_S = 120.0
+HEARTBEAT_S = 30
+"""Seconds between two signs of life of a run; see automations.yaml."""
+RETRIES = 7
+"""Of a request to the server, about four minutes: runs outlive a restart of the server."""
 
 
-def up(root: Path, *, port: int) -> str:
-    """Start server and worker and deploy.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Up:
+    """What `up` found and did.
+
+    Args:
+        address: of the page.
+        started: names of the processes that were started.
+        deployed: whether prefect.yaml was deployed.
+        settled: runs without a process that were marked Crashed.
+    """
+
+    address: str
+    started: tuple[str, ...]
+    deployed: bool
+    settled: int
+
+
+def up(root: Path, *, port: int | None, database: Database) -> Up:
+    """Start server and worker where they do not run, and deploy.
 
     Args:
         root: the project's folder.
-        port: of the server, on loopback.
-
-    Returns:
-        The address of the page.
+        port: of the server, on loopback; None: as before, else 4200.
+        database: that the server stores in.
 
     Raises:
-        SeqprepError: if something already answers there, or the server does not come up.
+        SeqprepError: if the port is taken, the server does not come up, or what runs was started
+            otherwise. What this call started is ended again.
     """
     home = root / ".prefect"
-    state = home / "processes.json"
-    if any(_is_ours(entry) for entry in _read(state)):
-        raise SeqprepError("server and worker already run; `./run down` stops them")
-    address = f"http://{HOST}:{port}"
-    if _answers(address):
-        raise SeqprepError(f"something else answers on {address}; choose another port: PORT=4201")
     quiet(home=home)
-    # Must be known before the server starts, or its page asks the wrong port.
-    os.environ.pop("SEQPREP_TERMINAL", None)
-    os.environ.update(
-        PREFECT_API_URL=f"{address}/api",
-        PREFECT_LOGGING_LEVEL="INFO",
-        SEQPREP_ROOT=str(root),
+    os.environ.pop(TERMINAL, None)
+    with _alone(home):
+        before = processes.read(home)
+        alive = {} if before is None else before.running()
+        port = _port_of(before if alive else None, port)
+        if before is not None:
+            _check_database(before, database)
+        served = Served(port=port, database=database.name, processes=dict(alive))
+        try:
+            return _start(root, served, database)
+        except BaseException:
+            new = [one for name, one in _last(home).items() if name not in alive]
+            processes.end(new)
+            replace(served, processes=alive).write(home) if alive else processes.forget(home)
+            raise
+
+
+def _start(root: Path, served: Served, database: Database) -> Up:
+    from prefect.client.orchestration import SyncPrefectClient
+
+    from flows.serving.deploying import deploy
+    from flows.serving.leftovers import forget_leases, free_slots, settle
+
+    home, port, found = root / ".prefect", served.port, served.processes
+    environment = _environment(root, port)
+    started, nothing_lives = [], False
+    if "server" not in found:
+        server.check_free(port)
+        nothing_lives = not processes.of_flow_runs(root)
+        if nothing_lives:
+            forget_leases(home)
+        arguments = ["server", "start", "--host", server.HOST, "--port", str(port)]
+        variables = server.variables(environment, database=database)
+        found["server"] = processes.start(arguments, log=home / "server.log", environment=variables)
+        served.write(home)
+        started.append("server")
+    server.wait(found["server"], port=port, log=home / "server.log")
+    with SyncPrefectClient(api=f"{server.address(port)}/api") as client:
+        settled = settle(client, pool=POOL, root=root, is_served="worker" in found)
+        if nothing_lives:
+            free_slots(client)
+        deployed = deploy(client, root=root, pool=POOL, environment=environment)
+    if "worker" not in found:
+        arguments = ["worker", "start", "--pool", POOL, "--limit", _limit()]
+        found["worker"] = processes.start(
+            arguments, log=home / "worker.log", environment=environment
+        )
+        served.write(home)
+        started.append("worker")
+    return Up(
+        address=server.address(port), started=tuple(started), deployed=deployed, settled=settled
     )
-    prefect = [sys.executable, "-m", "prefect"]
-    started = []
-    started.append(
-        _start([*prefect, "server", "start", "--host", HOST, "--port", str(port)], home / "server")
-    )
-    replace_bytes(state, json.dumps(started).encode())
-    _wait(address, home / "server.log")
-    _run([*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"], root)
-    _run([*prefect, "--no-prompt", "deploy", "--all"], root)
-    started.append(_start([*prefect, "worker", "start", "--pool", POOL], home / "worker"))
-    replace_bytes(state, json.dumps(started).encode())
-    return address
 
 
 def down(root: Path) -> int:
-    """End the processes that `up` started; return how many were running."""
-    state = root / ".prefect" / "processes.json"
-    running = [entry for entry in _read(state) if _is_ours(entry)]
-    for entry in reversed(running):
-        os.kill(int(entry["pid"]), signal.SIGINT)
-    limit_s = time.monotonic() + 20
-    while time.monotonic() < limit_s and any(_is_ours(entry) for entry in running):
-        time.sleep(0.2)
-    for entry in running:
-        if _is_ours(entry):
-            os.kill(int(entry["pid"]), signal.SIGKILL)
-    state.unlink(missing_ok=True)
+    """End what `up` started, and its flow runs; return how many processes of `up` there were.
+
+    Trainings write a checkpoint first.
+    """
+    home = root / ".prefect"
+    if not home.is_dir():
+        return 0
+    with _alone(home):
+        running = _last(home)
+        if "worker" in running:
+            os.kill(running["worker"].pid, signal.SIGTERM)  # it takes no new runs
+        processes.end(processes.of_flow_runs(root).values())
+        for name in ("worker", "server"):
+            processes.end([running[name]] if name in running else [])
+        processes.forget(home)
     return len(running)
 
 
-def _read(state: Path) -> list[dict[str, str]]:
-    return json.loads(state.read_bytes()) if state.is_file() else []
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One `up` or `down` at a time; the kernel lets go of the lock however it ends."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SeqprepError(
+                "another `./run up` or `./run down` is under way here; wait for its end"
+            ) from None
+        yield
 
 
-def _is_ours(entry: dict[str, str]) -> bool:
-    """Whether the process still runs and is the one that was started (pids are used again)."""
-    try:
-        return _started(int(entry["pid"])) == entry["started"]
-    except OSError:
-        return False
+def _last(home: Path) -> dict[str, processes.Process]:
+    found = processes.read(home)
+    return {} if found is None else found.running()
 
 
-def _started(pid: int) -> str:
-    """What tells one process from a later one with the same id."""
-    status = Path(f"/proc/{pid}/stat")
-    if status.exists():
-        fields = status.read_text().rpartition(")")[2].split()
-        if fields[0] == "Z":
-            raise ProcessLookupError(pid)
-        return fields[19]
-    os.kill(pid, 0)
-    return "running"
-
-
-def _start(command: list[str], log: Path) -> dict[str, str]:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.with_suffix(".log").open("ab") as file:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+def _port_of(before: Served | None, port: int | None) -> int:
+    if before is None:
+        return port or 4200
+    if port is not None and port != before.port:
+        raise SeqprepError(
+            f"PORT is {port}, but what runs here belongs to port {before.port}; "
+            "`./run down` stops it"
         )
-    return {"pid": str(process.pid), "started": _started(process.pid)}
+    return before.port
 
 
-def _run(command: list[str], root: Path) -> None:
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = (done.stdout + done.stderr).strip().splitlines()[-5:]
-        raise SeqprepError(f"{' '.join(command[2:5])} failed: {' '.join(last)}")
+def _check_database(before: Served, database: Database) -> None:
+    if before.database != database.name:
+        raise SeqprepError(
+            f"the server here stores in {before.database}, DATABASE_URL says {database.name}; set "
+            "it as it was, or `./run down` first"
+        )
 
 
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/api/health", timeout=2) as reply:
-            return bool(reply.status == 200)
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
+def _environment(root: Path, port: int) -> dict[str, str]:
+    """Of the worker, its runs and prefect's commands; the database's address is none of it."""
+    kept = {key: value for key, value in os.environ.items() if not _names_database(key)}
+    return {
+        **kept,
+        "PREFECT_API_URL": f"{server.address(port)}/api",
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
+        "PREFECT_CLIENT_MAX_RETRIES": str(RETRIES),
+        "SEQPREP_ROOT": str(root),
+    }
 
 
-def _wait(address: str, log: Path) -> None:
-    limit_s = time.monotonic() + START_S
-    while not _answers(address):
-        if time.monotonic() > limit_s:
-            raise SeqprepError(f"the server did not answer on {address}; its log: {log}")
-        time.sleep(0.3)
+def _names_database(key: str) -> bool:
+    return key == "DATABASE_URL" or key.endswith("_DATABASE_CONNECTION_URL")
 
 
-def _port(text: str) -> int:
+def _limit() -> str:
+    """How many runs the worker executes at once."""
+    return os.environ.get("RUNS", str(max(2, os.cpu_count() or 1)))
+
+
+def _port(text: str) -> int | None:
+    if not text:
+        return None
     if not text.isdigit() or not 1024 <= int(text) < 65536:
         raise SeqprepError(f"PORT must be a number from 1024 to 65535, got {text!r}")
     return int(text)
 
 
-def main() -> None:
+def _tell(done: Up, console: Console) -> None:
+    if done.started:
+        console.print(f"started: {' and '.join(done.started)}")
+    else:
+        console.print("server and worker already run")
+    if done.deployed:
+        console.print("deployed prefect.yaml and automations.yaml")
+    if done.settled:
+        count = f"{done.settled} run{'' if done.settled == 1 else 's'}"
+        console.print(f"{count} without a process marked Crashed")
+    console.print(f"page:  {done.address}")
+    console.print(f"try:   export PREFECT_API_URL={done.address}/api")
+    console.print(
+        "       .venv/bin/prefect deployment run 'pipeline/default' "
+        "--param file=data/text.yaml --watch"
+    )
+    console.print("logs:  .prefect/server.log, .prefect/worker.log")
+    console.print("stop:  ./run down")
+
+
+def main(environment: Mapping[str, str] = os.environ) -> None:
     """Read the one argument, `up` or `down`, and do it."""
     console = Console(highlight=False, soft_wrap=True)
     root = Path.cwd()
     try:
         if sys.argv[1:] == ["up"]:
-            console.print("starting server and worker ...")
-            address = up(root, port=_port(os.environ.get("PORT", "4200")))
-            console.print(f"page:  {address}")
-            console.print(f"try:   export PREFECT_API_URL={address}/api")
-            console.print(
-                "       .venv/bin/prefect deployment run 'pipeline/default' "
-                "--param file=data/text.yaml --watch"
-            )
-            console.print("logs:  .prefect/server.log, .prefect/worker.log")
-            console.print("stop:  ./run down")
+            port = _port(environment.get("PORT", ""))
+            database = server.database(environment.get("DATABASE_URL", ""))
+            _tell(up(root, port=port, database=database), console)
         elif sys.argv[1:] == ["down"]:
             console.print(f"stopped {down(root)} processes")
         else:

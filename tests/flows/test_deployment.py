@@ -3,67 +3,66 @@
 from __future__ import annotations
 
 import os
-import shutil
+import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.flows.system import System
+
+FEW = {"settings": ["train.updates=5"]}
+
+pytestmark = pytest.mark.slow
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def run(command: list[str], folder: Path, environment: dict[str, str], status: int = 0) -> str:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-@pytest.mark.slow
-def test_a_deployment_run_trains_a_model(tmp_path: Path) -> None:
-    """Would break if `./run up` could not deploy, or a worker could not run a flow."""
-    for name in ("flows", "models", "seqprep", "data", "prefect.yaml"):
-        source, target = ROOT / name, tmp_path / name
-        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-    port = free_port()
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("PREFECT")},
-        "PYTHONPATH": str(tmp_path),
-        "PORT": str(port),
-    }
-    serve = [sys.executable, "-m", "flows.serve"]
-    try:
-        assert f"http://127.0.0.1:{port}" in run([*serve, "up"], tmp_path, environment)
-        assert "already run" in run([*serve, "up"], tmp_path, environment, status=2)
-        client = {
-            **environment,
-            "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-            "PREFECT_HOME": str(tmp_path / ".prefect"),
-        }
-        prefect = [sys.executable, "-m", "prefect"]
-        start = [*prefect, "deployment", "run", "pipeline/default", "--watch"]
-        settings = ["--param", 'settings=["train.updates=5"]']
-        assert "Completed" in run([*start, *settings], tmp_path, client)
+def test_a_deployment_run_trains_a_model_and_what_was_killed_is_mended(tmp_path: Path) -> None:
+    """Would break if `./run up` could not deploy, a worker not run a flow, or `up` not mend."""
+    with System(tmp_path) as system:
+        assert "already run" in system.up()
+        assert system.wait(system.start("pipeline/default", **FEW)).name == "Completed"
         assert list(tmp_path.glob("store/sample_text/models/*/bundle/manifest.json"))
-        schedules = run(
-            [*prefect, "deployment", "schedule", "ls", "pipeline/default"], tmp_path, client
-        )
-        assert "False" in schedules or "Paused" in schedules or "paused" in schedules
-    finally:
-        stopped = run([*serve, "down"], tmp_path, environment)
-    assert "stopped 2 processes" in stopped
+        with system.client() as client:
+            schedules = {s.slug: s for one in client.read_deployments() for s in one.schedules}
+            assert not any(schedule.active for schedule in schedules.values())
+            nightly = schedules["nightly"]
+            of = client.read_deployment_by_name("pipeline/default")
+            client.update_deployment_schedule(of.id, nightly.id, active=True)
+        os.kill(system.process("worker").pid, signal.SIGKILL)
+        assert "started: worker" in system.up()
+        os.kill(system.process("server").pid, signal.SIGKILL)
+        (tmp_path / "flows" / "__init__.py").write_text('"""Changed code."""\n')
+        said = system.up()
+        assert "started: server" in said  # and the worker, if it gave up meanwhile
+        assert "deployed prefect.yaml" in said
+        with system.client() as client:
+            [kept] = client.read_deployment_by_name("pipeline/default").schedules
+            assert kept.active, "a schedule that a person resumed was paused again"
+        assert system.wait(system.start("pipeline/default", **FEW)).name == "Completed"
+        assert "stopped 2 processes" in system.serve("down")
+    assert not (tmp_path / ".prefect" / "processes.json").exists()
+
+
+def test_what_cannot_be_started_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    """Would break if a taken port, an old list of processes or a wrong database left a mess."""
+    system = System(tmp_path)
+    home = tmp_path / ".prefect"
+    home.mkdir()
+    state = home / "processes.json"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", system.port))
+        taken.listen()
+        said = system.serve("up", status=2)
+    assert f"something else listens on 127.0.0.1:{system.port}" in said
+    assert not state.exists()
+    state.write_text("[{]")  # half written by another program
+    nowhere = "postgresql://me:secret-word@127.0.0.1:9/runs"
+    said = system.serve("up", status=2, DATABASE_URL=nowhere)
+    assert "error: the server ended" in said
+    assert not state.exists()
+    logs = "".join(path.read_text() for path in home.rglob("*.log"))
+    assert "secret-word" not in said + logs
+    said = system.serve("up", status=2, DATABASE_URL="mysql://me:secret-word@host/runs")
+    assert "DATABASE_URL must look like postgresql" in said
+    assert "secret-word" not in said
+    assert "stopped 0 processes" in system.serve("down")

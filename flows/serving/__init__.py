@@ -1,0 +1,1 @@
+"""What `./run up` and `./run down` are made of."""
