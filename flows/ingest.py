@@ -8,11 +8,13 @@ from pathlib import Path
 from prefect import flow, task
 
 from flows.faults import RETRIED
+from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
 from flows.references import Json, resolve
 from flows.reporting.artifacts import ingest_artifact
 from flows.reporting.rejections import rejected_records
+from flows.turns import turn
 from seqprep.ingest import ingest as ingest_sources
 from seqprep.table import Table
 
@@ -23,7 +25,10 @@ def ingest_files(
 ) -> Json:
     """Bring the source's new and changed files into the dataset; one commit."""
     spec = build(pipeline)
-    with stage(f"{spec.dataset}: ingest") as progress:
+    with (
+        turn("tables", dataset=spec.dataset, store=store),
+        stage(f"{spec.dataset}: ingest") as progress,
+    ):
         done = ingest_sources(
             spec.source,
             dataset=spec.dataset,
@@ -50,7 +55,7 @@ def ingest_files(
     return {**asdict(done), "rejected_records": rejected}
 
 
-@flow(name="ingest", flow_run_name="ingest-{file}")
+@flow(name="ingest", flow_run_name="ingest-{file}", **TOLD)
 def ingest(
     file: str | None = None,
     pipeline: Pipeline | None = None,

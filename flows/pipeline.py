@@ -9,6 +9,7 @@ from statistics import fmean
 from prefect import flow
 
 from flows.ingest import ingest_files
+from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, check_folds, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
@@ -26,7 +27,7 @@ from seqprep.split_checks import check_left_out, group_keys
 from seqprep.table import Table
 
 
-@flow(name="pipeline", flow_run_name="pipeline-{file}")
+@flow(name="pipeline", flow_run_name="pipeline-{file}", **TOLD)
 def pipeline(
     file: str | None = None,
     pipeline: Pipeline | None = None,

@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.commands.predict_paths import check_inputs, check_out
 from flows.explore.attention import plot_attention
+from flows.notify import TOLD
 from flows.pipeline_file import Pipeline
 from flows.progress import stage
 from flows.references import Json
@@ -192,7 +193,7 @@ def _errors(rejections: Sequence[Rejection], schema: pa.Schema) -> pa.Table:
     )
 
 
-@flow(name="predict", flow_run_name="predict-{out}")
+@flow(name="predict", flow_run_name="predict-{out}", **TOLD)
 def predict(
     bundle: str,
     inputs: list[str],

@@ -9,12 +9,14 @@ from prefect import flow, task
 
 from flows.explore.near import near_report
 from flows.faults import RETRIED
+from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
 from flows.references import Json, resolve
 from flows.reporting import drift
 from flows.reporting.artifacts import prepare_artifact
 from flows.training.job import check_source
+from flows.turns import turn
 from seqprep.prepare import Prepared
 from seqprep.prepare import prepare as prepare_examples
 
@@ -26,8 +28,11 @@ SHOWN = 5
 def prepare_rows(pipeline: Json, *, base: str, store: str, refit: bool = False) -> Json:
     """Split, shorten, encode and bucket the newest sequences; one commit."""
     spec = build(pipeline)
-    check_source(spec, store=Path(store))
-    with stage(f"{spec.dataset}: prepare {spec.prepare.recipe}") as progress:
+    with (
+        turn("tables", dataset=spec.dataset, store=store),
+        stage(f"{spec.dataset}: prepare {spec.prepare.recipe}") as progress,
+    ):
+        check_source(spec, store=Path(store))
         done = prepare_examples(
             dataset=spec.dataset,
             store=Path(store),
@@ -85,7 +90,7 @@ def remarks(done: Prepared) -> list[str]:
     return found
 
 
-@flow(name="prepare", flow_run_name="prepare-{file}")
+@flow(name="prepare", flow_run_name="prepare-{file}", **TOLD)
 def prepare(
     file: str | None = None,
     pipeline: Pipeline | None = None,

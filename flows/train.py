@@ -15,6 +15,7 @@ from pathlib import Path
 from prefect import flow, task
 
 from flows.faults import RETRIED
+from flows.notify import TOLD, tell_current
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import Shown, say, stage
 from flows.references import Json, resolve
@@ -25,6 +26,7 @@ from flows.training.events import NewEvents, figures
 from flows.training.job import board_is_missing, find_prepared, write_job
 from flows.training.run_files import seal_run
 from flows.training.running import RUNNING, TrainingStopped, stop
+from flows.turns import turn
 from models.training.grace import STOPPED
 from seqprep.errors import SeqprepError
 
@@ -130,6 +132,14 @@ def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> 
         prepared: what `prepare` made; default: the newest version made with these options.
     """
     spec = build(pipeline)
+    with turn("models", dataset=spec.dataset, store=store):
+        done = _trained(spec, store=store, prepared=prepared)
+    if not done["reused"] and done["current"] == Path(done["bundle"]).parent.name:
+        tell_current(done)
+    return done
+
+
+def _trained(spec: Pipeline, *, store: str, prepared: Json | None) -> Json:
     started_s = time.monotonic()
     if prepared is None:
         prepared = asdict(find_prepared(spec, store=Path(store)))
@@ -156,7 +166,7 @@ def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> 
     }
 
 
-@flow(name="train", flow_run_name="train-{file}")
+@flow(name="train", flow_run_name="train-{file}", **TOLD)
 def train(
     file: str | None = None,
     pipeline: Pipeline | None = None,
