@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -160,6 +160,49 @@ def predict(
     )
     errors = f"{done['errors']:,} error{'' if done['errors'] == 1 else 's'}"
     print(f"{done['rows']:,} predictions ({errors}) in {done['out']}")
+    if as_json:
+        print_json(done)
+
+
+@app.command
+def compare(
+    file: File,
+    /,
+    *,
+    strategies: Annotated[
+        str, Parameter(help="Names with commas between, joined by + where several are one.")
+    ] = "",
+    minutes: Annotated[float, Parameter(help="That all of it may take.")] = 30.0,
+    equal: Annotated[
+        Literal["seconds", "steps", "updates"], Parameter(help="What all get the same of.")
+    ] = "seconds",
+    seeds: Annotated[int, Parameter(help="Of each that is trained in full.")] = 3,
+    everything: Annotated[
+        bool,
+        Parameter(name="--all", help="Train all in full, not the best of a search.", negative=""),
+    ] = False,
+    workers: Annotated[int | None, Parameter(help="Trainings at once; else one a core.")] = None,
+    store: Store = STORE,
+    settings: Settings = (),
+    as_json: AsJson = False,
+) -> None:
+    """Find out which way of handling long sequences works on this data."""
+    _prepare_for_flow((file,), settings, tables=True)
+    from flows.compare import compare as flow
+    from flows.comparison.conduct import Asked
+    from flows.comparison.print import print_comparison
+    from seqprep.parallel import default_workers
+
+    asked = Asked(
+        strategies=tuple(filter(None, strategies.replace(" ", "").split(","))),
+        minutes=minutes,
+        equal=equal,
+        seeds=seeds,
+        everything=everything,
+        workers=workers or default_workers(),
+    )
+    done = flow(file=str(file), store=str(store), settings=list(settings), asked=asked)
+    print_comparison(done)
     if as_json:
         print_json(done)
 

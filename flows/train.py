@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,12 +41,13 @@ MALLOC = {
 }
 
 
-def follow(job: Path, progress: Shown) -> None:
+def follow(job: Path, progress: Shown, *, tell: Callable[[str], None] = say) -> None:
     """Run `python -m models.train JOB` and report its progress until it ends.
 
     Args:
         job: the job file.
         progress: called with updates done and in all, and the figures of the last one.
+        tell: called with a line at the start and at the end of each epoch.
 
     Raises:
         SeqprepError: with the trainer's own words, if it refused the job or the data.
@@ -75,7 +76,7 @@ def follow(job: Path, progress: Shown) -> None:
         RUNNING.add(process)
         try:
             for event in _until_it_ends(process, events):
-                _report(event, progress)
+                _report(event, progress, tell)
         finally:
             stop(process)
             RUNNING.discard(process)
@@ -92,20 +93,20 @@ def _until_it_ends(process: subprocess.Popen[bytes], events: NewEvents) -> Itera
         time.sleep(POLL_S)
 
 
-def _report(event: Json, progress: Shown) -> None:
+def _report(event: Json, progress: Shown, tell: Callable[[str], None]) -> None:
     total = int(event.get("updates_total") or 0)
     if event["event"] == "start":
         if event.get("update"):
-            say(f"  going on at update {event['update']:,}")
+            tell(f"  going on at update {event['update']:,}")
         for remark in event.get("remarks", ()):
-            say(f"  {remark}")
+            tell(f"  {remark}")
     elif event["event"] == "progress":
         progress("updates", int(event["update"]), total, figures(event))
     elif event["event"] == "epoch":
         loss = event.get("validation_loss")
         shown = [f"{event['train_loss']:.4f}" if event["train_loss"] is not None else "not finite"]
         shown += [f"validation loss {loss:.4f}"] if loss is not None else []
-        say(f"  epoch {event['epoch']}: training loss {', '.join(shown)}; {figures(event)}")
+        tell(f"  epoch {event['epoch']}: training loss {', '.join(shown)}; {figures(event)}")
 
 
 def _check_exit(code: int, log: Path) -> None:

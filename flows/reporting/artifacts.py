@@ -191,6 +191,20 @@ def predict_artifact(done: Json) -> Page:
     )
 
 
+def compare_artifact(done: Json) -> Page:
+    """Show which way of handling long sequences a comparison recommends, and all it tried."""
+    page = Path(done["page"])
+    text = page.read_text(encoding="utf-8")
+    for image in sorted(page.parent.glob("*.png")):
+        text = text.replace(f"({image.name})", f"({data_uri(image)})")
+    return _publish(
+        "Which way works",
+        text,
+        key=artifact_key(done["dataset"], "comparison"),
+        told=f"{done['recommended']} is recommended, of {len(done['rows'])} strategies",
+    )
+
+
 def overview_artifact(done: Json, pages: Sequence[Page]) -> Page:
     """Show a run of the whole pipeline on one page that links all others.
 

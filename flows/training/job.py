@@ -117,13 +117,16 @@ def check_source(spec: Pipeline, *, store: Path) -> None:
         )
 
 
-def write_job(spec: Pipeline, prepared: Json, *, store: Path) -> tuple[Path, bool]:
+def write_job(
+    spec: Pipeline, prepared: Json, *, store: Path, folder: str = "models"
+) -> tuple[Path, bool]:
     """Write the job file of a training run.
 
     Args:
         spec: the pipeline.
         prepared: what `prepare` made with it.
         store: folder of the datasets.
+        folder: of the dataset's trainings: its models, or those of a comparison.
 
     Returns:
         The job file, and whether that very run is already finished and intact.
@@ -136,7 +139,7 @@ def write_job(spec: Pipeline, prepared: Json, *, store: Path) -> tuple[Path, boo
         what["encoder_from"] = digest_of(Path(spec.train.encoder_from))
     digest = fingerprint(snapshot.sha256, what, to_json(spec)["predict"], __version__)
     recipe = spec.prepare.recipe
-    out = (store / spec.dataset / "models" / f"{recipe}-{digest[:12]}").resolve()
+    out = (store / spec.dataset / folder / f"{recipe}-{digest[:12]}").resolve()
     examples = Table(store / spec.dataset / f"examples-{recipe}")
     fitted = examples.info(snapshot.facts.examples_version).state["fitted"]
     job = {

@@ -124,6 +124,7 @@ def _step(
             "epoch": progress.epoch + 1,
             "update": progress.seen,
             "updates_total": updates_total(run, updates_in(plan)),
+            "steps": progress.steps,
             "loss": None if learnt is None else learnt.loss,
             "lr": learning_rate(run.options.optimizer, share),
             "real_steps_per_s": progress.real_steps_per_s,

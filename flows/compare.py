@@ -1,0 +1,50 @@
+"""The `compare` flow: which way of handling long sequences works on this dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows.comparison.conduct import Asked, conduct
+from flows.ingest import ingest_files
+from flows.pipeline_file import Pipeline, build, to_json
+from flows.references import Json, check_tables, resolve
+from flows.reporting.artifacts import compare_artifact
+
+
+@task(name="compare strategies", cache_policy=NO_CACHE)
+def compare_strategies(pipeline: Json, asked: dict[str, Any], *, base: str, store: str) -> Json:
+    """Train the strategies on a dataset that is ingested, and write the page."""
+    return conduct(build(pipeline), Asked(**asked), base=Path(base), store=Path(store))
+
+
+@flow(name="compare", flow_run_name="compare-{file}")
+def compare(
+    file: str | None = None,
+    pipeline: Pipeline | None = None,
+    store: str = "store",
+    settings: list[str] | None = None,
+    asked: Asked = Asked(),  # noqa: B008 - frozen, thus a value
+) -> Json:
+    """Train every way of handling long sequences that fits, fairly, and recommend one.
+
+    Args:
+        file: path of a pipeline file; or give `pipeline`.
+        pipeline: the content of a pipeline file.
+        store: folder of the datasets.
+        settings: `a.b=value` texts that change the file's values.
+        asked: strategies, time, and what every training gets the same of.
+
+    Returns:
+        The recommendation, the rows of the table, and where the page lies.
+    """
+    spec, base = resolve(file, pipeline, settings)
+    check_tables(spec, base=base)
+    ingest_files(to_json(spec), base=str(base), store=store)
+    wanted = {key: getattr(asked, key) for key in Asked.__dataclass_fields__}
+    done = compare_strategies(to_json(spec), wanted, base=str(base), store=store)
+    compare_artifact(done)
+    return done

@@ -1,0 +1,176 @@
+"""A strategy applied to a person's pipeline: what stays, what goes, and which strategies fit.
+
+The plain pipeline keeps source, split, tokens, the steps that say what a step *is* (filters,
+spectra, differences), the augmentation of other kinds (the other strand, a shift), the sizes of the
+model and the optimiser. What shortens records or handles their length goes: strategies put it back,
+one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flows.comparison.strategies import STRATEGIES
+from flows.comparison.strategy import Case, Strategy
+from flows.pipeline_file import Pipeline, build, to_json
+from flows.references import Json
+from models.options.checks import JobError
+from seqprep.errors import ConfigError
+
+KEPT = (
+    *("band_power", "bandpass", "differences", "notch", "one_hot", "resample"),
+    *("reverse_complement", "shift", "spectrum"),
+)
+"""Steps of the person's recipe that every strategy starts from."""
+VALUES_OF_TOKENS = ("hash", "one_hot")
+"""Steps after which a model embeds nothing, and no vocabulary is fitted."""
+OWN = "file"
+"""The pipeline file as it stands, as a strategy."""
+_SIZES = ("embedding", "input", "hidden", "layers", "pooling", "head", "dropout", "input_dropout")
+"""Keys of the model that every strategy shares."""
+
+
+def plain(spec: Pipeline) -> Pipeline:
+    """The pipeline without what shortens records or handles their length.
+
+    Args:
+        spec: as the person wrote it.
+    """
+    body = to_json(spec)
+    model = {key: body["train"]["model"][key] for key in _SIZES}
+    body["train"]["model"] = {**model, "name": "lstm", "bidirectional": True}
+    body["train"]["backpropagation"] = {}
+    body["prepare"]["steps"] = [step for step in spec.prepare.steps if next(iter(step)) in KEPT]
+    body["predict"] = {}
+    body["prepare"]["recipe"] = "compare-full"
+    return build(body)
+
+
+def is_plain(spec: Pipeline) -> bool:
+    """Whether the file itself handles no length, so that it is the strategy `full`."""
+    found = plain(spec)
+    same = replace(spec, prepare=replace(spec.prepare, recipe=found.prepare.recipe))
+    return same == found
+
+
+def choose(
+    names: Iterable[str], case: Case, base: Pipeline
+) -> tuple[dict[str, tuple[Strategy, Pipeline]], dict[str, str]]:
+    """The strategies that fit a plain pipeline, and why the others do not.
+
+    Args:
+        names: of strategies; several joined by `+` are one.
+        case: what their numbers follow from.
+        base: the plain pipeline.
+
+    Raises:
+        ConfigError: for a name that is not known.
+    """
+    chosen: dict[str, tuple[Strategy, Pipeline]] = {}
+    refused: dict[str, str] = {}
+    for name in names:
+        found = _combined(name, case)
+        if isinstance(found, str):
+            refused[name] = found
+            continue
+        try:
+            chosen[name] = found, apply(base, found)
+        except (ConfigError, JobError) as error:
+            refused[name] = str(error).partition("\n")[0]
+    return chosen, refused
+
+
+def _combined(name: str, case: Case) -> Strategy | str:
+    """One strategy, or several in the order in which they are named."""
+    parts: list[Strategy] = []
+    for part in name.split("+"):
+        if part not in STRATEGIES:
+            raise ConfigError(
+                f"unknown strategy {part!r}; choose from {', '.join(STRATEGIES)}, or join some of "
+                "them by +"
+            )
+        found = STRATEGIES[part](case)
+        if isinstance(found, str):
+            return found
+        parts.append(found)
+    if len(parts) == 1:
+        return parts[0]
+    return Strategy(
+        name=name,
+        family="combination",
+        told="; ".join(part.told for part in parts),
+        steps=tuple(step for part in parts for step in part.steps),
+        train={key: value for part in parts for key, value in part.train.items()},
+    )
+
+
+def apply(base: Pipeline, strategy: Strategy) -> Pipeline:
+    """The plain pipeline with a strategy.
+
+    Raises:
+        ConfigError: if the recipe cannot be.
+        JobError: if the model or its training cannot be.
+    """
+    body = to_json(base)
+    stored = [step for step in base.prepare.steps if not _in_training(step)]
+    late = [step for step in base.prepare.steps if _in_training(step)]
+    own = [dict(step) for step in strategy.steps]
+    body["prepare"]["steps"] = [
+        *stored,
+        *(step for step in own if not _in_training(step)),
+        *late,
+        *(step for step in own if _in_training(step)),
+    ]
+    for key, value in strategy.train.items():
+        _set(body["train"], key, value)
+    if own:
+        body["prepare"]["recipe"] = recipe_name(strategy.name)
+    if any(next(iter(step)) in VALUES_OF_TOKENS for step in own):
+        for key in ("embedding", "input"):
+            del body["train"]["model"][key]
+        body["prepare"]["tokens"]["max_vocab"] = None
+    return build(body)
+
+
+def recipe_name(strategy: str) -> str:
+    """The recipe of a strategy that prepares rows of its own.
+
+    >>> recipe_name("truncate-tail+attention")
+    'compare-truncate-tail_attention'
+    """
+    return f"compare-{strategy.replace('+', '_')}"[:64]
+
+
+def _in_training(step: Mapping[str, Mapping[str, Any] | None]) -> bool:
+    (options,) = step.values()
+    return (options or {}).get("when") == "train"
+
+
+def _set(body: Json, key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for part in parents:
+        body = body[part]
+    body[last] = value
+
+
+def with_options(spec: Pipeline, changes: Mapping[str, Any]) -> Pipeline:
+    """The pipeline with other values of keys under `train`.
+
+    Args:
+        spec: the pipeline.
+        changes: keys under `train` -> values, e.g. `optimizer.lr`.
+    """
+    body = to_json(spec)
+    if "updates" in changes:
+        body["train"]["epochs"] = None
+    for key, value in changes.items():
+        _set(body["train"], key, value)
+    return build(body)
+
+
+def names_of(strategies: Sequence[str] | None) -> list[str]:
+    """The names that a person gave, or all; `full`, which the others are held against, is first."""
+    names = list(strategies or STRATEGIES)
+    return ["full", *(name for name in dict.fromkeys(names) if name != "full")]

@@ -1,0 +1,154 @@
+"""The page of a comparison: recommendation, table and plots, as Markdown and HTML, for a person."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.comparison.budget import MOST_EPOCHS, SEARCH_SHARE, Plan
+from flows.comparison.table import HEAD, Cheap, Row, cells, cheap_cells
+from flows.reporting.reports import markdown_table
+from seqprep.snapshot import replace_bytes
+
+IMAGES = {"pareto.png": "Score against training time", "seeds.png": "The seeds behind each score"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What a page says.
+
+    Args:
+        dataset: its name. measure: what is compared. records: of validation.
+        verdict: the recommendation. rows: of strategies. cheap: of baselines.
+        refused: strategies that do not fit, with the reason.
+        failed: those whose training failed, with the reason.
+        plan: what was trained. took_s: seconds that it took; None where it was found again.
+        winner: path of the pipeline file.
+    """
+
+    dataset: str
+    measure: str
+    records: int
+    verdict: str
+    rows: Sequence[Row]
+    cheap: Sequence[Cheap]
+    refused: Mapping[str, str]
+    failed: Mapping[str, str]
+    plan: Plan
+    took_s: float | None
+    winner: Path
+
+
+def write_pages(folder: Path, told: Told) -> None:
+    """Write `compare.md` and `compare.html`; the plots lie beside them."""
+    text = markdown(told)
+    replace_bytes(folder / "compare.md", text.encode())
+    replace_bytes(folder / "compare.html", _html(folder, told).encode())
+
+
+def markdown(told: Told) -> str:
+    """The page as Markdown."""
+    parts = [f"# {told.dataset}: which way of handling long sequences works", told.verdict]
+    for title, head, table in _tables(told):
+        parts.append(f"## {title}\n\n{markdown_table(head, table)}")
+        if title.startswith("Trained in full"):
+            parts += [f"![{text}]({name})" for name, text in IMAGES.items()]
+    parts.append("## How it was done\n\n" + "\n".join(f"- {line}" for line in _how(told)))
+    parts.append(f"The pipeline file of the recommended way, ready to run: `{told.winner}`")
+    return "\n\n".join(parts) + "\n"
+
+
+def _tables(told: Told) -> list[tuple[str, Sequence[str], list[list[str]]]]:
+    """Titles, heads and cells of the tables that have rows."""
+    finals = [row for row in told.rows if row.in_full]
+    rest = [row for row in told.rows if not row.in_full]
+    found: list[tuple[str, Sequence[str], list[list[str]]]] = [
+        (
+            f"Trained in full, {told.plan.seeds} seeds; baselines in italics",
+            HEAD,
+            [*map(cells, finals), *map(cheap_cells, told.cheap)],
+        )
+    ]
+    if rest:
+        head = ["strategy", f"validation {told.measure}", "95 % interval", "what it does"]
+        table = [
+            [r.strategy, f"{r.score:.3f}", f"{r.low:.3f} to {r.high:.3f}", r.told] for r in rest
+        ]
+        found.append((f"Left after the search ({SEARCH_SHARE:.0%} of it, one seed)", head, table))
+    what = [[row.strategy, row.told, row.setting] for row in finals]
+    found.append(("What they do", ["strategy", "what it does", "found by the search"], what))
+    for title, reasons in (("Do not fit here", told.refused), ("Failed", told.failed)):
+        if reasons:
+            found.append((title, ["strategy", "why"], [[k, v] for k, v in reasons.items()]))
+    return found
+
+
+def _how(told: Told) -> list[str]:
+    plan = told.plan
+    unit = {"seconds": "seconds on one process", "steps": "steps", "updates": "updates"}
+    lines = [
+        f"Each full training gets the same {unit[plan.equal]}: {plan.amount:,.4g}, at most "
+        f"{MOST_EPOCHS} passes over the rows; of its epochs the best on validation is kept.",
+        f"Every strategy was tried with {plan.settings} learning rates at {SEARCH_SHARE:.0%} of it "
+        f"and one seed; the best {plan.finalists}, `full` and the file's own way were trained in "
+        f"full with {plan.seeds} seeds.",
+        f"The choice is made on {told.records:,} validation records; intervals are a bootstrap "
+        "over records and seeds, those of baselines Wilson's. Test scores were not looked at "
+        "before.",
+        f"Expected to take {plan.seconds / 60:,.1f} minutes"
+        + (f", took {told.took_s / 60:,.1f}." if told.took_s else "; some of it was there before."),
+    ]
+    return lines
+
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}
+body{color:#1c2430}
+table{border-collapse:collapse;margin:.6rem 0 1.6rem;font-size:13px;display:block;overflow-x:auto}
+th,td{padding:.3rem .7rem;border-bottom:1px solid #e4e6ea;text-align:left;vertical-align:top}
+td+td{font-variant-numeric:tabular-nums}.numbers td{white-space:nowrap}
+th{background:#f4f6f9}img{max-width:100%}.verdict{background:#eef5fb;padding:.8rem 1rem}
+"""
+
+
+def _html(folder: Path, told: Told) -> str:
+    """The same as one file, its pictures inside."""
+    title = f"{told.dataset}: which way of handling long sequences works"
+    parts = [f"<h1>{html.escape(title)}</h1>", f'<p class="verdict">{_inline(told.verdict)}</p>']
+    for name, head, table in _tables(told):
+        parts += [f"<h2>{html.escape(name)}</h2>", _html_table(head, table)]
+        if name.startswith("Trained in full"):
+            for file, text in IMAGES.items():
+                data = base64.b64encode((folder / file).read_bytes()).decode()
+                parts.append(f'<img alt="{text}" src="data:image/png;base64,{data}">')
+    lines = "".join(f"<li>{_inline(line)}</li>" for line in _how(told))
+    parts.append(f"<h2>How it was done</h2><ul>{lines}</ul>")
+    parts.append(
+        f"<p>The recommended way, ready to run: <code>{html.escape(str(told.winner))}</code></p>"
+    )
+    head_html = f"<meta charset=utf-8><title>{html.escape(title)}</title><style>{_STYLE}</style>"
+    return f"<!doctype html>{head_html}\n" + "\n".join(parts) + "\n"
+
+
+def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_inline(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    kind = ' class="numbers"' if head == HEAD else ""
+    return f"<table{kind}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _inline(text: str) -> str:
+    """Markdown's bold, italics and code of our own lines as HTML."""
+    shown = html.escape(text)
+    for mark, tag in (("**", "b"), ("*", "i"), ("`", "code")):
+        pieces = shown.split(mark)
+        if len(pieces) % 2:
+            shown = "".join(
+                piece if n % 2 == 0 else f"<{tag}>{piece}</{tag}>" for n, piece in enumerate(pieces)
+            )
+    return shown

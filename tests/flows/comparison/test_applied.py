@@ -1,0 +1,120 @@
+"""Strategies applied to a person's pipeline: what stays, what goes, what does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flows.comparison.applied import choose, is_plain, names_of, plain, with_options
+from flows.comparison.strategies import STRATEGIES
+from flows.comparison.strategy import Case
+from flows.pipeline_file import Pipeline, load
+from seqprep.errors import ConfigError
+from seqprep.transforms import TRANSFORMS
+from tests.conftest import ROOT
+
+WORDS = Case(
+    unit="word", steps=800, longest=3000, vocab_size=20_000, rate_hz=None, channels=0, hidden=32
+)
+LETTERS = Case(
+    unit="kmer", steps=800, longest=3000, vocab_size=66, rate_hz=None, channels=0, hidden=32
+)
+SIGNAL = Case(
+    unit="value", steps=800, longest=800, vocab_size=None, rate_hz=64.0, channels=8, hidden=32
+)
+CASES = {"text": WORDS, "dna": LETTERS, "eeg": SIGNAL}
+SHORTENING = ("truncate", "summarize", "subsequences", "remove_steps", "windows", "idf")
+
+
+def sample(name: str) -> Pipeline:
+    return load(Path(ROOT / "data" / f"{name}.yaml"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_plain_pipeline_shortens_nothing_and_keeps_the_rest(name: str) -> None:
+    """Would break if a strategy's score were also that of the file's own way of shortening."""
+    spec = sample(name)
+    bare = plain(spec)
+    assert not {next(iter(step)) for step in bare.prepare.steps} & set(SHORTENING)
+    assert bare.train.model.front.conv == ()
+    assert bare.train.backpropagation.mode == "full"
+    assert (bare.source, bare.split, bare.prepare.tokens) == (
+        spec.source,
+        spec.split,
+        spec.prepare.tokens,
+    )
+    assert bare.train.optimizer == spec.train.optimizer
+    assert bare.train.model.hidden == spec.train.model.hidden
+    assert plain(bare) == bare
+    assert is_plain(bare) and not is_plain(spec)
+
+
+def test_augmentation_of_other_kinds_stays_behind_a_strategys_steps() -> None:
+    """Would break if the other strand were no longer learnt, or stood before what is stored."""
+    chosen, _ = choose(["truncate-tail"], LETTERS, plain(sample("dna")))
+    names = [next(iter(step)) for step in chosen["truncate-tail"][1].prepare.steps]
+    assert names == ["truncate", "reverse_complement", "shift"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_strategy_fits_or_says_why(name: str) -> None:
+    """Would break if a strategy did not build, or fell away without a reason."""
+    chosen, refused = choose(names_of(None), CASES[name], plain(sample(name)))
+    assert set(chosen) | set(refused) == set(STRATEGIES)
+    assert not set(chosen) & set(refused)
+    assert all(refused.values())
+    assert next(iter(chosen)) == "full"
+
+
+def test_every_strategy_fits_some_domain() -> None:
+    """Would break if an entry could never be chosen."""
+    fitting = {
+        strategy
+        for name, case in CASES.items()
+        for strategy in choose(names_of(None), case, plain(sample(name)))[0]
+    }
+    assert fitting == set(STRATEGIES)
+
+
+def test_each_strategy_is_another_pipeline() -> None:
+    """Would break if two names trained the same."""
+    for name, case in CASES.items():
+        chosen, _ = choose(names_of(None), case, plain(sample(name)))
+        bodies = [
+            replace(own, prepare=replace(own.prepare, recipe="same")) for _, own in chosen.values()
+        ]
+        assert len({repr(body) for body in bodies}) == len(bodies), name
+
+
+def test_strategies_joined_by_plus_do_both() -> None:
+    """Would break if one half of a combination were lost."""
+    chosen, _ = choose(["truncate-tail+attention"], WORDS, plain(sample("text")))
+    _, own = chosen["truncate-tail+attention"]
+    assert own.prepare.steps == ({"truncate": {"length": 200, "keep": "tail"}},)
+    assert own.train.model.pooling == ("attention",)
+
+
+def test_an_unknown_strategy_names_those_that_there_are() -> None:
+    """Would break if a slip of the pen compared less than was asked for."""
+    with pytest.raises(ConfigError, match="unknown strategy 'truncate-tial'; choose from full"):
+        choose(["truncate-tial"], WORDS, plain(sample("text")))
+
+
+def test_hashed_text_has_no_options_of_embeddings() -> None:
+    """Would break if a person's embedding size made a strategy of values impossible."""
+    spec = sample("text")
+    assert spec.train.model.embedding == 32
+    wide = with_options(spec, {"model.embedding": 64})
+    chosen, refused = choose(["hashing"], WORDS, plain(wide))
+    assert "hashing" in chosen, refused
+
+
+def test_steps_that_strategies_use_are_transforms() -> None:
+    """Would break if a renamed transform silently refused its strategy."""
+    for case in CASES.values():
+        for make in STRATEGIES.values():
+            found = make(case)
+            if not isinstance(found, str):
+                assert all(next(iter(step)) in TRANSFORMS for step in found.steps)
