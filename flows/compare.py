@@ -6,22 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
 
 from flows.comparison.conduct import Asked, conduct
+from flows.faults import RETRIED
 from flows.ingest import ingest_files
+from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.references import Json, check_tables, resolve
 from flows.reporting.artifacts import compare_artifact
 
 
-@task(name="compare strategies", cache_policy=NO_CACHE)
+@task(name="compare strategies", **RETRIED)
 def compare_strategies(pipeline: Json, asked: dict[str, Any], *, base: str, store: str) -> Json:
     """Train the strategies on a dataset that is ingested, and write the page."""
     return conduct(build(pipeline), Asked(**asked), base=Path(base), store=Path(store))
 
 
-@flow(name="compare", flow_run_name="compare-{file}")
+@flow(name="compare", flow_run_name="compare-{file}", **TOLD)
 def compare(
     file: str | None = None,
     pipeline: Pipeline | None = None,

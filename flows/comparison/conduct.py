@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from pydantic import ConfigDict
 
 from flows.comparison import course, plots
 from flows.comparison.applied import OWN, choose, is_plain, names_of, plain
@@ -20,6 +21,7 @@ from flows.comparison.strategy import Case, Strategy
 from flows.comparison.table import baselines_of, rows_of, to_arrow
 from flows.comparison.trials import Outcome, Pace, Trial
 from flows.comparison.verdict import recommended, told
+from flows.descriptions import describe
 from flows.pipeline_file import Pipeline, to_json
 from flows.pipeline_yaml import to_yaml
 from flows.prepare import prepare_rows
@@ -61,6 +63,11 @@ class Asked:
             raise ConfigError(f"--seeds must be >= 1, got {self.seeds}")
         if self.workers < 1:
             raise ConfigError(f"--workers must be >= 1, got {self.workers}")
+
+
+Asked.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]
+    extra="forbid", json_schema_extra=describe
+)
 
 
 def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
