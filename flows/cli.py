@@ -189,7 +189,7 @@ def compare(
     """Find out which way of handling long sequences works on this data."""
     _prepare_for_flow((file,), settings, tables=True)
     from flows.compare import compare as flow
-    from flows.comparison.conduct import Asked
+    from flows.comparison.asked import Asked
     from flows.comparison.print import print_comparison
     from seqprep.parallel import default_workers
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from prefect import flow, task
 
-from flows.comparison.conduct import Asked, conduct
+from flows.comparison.asked import Asked
+from flows.comparison.conduct import conduct
 from flows.faults import RETRIED
 from flows.ingest import ingest_files
 from flows.notify import TOLD

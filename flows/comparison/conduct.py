@@ -5,25 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 
-import pyarrow.parquet as pq
-from pydantic import ConfigDict
-
-from flows.comparison import course, plots
+from flows.comparison import course
 from flows.comparison.applied import OWN, choose, is_plain, names_of, plain
-from flows.comparison.budget import FINALISTS, SEEDS, Equal, Plan, make_plan
+from flows.comparison.asked import Asked
+from flows.comparison.budget import FINALISTS, Plan, make_plan
 from flows.comparison.course import Entry, Standing
-from flows.comparison.page import Told, write_pages
-from flows.comparison.scores import MEASURES, check_task, record_scores
+from flows.comparison.scores import check_task, record_scores
 from flows.comparison.strategy import Case, Strategy
-from flows.comparison.table import baselines_of, rows_of, to_arrow
 from flows.comparison.trials import Outcome, Pace, Trial
-from flows.comparison.verdict import recommended, told
-from flows.descriptions import describe
+from flows.comparison.written import write
 from flows.pipeline_file import Pipeline, to_json
-from flows.pipeline_yaml import to_yaml
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json
@@ -31,43 +25,7 @@ from seqprep import __version__
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fingerprint import fingerprint
 from seqprep.snapshot import Snapshot, replace_bytes
-from seqprep.table_files import write_table
 from seqprep.transforms import build_steps, final_unit
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """What a person wants of a comparison.
-
-    Args:
-        strategies: names, joined by `+` where several are one; (): all that fit.
-        minutes: that all of it may take.
-        equal: what every training gets the same of.
-        seeds: of each finalist.
-        everything: train all strategies in full, not the best of a search alone.
-        workers: trainings at once.
-    """
-
-    strategies: tuple[str, ...] = ()
-    minutes: float = 30.0
-    equal: Equal = "seconds"
-    seeds: int = SEEDS
-    everything: bool = False
-    workers: int = 2
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "minutes", float(self.minutes))  # 5 and 5.0 are one question
-        if not self.minutes > 0:
-            raise ConfigError(f"--minutes must be > 0, got {self.minutes}")
-        if self.seeds < 1:
-            raise ConfigError(f"--seeds must be >= 1, got {self.seeds}")
-        if self.workers < 1:
-            raise ConfigError(f"--workers must be >= 1, got {self.workers}")
-
-
-Asked.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]
-    extra="forbid", json_schema_extra=describe
-)
 
 
 def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
@@ -104,7 +62,7 @@ def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
     entries = [entry for entry in entries if entry.name in plan.updates]
     standings = _train(entries, plan, asked, failed, store=store)
     took_s = time.monotonic() - start_s if is_new else None
-    return _write(folder, spec, standings, refused, failed, plan, took_s, base=base)
+    return write(folder, spec, standings, refused, failed, plan, took_s, base=base)
 
 
 def _prepare(spec: Pipeline, *, base: Path, store: Path) -> Json:
@@ -243,90 +201,3 @@ def _teller(
         say(f"{head}, seed {found.seed}: {abs(scores.mean()):.3f} in {found.wall_seconds:.0f} s")
 
     return tell
-
-
-def _write(
-    folder: Path,
-    spec: Pipeline,
-    standings: Sequence[Standing],
-    refused: Mapping[str, str],
-    failed: Mapping[str, str],
-    plan: Plan,
-    took_s: float | None,
-    *,
-    base: Path,
-) -> Json:
-    """Pages, plots, table and the winner's file; what they say, as JSON."""
-    task, rows = spec.source.task, rows_of(standings)
-    best = recommended(standings)
-    full = next(one for one in standings if one.entry.name == "full" or one is best)
-    records = pq.read_metadata(
-        Path(best.outcomes[0].folder) / "predictions-validation.parquet"
-    ).num_rows
-    winner = folder / "winner.yaml"
-    comment = f"Recommended for {spec.dataset} by a comparison: {best.entry.told}."
-    replace_bytes(winner, to_yaml(_placed(best.spec, base), comment=comment).encode())
-    finals = [row for row in rows if row.in_full]
-    measure = MEASURES[task]
-    plots.pareto(folder / "pareto.png", rows=finals, measure=measure, best=best.entry.name)
-    each = {one.entry.name: _of_seeds(one, task) for one in standings if one.is_final}
-    plots.seeds(
-        folder / "seeds.png",
-        rows=finals,
-        scores=[each[r.strategy] for r in finals],
-        measure=measure,
-    )
-    page = Told(
-        dataset=spec.dataset,
-        measure=measure,
-        records=records,
-        verdict=told(standings, records=records),
-        rows=rows,
-        cheap=baselines_of(Path(full.outcomes[0].folder), task),
-        refused=refused,
-        failed={k: v for k, v in failed.items() if k not in {row.strategy for row in rows}},
-        plan=plan,
-        took_s=took_s,
-        winner=winner,
-    )
-    write_table(to_arrow(rows), folder / "compare.parquet")
-    write_pages(folder, page)
-    return {
-        "dataset": spec.dataset,
-        "recommended": best.entry.name,
-        "verdict": page.verdict,
-        "measure": measure,
-        "rows": [asdict(row) for row in rows],
-        "baselines": [asdict(row) for row in page.cheap],
-        "refused": dict(refused),
-        "failed": dict(page.failed),
-        "plan": asdict(plan),
-        "seconds": took_s,
-        "page": str(folder / "compare.md"),
-        "html": str(folder / "compare.html"),
-        "winner": str(winner),
-    }
-
-
-def _of_seeds(one: Standing, task: str) -> list[float]:
-    """The validation score of each seed, in the measure's own unit."""
-    found = []
-    for outcome in one.outcomes:
-        _, scores = record_scores(Path(outcome.folder) / "predictions-validation.parquet", task)
-        mean = float(scores.mean())
-        found.append((-mean) ** 0.5 if MEASURES[task] == "rmse" else mean)
-    return found
-
-
-def _placed(spec: Pipeline, base: Path) -> Pipeline:
-    """The pipeline with paths that do not depend on where its file lies."""
-
-    def absolute(path: str | None) -> str | None:
-        return None if path is None else str((base / path).resolve())
-
-    return replace(
-        spec,
-        source=replace(spec.source, path=absolute(spec.source.path)),
-        split=replace(spec.split, table=absolute(spec.split.table)),
-        train=replace(spec.train, encoder_from=absolute(spec.train.encoder_from)),
-    )

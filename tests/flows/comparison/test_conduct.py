@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from flows.comparison.conduct import Asked, conduct
+from flows.comparison.asked import Asked
+from flows.comparison.conduct import conduct
 from flows.pipeline_file import Pipeline, build, load
 from flows.references import Json
 from seqprep.errors import ConfigError

@@ -1,0 +1,46 @@
+"""What a person wants of a comparison: the options of the command and of the run form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import ConfigDict
+
+from flows.comparison.budget import SEEDS, Equal
+from flows.descriptions import describe
+from seqprep.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What a person wants of a comparison.
+
+    Args:
+        strategies: names, joined by `+` where several are one; (): all that fit.
+        minutes: that all of it may take.
+        equal: what every training gets the same of.
+        seeds: of each finalist.
+        everything: train all strategies in full, not the best of a search alone.
+        workers: trainings at once.
+    """
+
+    strategies: tuple[str, ...] = ()
+    minutes: float = 30.0
+    equal: Equal = "seconds"
+    seeds: int = SEEDS
+    everything: bool = False
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "minutes", float(self.minutes))  # 5 and 5.0 are one question
+        if not self.minutes > 0:
+            raise ConfigError(f"--minutes must be > 0, got {self.minutes}")
+        if self.seeds < 1:
+            raise ConfigError(f"--seeds must be >= 1, got {self.seeds}")
+        if self.workers < 1:
+            raise ConfigError(f"--workers must be >= 1, got {self.workers}")
+
+
+Asked.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]
+    extra="forbid", json_schema_extra=describe
+)
