@@ -20,7 +20,7 @@ from flows.strict_yaml import parse, read
 from models.options.fits import check_fits
 from models.options.model import Conv, Front, Model
 from models.options.model_fits import OF_RECORDS, OF_STEPS
-from models.options.training import Backpropagation, Optimizer, Train
+from models.options.training import Backpropagation, Optimizer, Retrain, Train
 from seqprep.checks import check_name
 from seqprep.errors import ConfigError
 from seqprep.fingerprint import as_json
@@ -117,6 +117,12 @@ class Pipeline:
                 f"(task: label_steps or regress_steps), got task: {self.source.task}"
             )
 
+        if self.train.warm_start and self.split.by == "folds":
+            raise ConfigError(
+                "train.warm_start: true, but models of folds never become current, so there is "
+                "none to begin from; remove it, or split by: hash"
+            )
+
     def _check_model(self) -> None:
         """Refuse a model, or options of it, that do not fit the task and the data."""
         steps = build_steps(self.prepare)
@@ -138,7 +144,7 @@ _CONFIG = ConfigDict(
 )
 _CLASSES: tuple[type, ...] = (
     *(Drift, Field, Generator, NearDuplicates, Prepare, Source, Split, Target, Tokens),
-    *(Backpropagation, Conv, Front, Model, Optimizer, Train, Predict, Pipeline),
+    *(Backpropagation, Conv, Front, Model, Optimizer, Retrain, Train, Predict, Pipeline),
     *TRANSFORMS.values(),
 )
 for _class in _CLASSES:

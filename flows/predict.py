@@ -19,7 +19,7 @@ from flows.notify import TOLD
 from flows.pipeline_file import Pipeline
 from flows.progress import stage
 from flows.references import Json
-from flows.registry.current import find_bundle
+from flows.registry.bundles import find_bundle
 from flows.reporting.artifacts import predict_artifact
 from flows.stored import pipeline_of
 from flows.stream import stream_rows, stream_schema

@@ -1,8 +1,8 @@
 """Read job.json: what to train, on what, and where to put it. Standard library only.
 
 Its keys: snapshot (path), out (folder), train (options), fitted (path or null), pipeline (object
-or null). Relative paths are relative to the file. Unknown keys are errors that name the nearest
-right one.
+or null), warm_from (object or null). Relative paths are relative to the file. Unknown keys are
+errors that name the nearest right one.
 """
 
 from __future__ import annotations
@@ -12,14 +12,37 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from models.options.checks import JobError
+from models.options.retrain import Retrain
 from models.options.training import Train
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WarmFrom:
+    """The model whose weights a warm start takes, as it was chosen when the job was first written.
+
+    Args:
+        run: its name, for people. bundle: its folder; none: there was no model to begin from.
+        sha256: of the bundle's manifest: no other model is taken, whatever lies there by now.
+        versions: of the examples that it, and those that it began from itself, were trained on.
+        why: there is no bundle.
+    """
+
+    run: str | None = None
+    bundle: str | None = None
+    sha256: str | None = None
+    versions: tuple[int, ...] = ()
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.bundle is None) != (self.sha256 is None):
+            raise JobError("warm_from: give `bundle` and `sha256`, of its manifest.json, together")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +55,7 @@ class Job:
         train: options.
         fitted: fitted state of the preparation, copied into the bundle.
         pipeline: source, split and preparation as a person wrote them, copied into the bundle.
+        warm_from: what a warm start begins from, with `train.warm_start`.
     """
 
     snapshot: str
@@ -39,6 +63,20 @@ class Job:
     train: Train = Train()
     fitted: str | None = None
     pipeline: dict[str, Any] | None = None
+    warm_from: WarmFrom | None = None
+
+    def __post_init__(self) -> None:
+        if self.train.warm_start != (self.warm_from is not None):
+            raise JobError(
+                f"train.warm_start: {self.train.warm_start}, but warm_from is "
+                f"{'missing' if self.warm_from is None else 'there'}: a job needs both or neither; "
+                "`seqprep train` writes them"
+            )
+        if self.train.if_newer or self.train.retrain != Retrain():
+            raise JobError(
+                "train.if_newer and train.retrain would be ignored: a job is trained when it is "
+                "run; `seqprep train --if-newer` decides whether; remove them"
+            )
 
 
 def read_job(path: Path) -> Job:
@@ -67,7 +105,14 @@ def read_job(path: Path) -> Job:
         train=job.train,
         fitted=None if job.fitted is None else str(base / job.fitted),
         pipeline=job.pipeline,
+        warm_from=_placed(job.warm_from, base),
     )
+
+
+def _placed(warm: WarmFrom | None, base: Path) -> WarmFrom | None:
+    if warm is None or warm.bundle is None:
+        return warm
+    return replace(warm, bundle=str(base / warm.bundle))
 
 
 def from_json(cls: type[T], data: Any, *, key: str) -> T:

@@ -132,7 +132,9 @@ def identify(job: Job, snapshot: Snapshot) -> dict[str, str]:
         tracking="none",
         encoder_from=None,
     )
-    text = json.dumps(to_json(options), sort_keys=True)
+    body = to_json(options)
+    del body["retrain"]  # whether, not what
+    text = json.dumps(body, sort_keys=True)
     return {
         "snapshot": snapshot.sha256,
         "fitted state": "" if job.fitted is None else file_sha256(Path(job.fitted)),
@@ -144,6 +146,8 @@ def identify(job: Job, snapshot: Snapshot) -> dict[str, str]:
 
 def _begun_from(job: Job) -> dict[str, str]:
     """The bundle that the model starts from, by its content; nothing for fresh weights."""
+    if job.warm_from is not None:  # as it was chosen: the bundle may be gone when the run goes on
+        return {"warm start": job.warm_from.sha256 or "none"}
     folder = job.train.encoder_from
     return {} if folder is None else {"encoder": digest_of(Path(folder))}
 
@@ -173,6 +177,8 @@ def _remarks(setting: Setting) -> list[str]:
     """What a person should know before the work begins; it is logged, too."""
     run = setting.run
     found = [] if run.segments is None else run.segments.remarks(setting.sources["train"])
+    if setting.begun and not run.progress.seen:
+        found = [setting.begun["told"], *found]
     for remark in found:
         logger.warning("%s", remark)
     return found

@@ -8,21 +8,17 @@ is one of several parts of one score.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from flows.pipeline_file import Pipeline
 from flows.progress import say
 from flows.references import Json
+from flows.registry.bundles import bundle_of, dataset_at
 from flows.registry.challenger import Verdict, challenge
 from models.manifest import MANIFEST, bundle_digest
-from seqprep.checks import NAME
 from seqprep.errors import SeqprepError
 from seqprep.registry import Event, Events, Registry, now_ms, standing
-
-CURRENT = re.compile(rf"(?P<dataset>{NAME.pattern})@current")
-"""A model by its dataset's name, where a bundle's folder is asked for."""
 
 
 def enter(spec: Pipeline, run: Path, report: Json, *, prepared: Json) -> str | None:
@@ -64,7 +60,7 @@ def _verdict(spec: Pipeline, run: Path, trained: Event, before: Events) -> Verdi
     if not found or found[-1].run == run.name:
         return None
     try:
-        bundle = _bundle_of(run.parent.parent, found[-1])
+        bundle = bundle_of(run.parent.parent, found[-1])
         return challenge(spec, run, trained, found[-1], bundle)
     except SeqprepError as error:  # the new model is trained, whatever became of the other
         return f"not compared with {found[-1].run}: {error}"
@@ -130,9 +126,9 @@ def promote(folder: Path, run: str) -> Json:
         SeqprepError: if it is not registered, its bundle is not there any more or was altered, or
             it is current already.
     """
-    registry = Registry(_dataset(folder))
+    registry = Registry(dataset_at(folder))
     known = registry.trained(run)
-    _bundle_of(folder, known)
+    bundle_of(folder, known)
     wanted = replace(known, event="promoted", by="person", why="", at_ms=now_ms())
 
     def unless_current(before: Events) -> Event:
@@ -154,7 +150,7 @@ def roll_back(folder: Path) -> Json:
     Raises:
         SeqprepError: if there is none, or its bundle is not there any more.
     """
-    registry = Registry(_dataset(folder))
+    registry = Registry(dataset_at(folder))
 
     def previous(before: Events) -> Event:
         found = standing(before)
@@ -163,7 +159,7 @@ def roll_back(folder: Path) -> Json:
                 f"{folder.name}: no model was current before "
                 f"{found[-1].run if found else 'today'}; `seqprep promote` chooses one"
             )
-        _bundle_of(folder, found[-2])
+        bundle_of(folder, found[-2])
         return replace(found[-1], event="rolled_back", by="person", why="", at_ms=now_ms())
 
     registry.add(previous)
@@ -172,7 +168,7 @@ def roll_back(folder: Path) -> Json:
 
 def models(folder: Path) -> Json:
     """What the registry says of a dataset's models, the newest last, and what happened to them."""
-    registry = Registry(_dataset(folder))
+    registry = Registry(dataset_at(folder))
     events = registry.events()
     found = standing(events)
     current = found[-1].run if found else None
@@ -196,48 +192,3 @@ def models(folder: Path) -> Json:
         ],
         "events": [asdict(one) for one in events],
     }
-
-
-def find_bundle(name: str, *, store: Path) -> Path:
-    """The folder of a bundle that is named by itself, or as DATASET@current.
-
-    Args:
-        name: as a person gave it.
-        store: folder of the datasets, for the second form.
-
-    Raises:
-        SeqprepError: if the dataset has no current model, or its bundle is gone or altered.
-    """
-    named = CURRENT.fullmatch(name)
-    if named is None or Path(name).exists():
-        return Path(name)
-    folder = store / named["dataset"]
-    current = Registry(_dataset(folder)).current()
-    if current is None:
-        raise SeqprepError(
-            f"{name}: {folder} has no current model; `seqprep train` makes one, or "
-            f"`seqprep promote {folder} RUN` chooses one"
-        )
-    return _bundle_of(folder, current)
-
-
-def _bundle_of(folder: Path, event: Event) -> Path:
-    """The bundle that an event speaks of."""
-    bundle = folder / "models" / event.run / "bundle"
-    if not (bundle / MANIFEST).is_file():
-        raise SeqprepError(
-            f"{bundle}: the bundle is gone; train it again, or `seqprep promote {folder} RUN` "
-            "chooses another"
-        )
-    if bundle_digest(bundle) != event.bundle:
-        raise SeqprepError(
-            f"{bundle}: not the bundle that was registered; restore it, or delete its folder and "
-            "train again"
-        )
-    return bundle
-
-
-def _dataset(folder: Path) -> Path:
-    if not (folder / "sequences" / "_delta_log").is_dir():
-        raise SeqprepError(f"{folder}: no dataset here; `seqprep show STORE` lists them")
-    return folder

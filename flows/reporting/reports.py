@@ -244,6 +244,8 @@ def training_table(report: Json) -> str:
         ["real steps a second", f"{train['real_steps_per_s']:,.0f}"],
         ["padding as trained", f"{train['padding_share']:.1%}"],
     ]
+    if train.get("begun_from"):
+        rows.append(["warm start", train["begun_from"]["told"]])
     if "memory_bytes" in train:  # not in reports of older versions
         rows += [
             ["time a real step", f"{1e6 * train['seconds_per_step']:,.2f} microseconds"],

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from flows.pipeline_file import Pipeline, to_json
 from flows.references import Json
+from flows.training.warm import warm_from
 from models.bundle import BundleError, check
 from models.job import read_job
+from models.job import to_json as as_job_json
 from models.options.training import Train
 from models.training import tracking
 from models.training.encoder import digest_of
@@ -132,7 +134,8 @@ def write_job(
         The job file, and whether that very run is already finished and intact.
     """
     snapshot = Snapshot.read(Path(prepared["snapshot"]))
-    train = to_json(spec)["train"]
+    train = {key: value for key, value in to_json(spec)["train"].items() if key != "retrain"}
+    train["if_newer"] = False  # that was decided before
     what = {key: value for key, value in train.items() if key not in NOT_THE_RESULT}
     what["tracking"] = "none"  # a board is another view of the same run
     if spec.train.encoder_from is not None:  # its content counts, not where it lies
@@ -149,9 +152,16 @@ def write_job(
         "fitted": str((examples.state.path / fitted).resolve()),
         "pipeline": to_json(spec),
     }
-    finished = (out / "report.json").is_file() and _is_whole(out / "bundle")
+    if spec.train.warm_start:
+        job["warm_from"] = as_job_json(warm_from(spec, prepared, out))
+    finished = is_finished(out)
     replace_bytes(out / "job.json", json.dumps(job, indent=1).encode())
     return out / "job.json", finished
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run is done, and its model intact."""
+    return (folder / "report.json").is_file() and _is_whole(folder / "bundle")
 
 
 def training_snapshot(bundle: Path, *, remedy: str) -> Path:

@@ -13,11 +13,6 @@ class JobError(ValueError):
     """A key or value of a training job is wrong; the message says which and what to do."""
 
 
-def not_built(what: str) -> JobError:
-    """The error for a key of the contract that this version does not do yet."""
-    return JobError(f"{what} is not built yet; remove it or choose another")
-
-
 def check(ok: bool, key: str, rule: str, value: object) -> None:
     """Refuse the value of a key that breaks a rule."""
     if not ok:

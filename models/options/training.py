@@ -1,8 +1,7 @@
 """What a person writes about learning: the optimiser and the training run; the model stands beside.
 
-Frozen dataclasses with every key under `train` in the pipeline file. A key of the contract that
-this version does not do yet is refused by name. Standard library only, so that a bare GPU node, the
-command line and a Prefect deployment all read the same job.
+Frozen dataclasses with every key under `train` in the pipeline file. Standard library only, so that
+a bare GPU node, the command line and a Prefect deployment all read the same job.
 """
 
 from __future__ import annotations
@@ -11,10 +10,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from models.options.checks import JobError, check, check_numbers, not_built, size_bytes
+from models.options.checks import JobError, check, check_numbers, size_bytes
 from models.options.model import Model
+from models.options.retrain import Retrain
 
-__all__ = ["Backpropagation", "Model", "Optimizer", "Train"]
+__all__ = ["Backpropagation", "Model", "Optimizer", "Retrain", "Train"]
 
 _MODES_OF_KEYS: dict[str, tuple[str, ...]] = {
     "k": ("last_k",),
@@ -190,7 +190,10 @@ class Train:
         tracking: also write TensorBoard events.
         encoder_from: a bundle whose front and core the model starts from (of an autoencoder or a
             next_symbol model, say); none: fresh weights.
-        if_newer, warm_start: retraining policies of deployments.
+        if_newer: train only where the examples are newer than those of the recipe's newest model
+            and `retrain` says that it pays. retrain: see there.
+        warm_start: begin from the weights of the dataset's current model, where it is of the same
+            recipe and its vocabulary and shapes fit; else from fresh ones, which is said.
     """
 
     model: Model = Model()  # noqa: RUF009 - frozen, thus a value
@@ -216,6 +219,7 @@ class Train:
     tracking: Literal["none", "tensorboard"] = "none"
     encoder_from: str | None = None
     if_newer: bool = False
+    retrain: Retrain = Retrain()  # noqa: RUF009 - frozen, thus a value
     warm_start: bool = False
 
     def __post_init__(self) -> None:
@@ -233,9 +237,11 @@ class Train:
         self._check_epochs()
         check(self.memory_bytes >= 2**20, "memory", ">= 1MB", self.memory)
         check(self.checkpoint_minutes > 0, "checkpoint_minutes", "> 0", self.checkpoint_minutes)
-        for key in ("if_newer", "warm_start"):
-            if getattr(self, key):
-                raise not_built(f"train.{key}")
+        if self.warm_start and self.encoder_from is not None:
+            raise JobError(
+                f"train.encoder_from: {self.encoder_from} and train.warm_start both say what to "
+                "start from; remove one of them"
+            )
 
     @property
     def memory_bytes(self) -> int:

@@ -1,13 +1,14 @@
 """Start a model from the front and core of another one: an autoencoder's or next_symbol's, say.
 
 Only weights are taken; what pools and answers starts fresh. Both models must read the same tokens
-or channels, scaled alike: that is compared by a digest of the preparation's fitted state.
+or channels, scaled alike: the fitted state of their preparations is compared. A whole model of the
+same task is begun from by a warm start, see `warm`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from seqprep.snapshot import Facts
 PARTS = ("front.", "core.")
 SHARED = ("hidden", "layers", "bidirectional", "front")
 """Options that decide front and core; of tokens also `input` and `embedding`."""
-_READ = ("vocabulary", "outputs", "output_rate_hz", "scaler", "byte_pairs")
+READ = ("vocabulary", "outputs", "output_rate_hz", "scaler", "byte_pairs")
 """Fitted state that decides what a step means to a model."""
 
 
@@ -44,10 +45,11 @@ def start_from(
     """
     bundle = Bundle.read(folder)
     where = f"train.encoder_from: {folder}"
-    if _digest(bundle.fitted) != _digest(fitted):
+    difference = differing_state(bundle.fitted, fitted, READ)
+    if difference is not None:
         raise SeqprepError(
-            f"{where} was trained on other inputs: {_difference(bundle.fitted, fitted)}; prepare "
-            "both with the same source, split, tokens and steps"
+            f"{where} was trained on other inputs: {difference}; prepare both with the same "
+            "source, split, tokens and steps"
         )
     keys: tuple[str, ...] = SHARED if facts.vocab_size is None else (*SHARED, "input", "embedding")
     if config.input == bundle.config.input == "one_hot":
@@ -73,19 +75,23 @@ def digest_of(folder: Path) -> str:
     return bundle_digest(folder)
 
 
-def _digest(fitted: bytes) -> str:
-    body = json.loads(fitted)
-    parts = {key: body.get(key) for key in _READ}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def differing_state(there: bytes, here: bytes, keys: Sequence[str]) -> str | None:
+    """The first part of fitted state that differs, for a person to read; None where none does.
 
-
-def _difference(there: bytes, here: bytes) -> str:
-    """The first part of fitted state that differs, for a person to read."""
+    Args:
+        there: of a bundle.
+        here: of the data at hand.
+        keys: the parts to compare.
+    """
     one, two = json.loads(there), json.loads(here)
-    key = next(key for key in _READ if one.get(key) != two.get(key))
-    if isinstance(one.get(key), list) and isinstance(two.get(key), list):
-        return f"its {key} ({len(one[key])} entries) is not that of this dataset ({len(two[key])})"
-    return f"its {key} is not that of this dataset"
+    for key in keys:
+        given, own = one.get(key), two.get(key)
+        if given == own:
+            continue
+        if isinstance(given, list) and isinstance(own, list):
+            return f"its {key} ({len(given)} entries) is not that of this dataset ({len(own)})"
+        return f"its {key} is not that of this dataset"
+    return None
 
 
 def _weights(bundle: Bundle, model: nn.Module, *, facts: Facts, where: str) -> dict[str, Tensor]:

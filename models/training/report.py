@@ -155,6 +155,7 @@ def _described(setting: Setting) -> dict[str, Any]:
             "padding_share": progress.padding_share,
             "overlong": setting.sources["train"].plan(0).overlong,
             "resumed": progress.resumed,
+            "begun_from": setting.begun or None,
             "history": progress.history,
         },
     }

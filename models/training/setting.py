@@ -43,6 +43,7 @@ from models.training.joint import SummedLoss, join
 from models.training.memory import reset_peak
 from models.training.optimize import build_optimizer
 from models.training.run import Progress, Run
+from models.training.warm import begin_from
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.errors import SeqprepError
 from seqprep.schema import SPLITS, Split
@@ -61,6 +62,7 @@ class Setting:
         job: what to do. sources: batches of each split. run: the model in training.
         moments: of the targets. identity: what a checkpoint must share.
         device: facts for the report: execution, threads and the like.
+        begun: the same of a warm start: what it began from, or why it did not.
     """
 
     job: Job
@@ -69,6 +71,7 @@ class Setting:
     moments: Moments | None
     identity: dict[str, str]
     device: dict[str, Any]
+    begun: dict[str, Any]
 
     @property
     def out(self) -> Path:
@@ -108,14 +111,7 @@ def set_up(
     torch.manual_seed(options.seed)
     model = build(options.model, Shape.of(snapshot.facts))
     checkpoint = Checkpoint.read(Path(job.out) / "checkpoint")
-    if options.encoder_from is not None and checkpoint is None:
-        start_from(
-            Path(options.encoder_from),
-            model,
-            config=options.model,
-            facts=snapshot.facts,
-            fitted=b"{}" if job.fitted is None else Path(job.fitted).read_bytes(),
-        )
+    begun = {} if checkpoint is not None else begin(job, model, snapshot)
     set_precision(model, options.precision)
     prime(model, sources["train"])
     objective = training_objective(options, plain, sources["train"])
@@ -141,7 +137,13 @@ def set_up(
         majority=majority(sources["train"]),
     )
     setting = Setting(
-        job=job, sources=sources, run=run, moments=moments, identity=identity, device={}
+        job=job,
+        sources=sources,
+        run=run,
+        moments=moments,
+        identity=identity,
+        device={},
+        begun=begun,
     )
     if checkpoint is not None:
         resume(setting, checkpoint)
@@ -150,6 +152,18 @@ def set_up(
         reset_peak(device)  # what was measured is no part of the training
     run.module = join(module, ranks, device)
     return setting
+
+
+def begin(job: Job, model: nn.Module, snapshot: Snapshot) -> dict[str, Any]:
+    """Give a fresh model the weights that its job says; what a warm start has to tell."""
+    known: dict[str, Any] = {
+        "config": job.train.model,
+        "facts": snapshot.facts,
+        "fitted": b"{}" if job.fitted is None else Path(job.fitted).read_bytes(),
+    }
+    if job.train.encoder_from is not None:
+        start_from(Path(job.train.encoder_from), model, **known)
+    return {} if job.warm_from is None else begin_from(job.warm_from, model, **known)
 
 
 def open_sources(snapshot: Snapshot, options: Train) -> Sources:
@@ -243,6 +257,7 @@ def save(setting: Setting) -> None:
         progress={
             "run": run.progress.to_json(),
             "device": setting.device,
+            "begun": setting.begun,
             "scaler": run.scaler.state_dict(),
             "segments": None if run.segments is None else run.segments.to_json(),
         },
@@ -268,5 +283,6 @@ def resume(setting: Setting, checkpoint: Checkpoint) -> None:
     if run.segments is not None:
         run.segments.restore(checkpoint.progress["segments"], checkpoint.lanes)
     setting.device.update(checkpoint.progress["device"])
+    setting.begun.update(checkpoint.progress.get("begun", {}))
     set_execution(run.model, setting.device["execution"])
     logger.info("going on after update %d (epoch %d)", run.progress.seen, run.progress.epoch + 1)

@@ -35,6 +35,7 @@ class ModelRun:
     Args:
         path: of its folder. live: whether a trainer holds it now.
         recipe, version: of the examples that it reads or was trained on.
+        earlier: versions of them that the models which it began from were trained on.
         bundle: of the model, where it is finished.
     """
 
@@ -43,6 +44,12 @@ class ModelRun:
     recipe: str
     version: int
     bundle: Path | None
+    earlier: tuple[int, ...] = ()
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """All versions of the examples that are in its weights."""
+        return (self.version, *self.earlier)
 
     @property
     def withdrawn(self) -> dict[str, dict[str, str]]:
@@ -92,13 +99,27 @@ def _read_run(path: Path) -> ModelRun | None:
             "job.json is damaged; restore it, or delete the folder"
         )
     recipe, version = read
-    return ModelRun(path=path, live=is_live(path), recipe=recipe, version=version, bundle=bundle)
+    return ModelRun(
+        path=path,
+        live=is_live(path),
+        recipe=recipe,
+        version=version,
+        bundle=bundle,
+        earlier=_read_earlier(path),
+    )
 
 
 def _read_job(path: Path) -> tuple[str, int] | None:
     job = _json(path / "job.json")
     named = _SNAPSHOT.fullmatch(Path(str(job.get("snapshot", ""))).name)
     return None if named is None else (named["recipe"], int(named["version"]))
+
+
+def _read_earlier(path: Path) -> tuple[int, ...]:
+    """What a warm start brought with it, as the job says."""
+    warm = _json(path / "job.json").get("warm_from")
+    versions = warm.get("versions") if isinstance(warm, dict) else None
+    return tuple(number for number in versions or () if isinstance(number, int))
 
 
 def _read_facts(bundle: Path) -> tuple[str, int] | None:

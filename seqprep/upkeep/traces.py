@@ -55,8 +55,9 @@ def find_traces(folder: Path, found: Withdrawal) -> Traces:
     runs = []
     for run in model_runs(folder):
         seen = _remembered(run, found)
-        for split, held in holds.get(run.recipe, {}).get(run.version, {}).items():
-            seen[split] = seen.get(split, set()) | held
+        for version in run.versions:
+            for split, held in holds.get(run.recipe, {}).get(version, {}).items():
+                seen[split] = seen.get(split, set()) | held
         if any(seen.values()):
             runs.append((run, seen))
     return Traces(holds=holds, tainted=tainted, runs=tuple(runs))

@@ -132,15 +132,24 @@ def test_a_wrong_value_is_told_in_the_words_of_the_file(
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "message"),
     [
-        {"train__if_newer": True},
-        {"train__warm_start": True},
+        ({"train__retrain": {"when": "sometimes"}}, "one of 'always', 'new_rows', 'drift'"),
+        ({"train__retrain": "drift"}, "did you mean `retrain: {when: drift}`?"),
+        ({"train__retrain": {"share": 0.5}}, "share: 0.5 would be ignored: it belongs"),
+        ({"train__retrain": {"when": "new_rows", "share": -1}}, "share must be > 0, got -1"),
+        ({"train": {"warm_start": True, "encoder_from": "b"}}, "both say what to start from"),
+        (
+            {"train__warm_start": True, "split": {"by": "folds", "count": 5}},
+            "models of folds never become current",
+        ),
     ],
 )
-def test_what_is_not_built_yet_is_refused_by_name(changes: dict[str, Any]) -> None:
-    """Would break if a key of the contract were silently ignored."""
-    assert "not built yet" in refused(changes)
+def test_ways_of_retraining_that_mean_nothing_are_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    """Would break if a policy were ignored, and nights were trained, or not, for no reason."""
+    assert message in refused(changes)
 
 
 def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:

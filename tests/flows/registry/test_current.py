@@ -11,7 +11,8 @@ import pytest
 
 from flows.commands.parts import bundle_at
 from flows.pipeline_file import Pipeline
-from flows.registry.current import find_bundle, models, promote, roll_back
+from flows.registry.bundles import find_bundle
+from flows.registry.current import models, promote, roll_back
 from flows.show import describe, print_models
 from seqprep.errors import SeqprepError
 from seqprep.registry import Registry

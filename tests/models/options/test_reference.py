@@ -16,8 +16,6 @@ REFERENCE = ROOT / "data" / "reference.yaml"
 TEXT = REFERENCE.read_text(encoding="utf-8")
 NOT_BUILT = {
     "together": "prepare.near_duplicates.action=together",
-    "if_newer": "train.if_newer=true",
-    "warm_start": "train.warm_start=true",
 }
 """A word of each line that is marked -> a setting that uses what it marks."""
 MODELS = {"translate": "encoder_decoder", "next": "next_symbol", "reconstruct": "autoencoder"}
