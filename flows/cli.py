@@ -21,6 +21,7 @@ from flows.commands.parts import (
     STORE,
     AsJson,
     File,
+    IfNewer,
     InStore,
     Prune,
     Refit,
@@ -30,6 +31,7 @@ from flows.commands.parts import (
     bundle_at,
     check_files,
     print_json,
+    standing_model,
     stored_at,
     stream_every,
 )
@@ -53,10 +55,11 @@ def run(
     folds: Annotated[str | None, Parameter(help="`all`: train and test every fold.")] = None,
     refit: Refit = False,
     prune: Prune = False,
+    if_newer: IfNewer = False,
     as_json: AsJson = False,
 ) -> None:
     """Ingest, prepare and train: from raw files to a scored model."""
-    _prepare_for_flow(files, settings, folds=folds, tables=True)
+    _prepare_for_flow(files, settings, folds=folds, tables=True, if_newer=if_newer)
     from flows.pipeline import pipeline
     from flows.show import run_table
 
@@ -68,6 +71,7 @@ def run(
             folds=folds,
             refit=refit,
             prune=prune,
+            if_newer=if_newer,
         )
         for file in files
     ]
@@ -117,13 +121,26 @@ def prepare(
 
 @app.command
 def train(
-    file: File, /, *, store: Store = STORE, settings: Settings = (), as_json: AsJson = False
+    file: File,
+    /,
+    *,
+    store: Store = STORE,
+    settings: Settings = (),
+    if_newer: IfNewer = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a model on the newest examples."""
-    _prepare_for_flow((file,), settings)
+    check_files((file,), settings, if_newer=if_newer)
+    standing = standing_model(file, settings, store=store, if_newer=if_newer)
+    if standing is not None:
+        tell(f"{standing['dataset']}: {standing['why']}")
+        _finish(standing, as_json)
+        return
+    _start_prefect()
     from flows.train import train as flow
 
-    _finish(flow(file=str(file), store=str(store), settings=list(settings)), as_json)
+    done = flow(file=str(file), store=str(store), settings=list(settings), if_newer=if_newer)
+    _finish(done, as_json)
 
 
 @app.command
@@ -245,9 +262,10 @@ def _prepare_for_flow(
     *,
     folds: str | None = None,
     tables: bool = False,
+    if_newer: bool | None = None,
 ) -> None:
     """Refuse a wrong pipeline file before anything is started, then set Prefect up."""
-    check_files(files, settings, folds=folds, tables=tables)
+    check_files(files, settings, folds=folds, tables=tables, if_newer=if_newer)
     _start_prefect()
 
 

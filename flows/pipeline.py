@@ -14,14 +14,9 @@ from flows.pipeline_file import Pipeline, check_folds, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json, check_tables, resolve
-from flows.reporting.artifacts import (
-    Page,
-    ingest_artifact,
-    overview_artifact,
-    prepare_artifact,
-    train_artifact,
-)
-from flows.train import train_model
+from flows.reporting.artifacts import Page, ingest_artifact, overview_artifact, prepare_artifact
+from flows.train import train_when_due
+from flows.training.due import is_asked
 from models.scores.folds import pooled_scores
 from seqprep.split_checks import check_left_out, group_keys
 from seqprep.table import Table
@@ -36,6 +31,7 @@ def pipeline(
     folds: str | None = None,
     refit: bool = False,
     prune: bool = False,
+    if_newer: bool = False,
 ) -> Json:
     """Go from raw files to a scored model.
 
@@ -47,29 +43,41 @@ def pipeline(
         folds: `all` trains and tests every fold of a split by folds.
         refit: fit vocabulary, labels and buckets anew, although data was only appended.
         prune: drop the rows of source files that are gone; without it they stay.
+        if_newer: train only where the examples are newer than those of the newest model, and
+            `train.retrain` says that it pays.
 
     Returns:
         Versions, rows, scores and seconds by stage.
     """
     spec, base = resolve(file, pipeline, settings)
     check_folds(spec, folds)
+    asked = is_asked(spec, if_newer, folds=folds)
     check_tables(spec, base=base)
     sequences = ingest_files(to_json(spec), base=str(base), store=store, prune=prune)
     pages = [ingest_artifact(sequences)]
     train = _one if folds is None else _all_folds
-    done = train(spec, sequences, base=base, store=store, refit=refit, pages=pages)
+    done = train(spec, sequences, base=base, store=store, refit=refit, if_newer=asked, pages=pages)
     overview_artifact(done, pages)
     return done
 
 
 def _one(
-    spec: Pipeline, sequences: Json, *, base: Path, store: str, refit: bool, pages: list[Page]
+    spec: Pipeline,
+    sequences: Json,
+    *,
+    base: Path,
+    store: str,
+    refit: bool,
+    if_newer: bool,
+    pages: list[Page],
 ) -> Json:
     """Prepare and train; what the run shows is added to `pages`."""
     examples = prepare_rows(to_json(spec), base=str(base), store=store, refit=refit)
     pages += prepare_artifact(examples, spec.prepare.drift)
-    model = train_model(to_json(spec), store=store, prepared=examples)
-    pages += train_artifact(model)
+    examples, model, more = train_when_due(
+        spec, examples, base=base, store=store, if_newer=if_newer
+    )
+    pages += more
     return summary(sequences, examples, model)
 
 
@@ -96,6 +104,8 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
             "seconds": model["train"]["seconds"],
             "reused": model["reused"],
         },
+        "trained": model["trained"],
+        "why": model["why"],
         "bundle": model["bundle"],
         "current": model["current"],
         "report": model["report"],
@@ -110,7 +120,14 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
 
 
 def _all_folds(
-    spec: Pipeline, sequences: Json, *, base: Path, store: str, refit: bool, pages: list[Page]
+    spec: Pipeline,
+    sequences: Json,
+    *,
+    base: Path,
+    store: str,
+    refit: bool,
+    if_newer: bool,
+    pages: list[Page],
 ) -> Json:
     """Each fold in turn; mean and pooled scores over all of them."""
     if spec.split.leaves_one_out:
@@ -121,7 +138,17 @@ def _all_folds(
     while count is None or len(runs) < count:
         say(f"{spec.dataset}: fold {len(runs) + 1} of {count or 'as many as there are groups'}")
         one = replace(spec, split=replace(spec.split, fold=len(runs)))
-        runs.append(_one(one, sequences, base=base, store=store, refit=refit, pages=pages))
+        runs.append(
+            _one(
+                one,
+                sequences,
+                base=base,
+                store=store,
+                refit=refit,
+                if_newer=if_newer,
+                pages=pages,
+            )
+        )
         count = count or runs[0]["examples"]["groups"]
     files = [Path(run["bundle"]).parent / "predictions-test.parquet" for run in runs]
     seconds = {stage: sum(run["seconds"][stage] for run in runs) for stage in runs[0]["seconds"]}
@@ -134,6 +161,7 @@ def _all_folds(
             "seconds": sum(run["train"]["seconds"] for run in runs),
             "reused": all(run["train"]["reused"] for run in runs),
         },
+        "trained": any(run["trained"] for run in runs),
         "metrics": {
             "test": pooled_scores(files),
             "mean_of_folds": _mean([run["metrics"]["test"] for run in runs]),

@@ -17,20 +17,26 @@ from prefect import flow, task
 from flows.faults import RETRIED
 from flows.notify import TOLD, tell_current
 from flows.pipeline_file import Pipeline, build, to_json
+from flows.prepare import prepare_rows
 from flows.progress import Shown, say, stage
 from flows.references import Json, resolve
 from flows.registry.current import enter
-from flows.reporting.artifacts import train_artifact
+from flows.reporting.artifacts import Page, prepare_artifact, train_artifact
 from flows.reporting.reports import write_report
+from flows.training.due import Due, decide, is_asked, standing
 from flows.training.events import NewEvents, figures
-from flows.training.job import board_is_missing, find_prepared, write_job
-from flows.training.run_files import seal_run
+from flows.training.job import board_is_missing, find_prepared, is_finished, write_job
+from flows.training.run_files import seal_run, told_at
 from flows.training.running import RUNNING, TrainingStopped, stop
 from flows.turns import turn
 from models.training.grace import STOPPED
+from models.training.lock import exclusive
 from seqprep.errors import SeqprepError
+from seqprep.upkeep.model_runs import is_live
 
 POLL_S = 0.5
+REPORTED_S = 600.0
+"""Seconds to wait for another process that reports on the same model."""
 
 # glibc gives large blocks back to the kernel and takes them again at every step; keeping them made
 # training steps 20 to 40 % faster.
@@ -123,6 +129,33 @@ def _check_exit(code: int, log: Path) -> None:
     raise RuntimeError(f"training ended with status {code}: {last} (all of it: {log})")
 
 
+def follow_or_join(job: Path, progress: Shown) -> bool:
+    """Train; while another process trains this very model, wait, and go on where it died.
+
+    Args:
+        job: the job file.
+        progress: as `follow` takes it.
+
+    Returns:
+        Whether it was this process that ended the training.
+    """
+    told = False
+    while not is_finished(job.parent):
+        if is_live(job.parent):
+            if not told:
+                say(f"{job.parent.name}: another process trains this model; waiting for it")
+            told = True
+            time.sleep(POLL_S)
+            continue
+        try:
+            follow(job, progress)
+            return True
+        except SeqprepError:
+            if not is_live(job.parent):  # else it was the other one that came first
+                raise
+    return False
+
+
 @task(name="train model", **RETRIED)
 def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> Json:
     """Train on prepared examples, score, and write bundle and report.
@@ -149,22 +182,53 @@ def _trained(spec: Pipeline, *, store: str, prepared: Json | None) -> Json:
         say(f"{spec.dataset}: model unchanged, reused: {job.parent}")
     if not finished or board_is_missing(spec.train, job.parent):
         with stage(f"{spec.dataset}: train {spec.train.model.name}") as progress:
-            follow(job, progress)
-    report = json.loads((job.parent / "report.json").read_bytes())
-    page = write_report(job.parent, prepared=prepared)
-    seal_run(job.parent)
-    current = enter(spec, job.parent, report, prepared=prepared)
+            if finished:
+                follow(job, progress)
+            else:
+                finished = not follow_or_join(job, progress)
+    with exclusive(job.parent, wait_s=REPORTED_S):  # another run may have joined this one
+        report = json.loads((job.parent / "report.json").read_bytes())
+        write_report(job.parent, prepared=prepared)
+        seal_run(job.parent)
+        current = enter(spec, job.parent, report, prepared=prepared)
     return {
-        "bundle": str(job.parent / "bundle"),
-        "report": str(page),
-        "metrics": report["metrics"],
-        "baselines": report["baselines"],
-        "train": report["train"],
+        **told_at(job.parent),
         "dataset": spec.dataset,
         "current": current,
+        "trained": not finished,
         "reused": finished,
         "seconds": time.monotonic() - started_s,
     }
+
+
+def train_when_due(
+    spec: Pipeline, prepared: Json, *, base: Path, store: str, if_newer: bool
+) -> tuple[Json, Json, list[Page]]:
+    """Train, unless that depends on newer examples and the policy says that it does not pay.
+
+    Args:
+        spec: the pipeline.
+        prepared: what `prepare` made.
+        base: what relative paths of the pipeline are relative to, for a refit.
+        store: folder of the datasets.
+        if_newer: whether it depends on newer examples; see `is_asked`.
+
+    Returns:
+        What the model stands on, fitted anew where the policy says so; the model, with `trained`
+        and `why`, which is the newest of the recipe where nothing was trained; and what was shown.
+    """
+    due = Due(trains=True, why="asked for")
+    if if_newer:
+        due = decide(spec, prepared, store=Path(store))
+        say(f"{spec.dataset}: {due.why}")
+    if not due.trains:
+        return prepared, standing(spec, due, store=Path(store)), []
+    pages: list[Page] = []
+    if due.refit:
+        prepared = prepare_rows(to_json(spec), base=str(base), store=store, refit=True)
+        pages += prepare_artifact(prepared, spec.prepare.drift)
+    done = train_model(to_json(spec), store=store, prepared=prepared)
+    return prepared, {**done, "why": due.why}, pages + train_artifact(done)
 
 
 @flow(name="train", flow_run_name="train-{file}", **TOLD)
@@ -173,6 +237,7 @@ def train(
     pipeline: Pipeline | None = None,
     store: str = "store",
     settings: list[str] | None = None,
+    if_newer: bool = False,
 ) -> Json:
     """Train a model on the newest prepared examples.
 
@@ -181,11 +246,13 @@ def train(
         pipeline: the content of a pipeline file.
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
+        if_newer: only where they are newer than those of the newest model, and `train.retrain`
+            says that it pays.
 
     Returns:
-        Paths of the bundle and the report, and the scores.
+        Paths of the bundle and the report, the scores, whether it was trained now, and why.
     """
-    spec, _ = resolve(file, pipeline, settings)
-    done = train_model(to_json(spec), store=store)
-    train_artifact(done)
-    return done
+    spec, base = resolve(file, pipeline, settings)
+    asked = is_asked(spec, if_newer)
+    prepared = asdict(find_prepared(spec, store=Path(store)))
+    return train_when_due(spec, prepared, base=base, store=store, if_newer=asked)[1]

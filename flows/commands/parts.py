@@ -43,6 +43,14 @@ Refit = Annotated[
         negative="",
     ),
 ]
+IfNewer = Annotated[
+    bool,
+    Parameter(
+        help="Train only if the examples are newer than the newest model's, and train.retrain "
+        "says that it pays.",
+        negative="",
+    ),
+]
 File = Annotated[Path, Parameter(help="A pipeline file (YAML).")]
 STORE = Path("store")
 EVERY = 100
@@ -74,7 +82,7 @@ def bundle_at(name: str, store: Path) -> Path:
     """
     if "@" not in name:  # a registry is slow to import
         return Path(name)
-    from flows.registry.current import find_bundle
+    from flows.registry.bundles import find_bundle
 
     return find_bundle(name, store=store)
 
@@ -85,6 +93,7 @@ def check_files(
     *,
     folds: str | None = None,
     tables: bool = False,
+    if_newer: bool | None = None,
 ) -> None:
     """Refuse a wrong pipeline file, or one whose source is not there.
 
@@ -93,6 +102,7 @@ def check_files(
         settings: `a.b=value` texts that change their values.
         folds: as `run` takes it.
         tables: whether tables of tokens and splits must be there, too.
+        if_newer: as `run` and `train` take it; none: nothing is to be trained.
 
     Raises:
         ConfigError: saying which file and what to do.
@@ -102,6 +112,10 @@ def check_files(
     for file in files:
         spec = load(file, overrides=settings)
         check_folds(spec, folds)
+        if if_newer is not None:
+            from flows.training.due import is_asked
+
+            is_asked(spec, if_newer, folds=folds)
         path = spec.source.path
         if path is not None and not (base(file) / path).exists():
             raise ConfigError(
@@ -112,6 +126,24 @@ def check_files(
             from flows.references import check_tables
 
             check_tables(spec, base=base(file))
+
+
+def standing_model(
+    file: Path, settings: tuple[str, ...], *, store: Path, if_newer: bool
+) -> dict[str, Any] | None:
+    """What `train` tells where a training depends on newer examples and none is due; else None.
+
+    Args:
+        file: a pipeline file.
+        settings: `a.b=value` texts that change its values.
+        store: folder of the datasets.
+        if_newer: as `train` takes it.
+    """
+    from flows.pipeline_file import load
+    from flows.training.due import find_standing, is_asked
+
+    spec = load(file, overrides=settings)
+    return find_standing(spec, store=store) if is_asked(spec, if_newer) else None
 
 
 def guarded() -> None:

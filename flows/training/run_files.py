@@ -1,7 +1,7 @@
-"""Hashes of the files in a training's folder beside its bundle, so that `verify` sees them, too.
+"""The files in a finished training's folder: what they tell, and hashes so that `verify` sees them.
 
-Written when a training is finished and reported. The log and the lock are left out: they tell of
-one process, not of the result.
+The hashes are written when a training is finished and reported. The log and the lock are left out:
+they tell of one process, not of the result.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows.references import Json
 from models.manifest import BundleError, check, seal
 from seqprep.digested import read_digested
 from seqprep.errors import CorruptError
@@ -18,6 +19,16 @@ from seqprep.upkeep.model_runs import MARK
 
 NAME = "files.json"
 LEFT_OUT = {NAME, MARK, "lock", "train.log"}
+
+
+def told_at(folder: Path) -> Json:
+    """Where the bundle and the page of a finished training lie, and what its report says."""
+    report = json.loads((folder / "report.json").read_bytes())
+    return {
+        "bundle": str(folder / "bundle"),
+        "report": str(folder / "report" / "report.md"),
+        **{key: report[key] for key in ("metrics", "baselines", "train")},
+    }
 
 
 def seal_run(folder: Path) -> None:
