@@ -32,6 +32,8 @@ from seqprep.ingestion.source_chunks import (
     cut_chunks,
     run_chunks,
 )
+from seqprep.ingestion.spread import spread_chunks
+from seqprep.parallel import Runner
 from seqprep.schema import sequences_schema
 from seqprep.source import Source
 from seqprep.staging import collect_stale
@@ -85,6 +87,7 @@ def ingest(
     progress: Progress | None = None,
     prune: bool = False,
     rehash: bool = False,
+    runner: Runner | None = None,
 ) -> Ingested:
     """Bring the `sequences` table of a dataset up to date with its source files.
 
@@ -97,6 +100,7 @@ def ingest(
         progress: called as (what, done, total).
         prune: whether rows of files that are gone go, too.
         rehash: whether to hash files again whose size, times and inode are what they were.
+        runner: reads the files elsewhere, see `ingestion.spread`; the rows are the same.
 
     Returns:
         What the version holds, and whether it was there already.
@@ -106,6 +110,8 @@ def ingest(
     """
     started = time.monotonic()
     check_name(dataset, key="dataset")
+    if runner is not None:  # its processes may stand in another folder
+        base, store = base.absolute(), store.absolute()
     table = Table(store / dataset / "sequences")
     made = _derived(table, dataset=dataset, started=started)
     if made is not None:
@@ -116,7 +122,9 @@ def ingest(
     if not plan.reusable:
         try:
             with using(store / dataset):
-                version = _read_and_commit(table, plan, base, workers=workers, progress=progress)
+                version = _read_and_commit(
+                    table, plan, base, workers=workers, progress=progress, runner=runner
+                )
         except OSError as error:
             raise SeqprepError(_cannot_write(table, plan, error)) from error
     assert version is not None
@@ -163,7 +171,13 @@ def _listed_and_hashed(
 
 
 def _read_and_commit(
-    table: Table, plan: Plan, base: Path, *, workers: int | None, progress: Progress | None
+    table: Table,
+    plan: Plan,
+    base: Path,
+    *,
+    workers: int | None,
+    progress: Progress | None,
+    runner: Runner | None,
 ) -> int:
     collect_stale(table.path)
     chunks = cut_chunks(
@@ -173,7 +187,13 @@ def _read_and_commit(
         first=plan.next_chunk,
         withdrawn=plan.withdrawn,
     )
-    results = list(run_chunks(chunks, workers=workers, progress=progress))
+    if runner is None or not chunks:
+        found = run_chunks(chunks, workers=workers, progress=progress)
+    else:
+        found = spread_chunks(
+            chunks, runner=runner, base=base, tables=plan.tables, progress=progress
+        )
+    results = list(found)
     if not plan.kept:  # one odd file that joins a dataset is rejected, and the others go on
         _refuse_mismatch(plan.context, results)
     return commit_chunks(table, plan, results, base=base)

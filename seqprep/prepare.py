@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seqprep.checks import check_name
 from seqprep.errors import ConfigError, CorruptError, SeqprepError
-from seqprep.parallel import Progress, default_workers
+from seqprep.parallel import Progress, Runner, default_workers
 from seqprep.preparation.applied import apply_fitted
 from seqprep.preparation.chain import Chain
 from seqprep.preparation.form import source_form
@@ -51,6 +51,7 @@ def prepare(
     base: Path = Path("."),
     version: int | None = None,
     refit: bool = False,
+    runner: Runner | None = None,
 ) -> Prepared:
     """Make a version of the recipe's `examples` from a version of `sequences`.
 
@@ -72,6 +73,8 @@ def prepare(
         base: folder that `split.table` is relative to.
         version: of `sequences`; default the newest.
         refit: fit anew on this version, and allow options that move records between splits.
+        runner: takes the passes over content elsewhere, see `preparation.spread`; the result is
+            the same.
 
     Raises:
         ConfigError: if the options cannot work, before anything is read or written.
@@ -82,7 +85,7 @@ def prepare(
     steps = build_steps(recipe)
     check_chain(steps, domain=domain, task=task, tokens=recipe.tokens)
     target_steps(recipe, task=task)
-    folder = store / dataset
+    folder = (store if runner is None else store.absolute()) / dataset
     sequences = Table(folder / "sequences")
     job = plan_job(
         sequences,
@@ -113,6 +116,7 @@ def prepare(
         threads=default_workers() if workers is None else max(workers, 1),
         progress=progress,
         name=dataset,
+        runner=runner,
     )
     try:
         with using(folder):

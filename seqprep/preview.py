@@ -22,7 +22,7 @@ from seqprep.fitted import Fitted
 from seqprep.frequency_table import Cut, find_cuts
 from seqprep.parallel import Progress
 from seqprep.preparation.finisher import Finisher
-from seqprep.preparation.first_pass import Encoding, first_pass
+from seqprep.preparation.first_pass import Encoding, first_pass, read_parts
 from seqprep.preparation.fitting import fit
 from seqprep.preparation.job import Job
 from seqprep.preparation.roster import Roster
@@ -103,8 +103,9 @@ def make_preview(
     effects = watch.effects
     job = replace(job, chain=replace(job.chain, watch=watch.seen))
     chosen = choose(roster, records)
+    parts = read_parts(job, roster, workers=workers)
     with SpillFolder(folder) as spill:
-        encoding = first_pass(job, roster, spill, workers=workers, progress=progress)
+        encoding = first_pass(job, roster, spill, parts=parts, progress=progress)
         fitted = fit(job, roster, encoding)
         finisher = Finisher.of(
             job.chain,

@@ -9,7 +9,7 @@ Legend: R rows of a chunk, N steps, V tokens, F channels, K target channels.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from seqprep.frequency import Frequency, count_by_label, count_records, count_to
 from seqprep.frequency_counter import ChunkCounts, FrequencyCounter
 from seqprep.parallel import Progress, ordered
 from seqprep.preparation.chunk import Chunk
+from seqprep.preparation.chunk_rows import ChunkRows
 from seqprep.preparation.job import Job
 from seqprep.preparation.pieces import early_pieces, late_bytes
 from seqprep.preparation.roster import Roster
@@ -77,9 +78,10 @@ class Part:
     """What one chunk gives, or one piece of it: what is counted is in the first.
 
     Args:
-        number: of the chunk. piece: of it. chunk: its rows after the early steps. size_bytes: that
-            they take where late steps widen them; 0 where none does.
-        counted: its training tokens; None for values. target_text: its ids and counts.
+        number: of the chunk. piece: of it. chunk: its rows after the early steps; None where they
+            are spilled already. size_bytes: that they take spilled, or where late steps widen them.
+        counted: its training tokens; None for values. target_ids: of its target text, None where
+            they are spilled already. target_counts: of them.
         moments: of its training values; None for tokens.
         step_labels: codes of labelled steps in its training rows.
         before: `(3,)` steps by split before any technique.
@@ -88,10 +90,11 @@ class Part:
 
     number: int
     piece: int
-    chunk: Chunk
+    chunk: Chunk | None
     size_bytes: int
     counted: ChunkCounts | None
-    target_text: tuple[Ragged, ChunkCounts] | None
+    target_ids: Ragged | None
+    target_counts: ChunkCounts | None
     moments: Moments | None
     step_labels: Ints
     before: Ints
@@ -104,18 +107,18 @@ def first_pass(
     roster: Roster,
     folder: SpillFolder,
     *,
+    parts: Iterable[Part],
     known: Fitted | None = None,
-    workers: int,
     progress: Progress | None,
 ) -> Encoding:
-    """Encode, count and spill every chunk with a record to read, in order.
+    """Count and spill every chunk with a record to read, in order.
 
     Args:
         job: what is prepared.
         roster: its records.
         folder: for the chunks.
+        parts: of `read_parts`, here or elsewhere.
         known: state that is kept: the maps lead to its ranks, not to those found now.
-        workers: threads.
         progress: see `parallel.Progress`.
     """
     tokens, targets = (
@@ -127,16 +130,13 @@ def first_pass(
     before, size_bytes = np.zeros(len(SPLITS), np.int64), 0
     counts: dict[int, int] = {}
     steps = np.zeros(len(roster.splits), dtype=np.int32)
-    for part in read_parts(job, roster, workers=workers):
-        spilled = folder.put(f"chunk-{part.number}-{part.piece}", part.chunk)
-        size_bytes += max(spilled, part.size_bytes)
+    for part in parts:
+        size_bytes += spill_part(part, folder)
         counts[part.number] = part.piece + 1
         if part.counted is not None:
             tokens.add(part.counted, chunk=part.number)
-        if part.target_text is not None:
-            ids, counted = part.target_text
-            folder.write(f"target-{part.number}", pa.table({"ids": list_array(ids)}))
-            targets.add(counted, chunk=part.number)
+        if part.target_counts is not None:
+            targets.add(part.target_counts, chunk=part.number)
         if part.moments is not None:
             moments = part.moments if moments is None else moments.merge(part.moments)
         step_labels.update(part.step_labels.tolist())
@@ -166,6 +166,15 @@ def first_pass(
     )
 
 
+def spill_part(part: Part, folder: SpillFolder) -> int:
+    """Put what the second pass reads into the folder, unless it lies there; its bytes."""
+    if part.chunk is None:
+        return part.size_bytes
+    if part.target_ids is not None:
+        folder.write(f"target-{part.number}", pa.table({"ids": list_array(part.target_ids)}))
+    return max(folder.put(f"chunk-{part.number}-{part.piece}", part.chunk), part.size_bytes)
+
+
 def read_parts(job: Job, roster: Roster, *, workers: int) -> Iterator[Part]:
     """Read, encode and count the chunks with a record to read, in order and perhaps in pieces.
 
@@ -176,19 +185,20 @@ def read_parts(job: Job, roster: Roster, *, workers: int) -> Iterator[Part]:
     """
 
     def one(number: int) -> Iterator[Part]:
-        parts = _parts(job, roster, number)
+        parts = chunk_parts(job, ChunkRows.of(roster, number))
         return itertools.chain([next(parts)], parts)  # the first is made by the worker
 
     for parts in ordered(one, roster.active, workers=workers):
         yield from parts
 
 
-def _parts(job: Job, roster: Roster, number: int) -> Iterator[Part]:
+def chunk_parts(job: Job, records: ChunkRows) -> Iterator[Part]:
+    """Read, encode and count one chunk, perhaps in pieces."""
     content = CONTENT_COLUMN[job.domain]
     columns = ["id", "length", content, *filter(None, [job.target_column])]
-    codes = roster.splits[roster.rows(number)]
+    codes = records.splits
     rows = np.flatnonzero(codes != splits.LEFT_OUT)
-    table = job.table.read_group(*roster.chunks[number], columns)
+    table = job.table.read_group(*records.place, columns)
     if table.nbytes > LARGE_BYTES:  # reading took several times as much
         release_memory()
     if len(rows) < len(table):
@@ -204,20 +214,22 @@ def _parts(job: Job, roster: Roster, number: int) -> Iterator[Part]:
     whole = chunk.lengths
     if job.split.by == "time":
         chunk = splits.cut_by_time(chunk, job.split)
-    labels = None if roster.labels is None else roster.labels[roster.rows(number)][rows]
+    labels = None if records.labels is None else records.labels[rows]
     tokens, strings, early = job.chain.until_tokens(chunk, strings)
     counted = None
     if strings is not None and job.counts_tokens:
-        counted = _counted(job, tokens, strings, labels, num_labels=len(roster.names))
+        counted = _counted(job, tokens, strings, labels, num_labels=records.num_labels)
+    ids, target_counts = _target_text(job, table, codes[rows] == TRAIN)
     for piece, after in enumerate(early_pieces(job.chain, tokens, strings, early)):
         first = piece == 0
         yield Part(
-            number=number,
+            number=records.number,
             piece=piece,
             chunk=replace(after, rows=rows[after.rows]),
             size_bytes=late_bytes(job.chain, after, strings),
             counted=counted if first else None,
-            target_text=_target_text(job, table, codes[rows] == TRAIN) if first else None,
+            target_ids=ids if first else None,
+            target_counts=target_counts if first else None,
             moments=_moments(job, after),
             step_labels=_training_labels(job, chunk) if first else _NONE,
             before=chunk.by_split(chunk.lengths) if first else np.zeros(len(SPLITS), np.int64),
@@ -277,9 +289,9 @@ def start_chunk(
 
 def _target_text(
     job: Job, table: pa.Table, training: npt.NDArray[np.bool_]
-) -> tuple[Ragged, ChunkCounts] | None:
+) -> tuple[Ragged, ChunkCounts] | tuple[None, None]:
     if job.task != "translate":
-        return None
+        return None, None
     encoded = encode_targets(table["target_text"], job.recipe)
     counts = count_tokens(encoded.ids, training, num_tokens=len(encoded.tokens))
     rows = int(training.sum())

@@ -14,7 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep import ragged
+from seqprep.chunk_ranks import Ranks
 from seqprep.parallel import Progress, ordered
+from seqprep.preparation.chunk_rows import ChunkRows
 from seqprep.preparation.finisher import Finisher
 from seqprep.preparation.first_pass import Encoding
 from seqprep.preparation.job import Job
@@ -72,38 +74,80 @@ def finish_chunks(
 
     def one(place: tuple[int, int]) -> tuple[int, pa.Table, Totals, Ints]:
         number, piece = place
-        chunk = folder.take(
-            f"chunk-{number}-{piece}",
-            width=job.chain.spilled.width,
-            target_width=job.target_width,
+        table, numbers, emptied = finish_piece(
+            job,
+            ChunkRows.of(roster, number),
+            piece,
+            finisher,
+            folder,
+            ranks=None if encoding.ranks is None else encoding.ranks[number],
+            target_ranks=None if encoding.target_ranks is None else encoding.target_ranks[number],
         )
-        ranks = None if encoding.ranks is None else encoding.ranks[number]
-        chunk, emptied = finisher.finish(chunk, ranks=ranks, overwrite=True)
-        chunk = finisher.step_labels(chunk)
-        names = job.table.read_group(*roster.chunks[number], ["id", "length"])
-        target = None
-        if job.task == "translate":
-            ids = _target_ids(folder, encoding, finisher, number)
-            kept = np.flatnonzero(roster.splits[roster.rows(number)] >= 0)
-            order = np.zeros(len(names), dtype=np.int64)
-            order[kept] = np.arange(len(kept))
-            target = ragged.take(ids, order[chunk.rows])
-        labels = None if roster.labels is None else roster.labels[roster.rows(number)]
-        table = example_table(
-            chunk, names, finisher.schema, labels=labels, target=target, seed=job.recipe.seed
-        )
-        tokens = finisher.vocab_size is not None
-        stride = job.chain.window_stride
-        numbers = count_chunk(chunk, units(chunk), tokens=tokens, stride=stride)
         return number, table, numbers, emptied
 
     places = [(number, n) for number in roster.active for n in range(encoding.pieces[number])]
     yield from ordered(one, places, workers=workers)
 
 
-def _target_ids(folder: SpillFolder, encoding: Encoding, finisher: Finisher, number: int) -> Ragged:
-    assert encoding.target_ranks is not None
+def finish_piece(
+    job: Job,
+    records: ChunkRows,
+    piece: int,
+    finisher: Finisher,
+    folder: SpillFolder,
+    *,
+    ranks: Ranks | None,
+    target_ranks: Ranks | None,
+    keep: bool = False,
+) -> tuple[pa.Table, Totals, Ints]:
+    """One piece of a chunk as rows of examples.
+
+    Args:
+        job: what is prepared.
+        records: of the chunk.
+        piece: of it.
+        finisher: with the fitted state.
+        folder: that it was spilled to.
+        ranks: of the chunk's local ids; None for values.
+        target_ranks: of those of its target text, likewise.
+        keep: whether it stays there, for another attempt.
+
+    Returns:
+        Its rows with the columns that route them, what is counted of them, and the records left
+        without steps, by their place in the chunk.
+    """
+    number = records.number
+    chunk = folder.take(
+        f"chunk-{number}-{piece}",
+        width=job.chain.spilled.width,
+        target_width=job.target_width,
+        keep=keep,
+    )
+    chunk, emptied = finisher.finish(chunk, ranks=ranks, overwrite=True)
+    chunk = finisher.step_labels(chunk)
+    names = job.table.read_group(*records.place, ["id", "length"])
+    target = None
+    if target_ranks is not None:
+        ids = _target_ids(folder, finisher, number, target_ranks)
+        kept = np.flatnonzero(records.splits >= 0)
+        order = np.zeros(len(names), dtype=np.int64)
+        order[kept] = np.arange(len(kept))
+        target = ragged.take(ids, order[chunk.rows])
+    table = example_table(
+        chunk,
+        names,
+        finisher.schema,
+        labels=records.labels,
+        target=target,
+        seed=job.recipe.seed,
+    )
+    tokens = finisher.vocab_size is not None
+    numbers = count_chunk(chunk, units(chunk), tokens=tokens, stride=job.chain.window_stride)
+    return table, numbers, emptied
+
+
+def _target_ids(folder: SpillFolder, finisher: Finisher, number: int, ranks: Ranks) -> Ragged:
     ids = list_rows(folder.read(f"target-{number}", keep=True)["ids"])
     known = len(finisher.fitted.target_vocabulary)
-    ranks = np.minimum(encoding.target_ranks[number], known)  # beyond `max_vocab` is OOV
+    ranks = np.minimum(ranks, known)  # beyond `max_vocab` is OOV
     return Ragged(target_table(known)[ranks][ids.values], ids.offsets)

@@ -83,7 +83,7 @@ class HeldSlots:
         """All rows, and forget them."""
         assert number == 0, number
         tables, self._tables = self._tables, []
-        return _joined(tables)
+        return joined(tables)
 
 
 class DiskSlots:
@@ -135,7 +135,7 @@ class DiskSlots:
     def read(self, number: int) -> list[pa.Table]:
         """The rows of one slot, and forget them on disk."""
         with pa.OSFile(str(self._path(number)), "rb") as source:
-            tables = _joined(pa.Table.from_batches([part]) for part in pa.ipc.open_stream(source))
+            tables = joined(pa.Table.from_batches([part]) for part in pa.ipc.open_stream(source))
         self._path(number).unlink()
         return tables
 
@@ -150,7 +150,7 @@ def slot_of(place: Keys, count: int) -> npt.NDArray[np.int16]:
     return np.minimum(place // step, count - 1).astype(np.int16)
 
 
-def _joined(tables: Iterable[pa.Table]) -> list[pa.Table]:
+def joined(tables: Iterable[pa.Table]) -> list[pa.Table]:
     """The same rows in fewer tables, small neighbours in one."""
     joined: list[pa.Table] = []
     waiting: list[pa.Table] = []

@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import os
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -43,11 +44,34 @@ class SpillFolder:
         held_bytes: chunks of together at most so many bytes stay in memory.
     """
 
+    path: Path
+
     def __init__(self, parent: Path, *, held_bytes: int = 0) -> None:
         self._parent = parent
         self._room_bytes = held_bytes
         self._held: dict[str, Chunk] = {}
         self._written_bytes = 0
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """A folder in that of a run, which holds it; this process only reads and writes there.
+
+        Raises:
+            SeqprepError: if it is not there, naming the machine that does not see it.
+        """
+        if not path.is_dir():
+            raise SeqprepError(
+                f"{path} is not there on {socket.gethostname()}: workers on other machines must "
+                "see the store under the same path (a shared file system), and the run that "
+                "made the folder must live"
+            )
+        folder = cls(path.parent)
+        folder.path = path
+        return folder
+
+    def attempt(self, prefix: str) -> SpillFolder:
+        """A folder in this one for one attempt at a task, which no other attempt writes to."""
+        return SpillFolder.at(Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=self.path)))
 
     def __enter__(self) -> Self:
         self._parent.mkdir(parents=True, exist_ok=True)
@@ -115,19 +139,23 @@ class SpillFolder:
         self.write(name, table)
         return size_bytes
 
-    def take(self, name: str, *, width: int | None, target_width: int | None) -> Chunk:
-        """A chunk that was kept, and forget it; its steps may be written to.
+    def take(
+        self, name: str, *, width: int | None, target_width: int | None, keep: bool = False
+    ) -> Chunk:
+        """A chunk that was kept; its steps may be written to.
 
         Args:
             name: of the chunk.
             width: features of its values; None for tokens.
             target_width: of its targets, likewise.
+            keep: whether it stays on disk, for another attempt.
         """
         if name in self._held:
             return self._held.pop(name)
-        table = self.read(name)
+        table = self.read(name, keep=keep)
         values = np.fromfile(self._values(name), table.schema.metadata[_KIND].decode())
-        self._values(name).unlink()
+        if not keep:
+            self._values(name).unlink()
         values = values if width is None else values.reshape(-1, width)
         return table_chunk(table, values, target_width=target_width)
 

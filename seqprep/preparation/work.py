@@ -13,37 +13,29 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from seqprep.checks import parse_bytes
 from seqprep.fitted import Fitted
 from seqprep.length_counts import LengthCounts
-from seqprep.parallel import Progress
+from seqprep.parallel import Progress, Runner
 from seqprep.preparation.append import Previous, compare
 from seqprep.preparation.drift import Since
 from seqprep.preparation.finisher import Finisher
-from seqprep.preparation.first_pass import Encoding, first_pass
+from seqprep.preparation.first_pass import Encoding
 from seqprep.preparation.fitting import bucket_limits, fit
 from seqprep.preparation.frozen import Frozen, Identity
 from seqprep.preparation.job import Job
 from seqprep.preparation.made import Made
+from seqprep.preparation.passes import HELD_SHARE, Passes, ThreadPasses
 from seqprep.preparation.records import verify_chunks
 from seqprep.preparation.removal import Removal, remove_rows
 from seqprep.preparation.roster import Roster
-from seqprep.preparation.rows import slot_schema
-from seqprep.preparation.second_pass import second_pass
-from seqprep.preparation.shards import write_shards
-from seqprep.preparation.slots import DiskSlots, HeldSlots, Slots
-from seqprep.preparation.spill import SpillFolder, release_memory
+from seqprep.preparation.spill import SpillFolder
+from seqprep.preparation.spread import SpreadPasses
 from seqprep.preparation.totals import Totals
 from seqprep.ragged import Ints
 from seqprep.schema import SPLITS
 from seqprep.splits import LEFT_OUT, TRAIN
 from seqprep.staging import StagedFile
 from seqprep.table import Table
-
-MAX_SLOTS = 500
-"""Files that may be open at a time. Past it slots grow beyond their eighth of the memory."""
-HELD_SHARE = 3
-"""The part of the memory, one in so many, that rows may take between the passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +46,7 @@ class Work:
         job: what is prepared. examples: where it goes. identity: of both. name: of the dataset.
         frozen: state that is kept; None: fit anew.
         base: folder of `split.table`. threads: to use. progress: see `parallel.Progress`.
+        runner: what the passes are spread over; None: threads of this process.
     """
 
     job: Job
@@ -64,21 +57,37 @@ class Work:
     threads: int
     progress: Progress | None
     name: str
+    runner: Runner | None = None
 
     @property
     def held_bytes(self) -> int:
         """Rows lie in memory between the passes while they take no more, else on disk."""
-        return self.job.memory_bytes // HELD_SHARE
+        return 0 if self.runner is not None else self.job.memory_bytes // HELD_SHARE
+
+    def passes(self, folder: SpillFolder) -> Passes:
+        """The passes over content, with what lies on disk meanwhile in `folder`."""
+        if self.runner is not None:
+            return SpreadPasses(
+                self.job, self.examples, folder=folder, runner=self.runner, progress=self.progress
+            )
+        return ThreadPasses(
+            self.job,
+            self.examples,
+            folder=folder,
+            held_bytes=self.held_bytes,
+            threads=self.threads,
+            progress=self.progress,
+        )
 
 
 def make_everything(work: Work, folder: SpillFolder, roster: Roster, kept: Fitted | None) -> Made:
     """Make the rows of every record."""
-    job = work.job
-    encoding = _first(work, folder, roster, kept)
+    job, passes = work.job, work.passes(folder)
+    encoding = passes.first(roster, kept)
     fitted = fit(job, roster, encoding) if kept is None else kept
     finisher = _finisher(job, fitted)
     files, totals, emptied, fitted = _write(
-        work, folder, roster, encoding, finisher, refit=kept is None
+        passes, roster, encoding, finisher, job=job if kept is None else None
     )
     lengths = _training_lengths(encoding.steps, roster)
     count = 0 if fitted.frequency is None else len(fitted.frequency)
@@ -104,15 +113,15 @@ def make_everything(work: Work, folder: SpillFolder, roster: Roster, kept: Fitte
 
 def make_what_is_new(work: Work, folder: SpillFolder, roster: Roster, previous: Previous) -> Made:
     """Make the rows of records that are new, and take out those of records that are gone."""
-    job = work.job
+    job, passes = work.job, work.passes(folder)
     assert work.frozen is not None
     fitted = work.frozen.fitted
     change = compare(roster, previous)
     fresh = roster.only(change.added)
     verify_chunks(job.table, [roster.chunks[number] for number in fresh.active])
-    encoding = _first(work, folder, fresh, fitted)
+    encoding = passes.first(fresh, fitted)
     finisher = _finisher(job, fitted)
-    files, totals, emptied, fitted = _write(work, folder, fresh, encoding, finisher, refit=False)
+    files, totals, emptied, fitted = _write(passes, fresh, encoding, finisher, job=None)
     removal = remove_rows(work.examples, previous, change.removed, stride=job.chain.window_stride)
     steps = change.steps + encoding.steps
     lengths = _training_lengths(encoding.steps, fresh)
@@ -148,12 +157,6 @@ def _by_split(steps: npt.NDArray[np.int32], roster: Roster) -> Ints:
 def _training_lengths(steps: npt.NDArray[np.int32], roster: Roster) -> LengthCounts:
     training = roster.splits == TRAIN
     return LengthCounts.of(steps, np.where(training, np.int8(TRAIN), np.int8(LEFT_OUT)))
-
-
-def _first(work: Work, folder: SpillFolder, roster: Roster, kept: Fitted | None) -> Encoding:
-    return first_pass(
-        work.job, roster, folder, known=kept, workers=work.threads, progress=work.progress
-    )
 
 
 def _finisher(job: Job, fitted: Fitted) -> Finisher:
@@ -198,49 +201,19 @@ def _joining(
 
 
 def _write(
-    work: Work,
-    folder: SpillFolder,
-    roster: Roster,
-    encoding: Encoding,
-    finisher: Finisher,
-    *,
-    refit: bool,
+    passes: Passes, roster: Roster, encoding: Encoding, finisher: Finisher, *, job: Job | None
 ) -> tuple[list[StagedFile], Totals, npt.NDArray[np.bool_], Fitted]:
-    """The second pass and the shards; their files, the numbers, and the state with its limits."""
-    job, fitted = work.job, finisher.fitted
-    with _slots(work, encoding, finisher, folder) as slots:
-        totals, emptied = second_pass(
-            job,
-            roster,
-            encoding,
-            finisher,
-            folder,
-            slots,
-            workers=work.threads,
-            progress=work.progress,
-        )
-    if isinstance(slots, DiskSlots):
-        release_memory()
-    if refit:
+    """The second pass and the shards; their files, the numbers, and the state with its limits.
+
+    Args:
+        passes: of the preparation.
+        roster: of the records that were read.
+        encoding: of the first pass.
+        finisher: with the fitted state.
+        job: whose rows decide the bucket limits; None where they are kept.
+    """
+    totals, emptied = passes.second(roster, encoding, finisher)
+    fitted = finisher.fitted
+    if job is not None:
         fitted = replace(fitted, limits=bucket_limits(job, totals))
-    files = write_shards(
-        slots,
-        work.examples.path,
-        finisher.schema,
-        limits=fitted.limits,
-        shard_bytes=parse_bytes(job.recipe.shard_bytes, key="shard_bytes"),
-        workers=work.threads,
-        progress=work.progress,
-    )
-    return files, totals, emptied, fitted
-
-
-def _slots(work: Work, encoding: Encoding, finisher: Finisher, folder: SpillFolder) -> Slots:
-    """Rows stay in memory where they fit, else each slot with its copies does."""
-    chain = work.job.chain
-    late_views = any(step.views for _, step in chain.late)
-    size_bytes = encoding.size_bytes * (1 + chain.views if late_views else 1)
-    if size_bytes <= work.held_bytes:
-        return HeldSlots()
-    count = min(MAX_SLOTS, -(-size_bytes // (work.job.memory_bytes // 8)))
-    return DiskSlots(folder, count, slot_schema(finisher.schema))
+    return passes.shards(finisher, totals, fitted.limits), totals, emptied, fitted

@@ -18,8 +18,8 @@ import pytest
 from seqprep import ragged
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fitted import Fitted
-from seqprep.preparation import shards, slots, work
-from seqprep.preparation.rows import slot_schema, units
+from seqprep.preparation import passes, shards, slots, work
+from seqprep.preparation.rows import units
 from seqprep.preparation.spill import table_chunk
 from seqprep.preparation.totals import count_chunk
 from seqprep.prepare import Prepared, apply_fitted, prepare
@@ -140,13 +140,7 @@ def test_rows_on_disk_give_the_files_of_rows_in_memory(
         snapshots.append(Snapshot.read(Path(done.snapshot)))
         assert not done.reused
         monkeypatch.setattr(work, "HELD_SHARE", 10**12)
-        monkeypatch.setattr(
-            work,
-            "_slots",
-            lambda work, encoding, finisher, folder: slots.DiskSlots(
-                folder, count, slot_schema(finisher.schema)
-            ),
-        )
+        monkeypatch.setattr(passes, "count_slots", lambda job, encoding: count)
     held, disk = ([shard.sha256 for shard in snapshot.shards] for snapshot in snapshots)
     assert held == disk and len(held) > 20
 
