@@ -19,6 +19,7 @@ from flows.commands import store as cli_store
 from flows.commands.ending import ending, tell
 from flows.commands.parts import (
     STORE,
+    Address,
     AsJson,
     File,
     IfNewer,
@@ -26,6 +27,7 @@ from flows.commands.parts import (
     Prune,
     Refit,
     Rehash,
+    RunnerOption,
     Settings,
     Store,
     bundle_at,
@@ -36,6 +38,7 @@ from flows.commands.parts import (
     stream_every,
 )
 from flows.commands.predict_paths import check_prediction
+from flows.runner import check_runner
 from seqprep import __version__
 
 app = App(
@@ -56,9 +59,12 @@ def run(
     refit: Refit = False,
     prune: Prune = False,
     if_newer: IfNewer = False,
+    runner: RunnerOption = "local",
+    address: Address = None,
     as_json: AsJson = False,
 ) -> None:
     """Ingest, prepare and train: from raw files to a scored model."""
+    check_runner(runner, address)
     _prepare_for_flow(files, settings, folds=folds, tables=True, if_newer=if_newer)
     from flows.pipeline import pipeline
     from flows.show import run_table
@@ -72,6 +78,8 @@ def run(
             refit=refit,
             prune=prune,
             if_newer=if_newer,
+            runner=runner,
+            address=address,
         )
         for file in files
     ]
@@ -89,14 +97,23 @@ def ingest(
     settings: Settings = (),
     prune: Prune = False,
     rehash: Rehash = False,
+    runner: RunnerOption = "local",
+    address: Address = None,
     as_json: AsJson = False,
 ) -> None:
     """Read source files into a version of the sequences table."""
+    check_runner(runner, address)
     _prepare_for_flow((file,), settings)
     from flows.ingest import ingest as flow
 
     done = flow(
-        file=str(file), store=str(store), settings=list(settings), prune=prune, rehash=rehash
+        file=str(file),
+        store=str(store),
+        settings=list(settings),
+        prune=prune,
+        rehash=rehash,
+        runner=runner,
+        address=address,
     )
     _finish(done, as_json)
 
@@ -109,13 +126,23 @@ def prepare(
     store: Store = STORE,
     settings: Settings = (),
     refit: Refit = False,
+    runner: RunnerOption = "local",
+    address: Address = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn sequences into training examples, bucketed by length."""
+    check_runner(runner, address)
     _prepare_for_flow((file,), settings, tables=True)
     from flows.prepare import prepare as flow
 
-    done = flow(file=str(file), store=str(store), settings=list(settings), refit=refit)
+    done = flow(
+        file=str(file),
+        store=str(store),
+        settings=list(settings),
+        refit=refit,
+        runner=runner,
+        address=address,
+    )
     _finish(done, as_json)
 
 

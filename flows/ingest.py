@@ -14,6 +14,7 @@ from flows.progress import say, stage
 from flows.references import Json, resolve
 from flows.reporting.artifacts import ingest_artifact
 from flows.reporting.rejections import rejected_records
+from flows.runner import RunnerName, runner_at, scheduler_of
 from flows.turns import turn
 from seqprep.ingest import ingest as ingest_sources
 from seqprep.table import Table
@@ -21,13 +22,22 @@ from seqprep.table import Table
 
 @task(name="ingest files", **RETRIED)
 def ingest_files(
-    pipeline: Json, *, base: str, store: str, prune: bool = False, rehash: bool = False
+    pipeline: Json,
+    *,
+    base: str,
+    store: str,
+    prune: bool = False,
+    rehash: bool = False,
+    scheduler: str | None = None,
 ) -> Json:
     """Bring the source's new and changed files into the dataset; one commit."""
     spec = build(pipeline)
+    path = spec.source.path
+    sees = None if path is None else Path(base) / Path(path).expanduser()
     with (
         turn("tables", dataset=spec.dataset, store=store),
         stage(f"{spec.dataset}: ingest") as progress,
+        runner_at(scheduler, store=Path(store), sees=sees) as runner,
     ):
         done = ingest_sources(
             spec.source,
@@ -37,6 +47,7 @@ def ingest_files(
             progress=progress,
             prune=prune,
             rehash=rehash,
+            runner=runner,
         )
     how = "unchanged, reused" if done.reused else "committed"
     say(
@@ -63,6 +74,8 @@ def ingest(
     settings: list[str] | None = None,
     prune: bool = False,
     rehash: bool = False,
+    runner: RunnerName = "local",
+    address: str | None = None,
 ) -> Json:
     """Read source files into a version of the `sequences` table.
 
@@ -73,11 +86,21 @@ def ingest(
         settings: `a.b=value` texts that change the file's values.
         prune: drop the rows of source files that are gone; without it they stay.
         rehash: open also files whose size, times and inode are what they were.
+        runner: where files are read: `local`, or `dask` on a cluster, with the same result.
+        address: of a Dask scheduler; without one `dask` starts a cluster of this machine.
 
     Returns:
         What was ingested, as `seqprep.ingest.Ingested`.
     """
     spec, base = resolve(file, pipeline, settings)
-    done = ingest_files(to_json(spec), base=str(base), store=store, prune=prune, rehash=rehash)
+    with scheduler_of(runner, address) as scheduler:
+        done = ingest_files(
+            to_json(spec),
+            base=str(base),
+            store=store,
+            prune=prune,
+            rehash=rehash,
+            scheduler=scheduler,
+        )
     ingest_artifact(done)
     return done

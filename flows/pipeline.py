@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -15,6 +15,7 @@ from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json, check_tables, resolve
 from flows.reporting.artifacts import Page, ingest_artifact, overview_artifact, prepare_artifact
+from flows.runner import RunnerName, scheduler_of
 from flows.train import train_when_due
 from flows.training.due import is_asked
 from models.scores.folds import pooled_scores
@@ -32,6 +33,8 @@ def pipeline(
     refit: bool = False,
     prune: bool = False,
     if_newer: bool = False,
+    runner: RunnerName = "local",
+    address: str | None = None,
 ) -> Json:
     """Go from raw files to a scored model.
 
@@ -45,6 +48,9 @@ def pipeline(
         prune: drop the rows of source files that are gone; without it they stay.
         if_newer: train only where the examples are newer than those of the newest model, and
             `train.retrain` says that it pays.
+        runner: where ingest and prepare work: `local`, or `dask` on a cluster; training stays
+            where the flow runs.
+        address: of a Dask scheduler; without one `dask` starts a cluster of this machine.
 
     Returns:
         Versions, rows, scores and seconds by stage.
@@ -53,31 +59,55 @@ def pipeline(
     check_folds(spec, folds)
     asked = is_asked(spec, if_newer, folds=folds)
     check_tables(spec, base=base)
-    sequences = ingest_files(to_json(spec), base=str(base), store=store, prune=prune)
-    pages = [ingest_artifact(sequences)]
-    train = _one if folds is None else _all_folds
-    done = train(spec, sequences, base=base, store=store, refit=refit, if_newer=asked, pages=pages)
-    overview_artifact(done, pages)
+    with scheduler_of(runner, address) as scheduler:
+        sequences = ingest_files(
+            to_json(spec), base=str(base), store=store, prune=prune, scheduler=scheduler
+        )
+        how = How(
+            base=base,
+            store=store,
+            refit=refit,
+            if_newer=asked,
+            scheduler=scheduler,
+            pages=[ingest_artifact(sequences)],
+        )
+        done = _one(spec, sequences, how) if folds is None else _all_folds(spec, sequences, how)
+    overview_artifact(done, how.pages)
     return done
 
 
-def _one(
-    spec: Pipeline,
-    sequences: Json,
-    *,
-    base: Path,
-    store: str,
-    refit: bool,
-    if_newer: bool,
-    pages: list[Page],
-) -> Json:
-    """Prepare and train; what the run shows is added to `pages`."""
-    examples = prepare_rows(to_json(spec), base=str(base), store=store, refit=refit)
-    pages += prepare_artifact(examples, spec.prepare.drift)
-    examples, model, more = train_when_due(
-        spec, examples, base=base, store=store, if_newer=if_newer
+@dataclass(frozen=True, kw_only=True, slots=True)
+class How:
+    """What is the same for every fold of a run.
+
+    Args:
+        base: folder of the pipeline file. store: of the datasets. refit, if_newer: see `pipeline`.
+        scheduler: of a Dask cluster; None: work in this process.
+        pages: fills with what the run shows.
+    """
+
+    base: Path
+    store: str
+    refit: bool
+    if_newer: bool
+    scheduler: str | None
+    pages: list[Page]
+
+
+def _one(spec: Pipeline, sequences: Json, how: How) -> Json:
+    """Prepare and train."""
+    examples = prepare_rows(
+        to_json(spec),
+        base=str(how.base),
+        store=how.store,
+        refit=how.refit,
+        scheduler=how.scheduler,
     )
-    pages += more
+    how.pages.extend(prepare_artifact(examples, spec.prepare.drift))
+    examples, model, more = train_when_due(
+        spec, examples, base=how.base, store=how.store, if_newer=how.if_newer
+    )
+    how.pages.extend(more)
     return summary(sequences, examples, model)
 
 
@@ -119,36 +149,17 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
     }
 
 
-def _all_folds(
-    spec: Pipeline,
-    sequences: Json,
-    *,
-    base: Path,
-    store: str,
-    refit: bool,
-    if_newer: bool,
-    pages: list[Page],
-) -> Json:
+def _all_folds(spec: Pipeline, sequences: Json, how: How) -> Json:
     """Each fold in turn; mean and pooled scores over all of them."""
     if spec.split.leaves_one_out:
-        table = Table(Path(store) / spec.dataset / "sequences")
+        table = Table(Path(how.store) / spec.dataset / "sequences")
         check_left_out(spec.split, group_keys(table))
     runs: list[Json] = []
     count = spec.split.count
     while count is None or len(runs) < count:
         say(f"{spec.dataset}: fold {len(runs) + 1} of {count or 'as many as there are groups'}")
         one = replace(spec, split=replace(spec.split, fold=len(runs)))
-        runs.append(
-            _one(
-                one,
-                sequences,
-                base=base,
-                store=store,
-                refit=refit,
-                if_newer=if_newer,
-                pages=pages,
-            )
-        )
+        runs.append(_one(one, sequences, how))
         count = count or runs[0]["examples"]["groups"]
     files = [Path(run["bundle"]).parent / "predictions-test.parquet" for run in runs]
     seconds = {stage: sum(run["seconds"][stage] for run in runs) for stage in runs[0]["seconds"]}

@@ -15,6 +15,7 @@ from flows.progress import say, stage
 from flows.references import Json, resolve
 from flows.reporting import drift
 from flows.reporting.artifacts import prepare_artifact
+from flows.runner import RunnerName, runner_at, scheduler_of
 from flows.training.job import check_source
 from flows.turns import turn
 from seqprep.prepare import Prepared
@@ -25,12 +26,20 @@ SHOWN = 5
 
 
 @task(name="prepare examples", **RETRIED)
-def prepare_rows(pipeline: Json, *, base: str, store: str, refit: bool = False) -> Json:
+def prepare_rows(
+    pipeline: Json,
+    *,
+    base: str,
+    store: str,
+    refit: bool = False,
+    scheduler: str | None = None,
+) -> Json:
     """Split, shorten, encode and bucket the newest sequences; one commit."""
     spec = build(pipeline)
     with (
         turn("tables", dataset=spec.dataset, store=store),
         stage(f"{spec.dataset}: prepare {spec.prepare.recipe}") as progress,
+        runner_at(scheduler, store=Path(store), sees=None) as runner,
     ):
         check_source(spec, store=Path(store))
         done = prepare_examples(
@@ -43,6 +52,7 @@ def prepare_rows(pipeline: Json, *, base: str, store: str, refit: bool = False) 
             base=Path(base),
             progress=progress,
             refit=refit,
+            runner=runner,
         )
     how = "unchanged, reused" if done.reused else "committed"
     say(
@@ -97,6 +107,8 @@ def prepare(
     store: str = "store",
     settings: list[str] | None = None,
     refit: bool = False,
+    runner: RunnerName = "local",
+    address: str | None = None,
 ) -> Json:
     """Turn cleaned sequences into training examples.
 
@@ -106,11 +118,16 @@ def prepare(
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
         refit: fit vocabulary, labels and buckets anew, although data was only appended.
+        runner: where rows are made: `local`, or `dask` on a cluster, with the same result.
+        address: of a Dask scheduler; without one `dask` starts a cluster of this machine.
 
     Returns:
         What was prepared, as `seqprep.prepare.Prepared`.
     """
     spec, base = resolve(file, pipeline, settings)
-    done = prepare_rows(to_json(spec), base=str(base), store=store, refit=refit)
+    with scheduler_of(runner, address) as scheduler:
+        done = prepare_rows(
+            to_json(spec), base=str(base), store=store, refit=refit, scheduler=scheduler
+        )
     prepare_artifact(done, spec.prepare.drift)
     return done

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -50,6 +50,14 @@ IfNewer = Annotated[
         "says that it pays.",
         negative="",
     ),
+]
+RunnerOption = Annotated[
+    Literal["local", "dask"],
+    Parameter(name="--runner", help="Where ingest and prepare work: here, or on a Dask cluster."),
+]
+Address = Annotated[
+    str | None,
+    Parameter(help="Of a Dask scheduler, tcp://HOST:PORT; else --runner dask starts one here."),
 ]
 File = Annotated[Path, Parameter(help="A pipeline file (YAML).")]
 STORE = Path("store")

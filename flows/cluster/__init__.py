@@ -1,0 +1,1 @@
+"""Ingest and prepare on a Dask cluster."""

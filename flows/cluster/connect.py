@@ -1,0 +1,133 @@
+"""Connecting to a Dask scheduler, and the checks before its workers get work.
+
+A worker must have the same packages, see the store and the source under the same paths, and reach
+Prefect's server. Each of these is one clear error here, and a riddle in the middle of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import cloudpickle
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect_dask.client import PrefectDaskClient
+from prefect_dask.task_runners import DaskTaskRunner
+
+from flows.cluster import probe
+from flows.cluster.tasks import DaskRunner
+from seqprep.errors import ConfigError
+
+CONNECT_S = 15
+"""Seconds in which a scheduler must answer."""
+WORKERS_S = 60
+"""Seconds in which it must have a worker."""
+
+cloudpickle.register_pickle_by_value(probe)
+
+
+@contextmanager
+def connected(scheduler: str, *, store: Path, sees: Path | None) -> Iterator[DaskRunner]:
+    """A runner of tasks on the workers of a scheduler.
+
+    Args:
+        scheduler: its address.
+        store: folder of the datasets.
+        sees: what workers must see beside it.
+
+    Raises:
+        ConfigError: saying which worker cannot do the work, and why.
+    """
+    api = str(get_client(sync_client=True).api_url)
+    dask = DaskTaskRunner(address=scheduler, client_kwargs={"timeout": CONNECT_S})
+    # Without the URL each worker would start a server of its own.
+    with temporary_settings({PREFECT_API_URL: api}), dask:
+        client = _client(dask, scheduler)
+        found = _ask(client, store=store.absolute(), sees=sees, api=api)
+        for worker, one in found.items():
+            check_worker(worker, one, probe.versions_here(), store=store, sees=sees, api=api)
+        yield DaskRunner(dask, scheduler=scheduler)
+
+
+def _client(dask: DaskTaskRunner, scheduler: str) -> PrefectDaskClient:
+    """The client, once the scheduler has a worker."""
+    try:
+        client = dask.client
+    except (OSError, TimeoutError) as error:
+        raise ConfigError(
+            f"no Dask scheduler answers at {scheduler} within {CONNECT_S} s ({error}); start one "
+            "with `dask scheduler`, or check --address and the way there"
+        ) from error
+    try:
+        client.wait_for_workers(1, timeout=WORKERS_S)
+    except TimeoutError as error:
+        raise ConfigError(
+            f"the Dask scheduler at {scheduler} has no worker within {WORKERS_S} s; start some "
+            f"with `dask worker {scheduler}`"
+        ) from error
+    return client
+
+
+def _ask(
+    client: PrefectDaskClient, *, store: Path, sees: Path | None, api: str
+) -> Mapping[str, dict[str, Any]]:
+    """What each worker finds, by its address."""
+    store.mkdir(parents=True, exist_ok=True)
+    token = store / f".probe.{uuid4().hex}.tmp"
+    token.write_text(token.name)
+    try:
+        path = None if sees is None else str(sees.absolute())
+        answers = client.run(probe.look, str(token), path, api)
+    finally:
+        token.unlink(missing_ok=True)
+    return {
+        worker: {**answer, "token": answer["token"] == token.name}
+        for worker, answer in answers.items()
+    }
+
+
+def check_worker(
+    worker: str,
+    found: Mapping[str, Any],
+    versions: Mapping[str, str | None],
+    *,
+    store: Path,
+    sees: Path | None,
+    api: str,
+) -> None:
+    """Refuse a worker that cannot do the work.
+
+    Args:
+        worker: its address.
+        found: as `probe.look` gives it, `token` being whether it sees the store.
+        versions: of packages here.
+        store: folder of the datasets.
+        sees: what it must see beside it.
+        api: URL of Prefect's server.
+
+    Raises:
+        ConfigError: naming the worker, what differs and what to do.
+    """
+    who = f"Dask worker {worker} on {found['host']}"
+    other = [
+        f"{name} {found['versions'].get(name) or 'missing'} instead of {version}"
+        for name, version in versions.items()
+        if found["versions"].get(name) != version
+    ]
+    if other:
+        raise ConfigError(f"{who} has {', '.join(other)}; install the same versions there")
+    for seen, path in ((found["token"], store), (found["sees"], sees)):
+        if not seen and path is not None:
+            raise ConfigError(
+                f"{who} does not see {path.absolute()}: store and source must lie on storage that "
+                "all workers share, under the same path"
+            )
+    if not found["api"]:
+        raise ConfigError(
+            f"{who} cannot reach Prefect's server at {api}; start one that all machines reach "
+            "(prefect server start --host ...) and set PREFECT_API_URL to it here"
+        )
