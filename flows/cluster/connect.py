@@ -42,15 +42,16 @@ def connected(scheduler: str, *, store: Path, sees: Path | None) -> Iterator[Das
     Raises:
         ConfigError: saying which worker cannot do the work, and why.
     """
-    api = str(get_client(sync_client=True).api_url)
     dask = DaskTaskRunner(address=scheduler, client_kwargs={"timeout": CONNECT_S})
-    # Without the URL each worker would start a server of its own.
-    with temporary_settings({PREFECT_API_URL: api}), dask:
+    with dask:
         client = _client(dask, scheduler)
+        api = str(get_client(sync_client=True).api_url)
         found = _ask(client, store=store.absolute(), sees=sees, api=api)
         for worker, one in found.items():
             check_worker(worker, one, probe.versions_here(), store=store, sees=sees, api=api)
-        yield DaskRunner(dask, scheduler=scheduler)
+        # Without the URL each worker would start a server of its own.
+        with temporary_settings({PREFECT_API_URL: api}):
+            yield DaskRunner(dask, scheduler=scheduler)
 
 
 def _client(dask: DaskTaskRunner, scheduler: str) -> PrefectDaskClient:
