@@ -1,9 +1,9 @@
 """Tell a webhook that a run failed, or that a dataset has a new current model.
 
 SEQPREP_NOTIFY, in the environment of the worker or of one deployment (`job_variables: {env: ...}`
-in prefect.yaml), holds the name of a secret: a Secret block of Prefect's server, or else a variable
-of the worker's environment. The secret is the webhook's address, which is no parameter and stands
-in no log. A webhook that fails, or hangs, is a warning in the log, never a failed run.
+in prefect.yaml), holds the name of a secret: a variable of the worker's environment, or else a
+Secret block of Prefect's server. The secret is the webhook's address, which is no parameter and
+stands in no log. A webhook that fails, or hangs, is a warning in the log, never a failed run.
 
 A run that was killed together with its worker can tell nothing: let an automation of Prefect's
 server do that, with the trigger of automations.yaml and an action of type send-notification.
@@ -105,6 +105,8 @@ def _send(name: str, body: Json, failed: list[str]) -> None:
         )
         with urllib.request.urlopen(request, timeout=LIMIT_S):
             pass
+    except NoSecretError as error:
+        failed.append(str(error))
     except Exception as error:  # its text may hold the address
         status = getattr(error, "code", None)
         failed.append(type(error).__name__ + (f" {status}" if status else ""))
@@ -116,10 +118,11 @@ class NoSecretError(Exception):
 
 def _address(name: str) -> str:
     """The address that a secret holds."""
+    text = os.environ.get(name)
     try:
-        text = str(Secret.load(name).get())  # type: ignore[union-attr]
-    except ValueError:  # no such block
-        text = os.environ.get(name, "")
+        text = text or str(Secret.load(name).get())  # type: ignore[union-attr]
+    except ValueError:
+        raise NoSecretError("no variable and no Secret block has that name") from None
     if urlsplit(text).scheme not in ("http", "https"):
-        raise NoSecretError(name)
+        raise NoSecretError("it does not begin with http:// or https://")
     return text

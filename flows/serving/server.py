@@ -15,7 +15,8 @@ from flows.serving.processes import Process
 from seqprep.errors import SeqprepError
 
 HOST = "127.0.0.1"
-START_S = 120.0
+START_S = 300.0
+"""Seconds that the server may take until it answers; a few on an idle machine."""
 SQLITE = "SQLite"
 _POSTGRES = ("postgresql", "postgres", "postgresql+asyncpg")
 
@@ -125,7 +126,7 @@ def wait(process: Process, *, port: int, log: Path) -> None:
         if time.monotonic() > limit_s:
             raise SeqprepError(
                 f"the server did not answer on {address(port)} within {START_S:.0f} s; "
-                f"its log: {log}; `./run down` ends it"
+                f"its log: {log}; where it hangs, `./run down`, then `./run up`"
             )
         time.sleep(0.3)
 

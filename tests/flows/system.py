@@ -67,7 +67,7 @@ class System:
             env={**environment, **self.more, **more},
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=900,
             check=False,
         )
         said = done.stdout + done.stderr

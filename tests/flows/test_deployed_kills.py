@@ -66,6 +66,7 @@ class Trial:
     delay_s: float
     run: UUID | None = None
     polls: int = 0
+    started: bool = False
     told: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -101,6 +102,17 @@ class Trial:
             return any(self.dataset.glob(f"models/*/checkpoint/{NAME}"))
         return len(list(self.dataset.glob("models/*/report.json"))) == 2  # with the present one
 
+    def has_started(self) -> bool:
+        """Whether the run has a process, or had one."""
+        assert self.run is not None
+        self.started = (
+            self.started
+            or self.has_begun()
+            or self.system.flow(self.run) is not None
+            or self.system.state(self.run).is_final()
+        )
+        return self.started
+
     def has_ended(self) -> bool:
         """Whether the run has; asked for seldom."""
         assert self.run is not None
@@ -125,6 +137,17 @@ class Trial:
         files = list(self.dataset.glob(f"models/*/checkpoint/{NAME}"))
         begun = [path for path in files if not (path.parent.parent / "report.json").exists()]
         return time.time() - begun[0].stat().st_mtime if begun else None
+
+    def look(self) -> None:
+        """Note where the run stands."""
+        assert self.run is not None
+        self.told |= {
+            "stage": self.stage,
+            "victim": self.victim,
+            "hit": self.system.flow(self.run) is not None,
+            "begun": self.has_begun(),
+            "unsaved s": self.unsaved_s() if self.stage == "train" else None,
+        }
 
     def hit(self) -> None:
         """Kill what is this trial's own, or what serves them all."""
@@ -217,19 +240,24 @@ def test_the_next_runs_go_on_by_themselves(system: System, batch: int) -> None:
 def _disturb(system: System, trials: list[Trial]) -> dict[str, datetime]:
     """Start the runs and hit them, all at once where it is a part that serves them all."""
     shared = trials[0].victim in ("worker", "server", "all")
-    is_hit, times = threading.Event(), {}
+    is_hit, first, times = threading.Event(), threading.Lock(), {}
 
     def one(trial: Trial) -> None:
         while not trial.has_begun() and not is_hit.is_set() and not trial.has_ended():
             time.sleep(0.05)
+        while shared and not is_hit.is_set() and not all(other.has_started() for other in trials):
+            time.sleep(0.5)
         is_hit.wait(trial.delay_s)
-        if not is_hit.is_set():
+        with first:
+            if is_hit.is_set():
+                return
+            struck = trials if shared else [trial]
+            for other in struck:
+                other.look()
+            trial.hit()
+            times.update({other.store: datetime.now(UTC) for other in struck})
             if shared:
                 is_hit.set()
-            trial.hit()
-        times[trial.store] = datetime.now(UTC)
-        trial.told |= {"stage": trial.stage, "begun": trial.has_begun(), "victim": trial.victim}
-        trial.told["unsaved s"] = trial.unsaved_s() if trial.stage == "train" else None
 
     for trial in trials:
         trial.run = trial.start()
