@@ -177,7 +177,7 @@ def drift_page(done: Json, *, measures: str, picture: str, source: str) -> str:
             f"# {done['dataset']}: drift of recipe {done['recipe']}",
             "New data is prepared with the vocabulary, scaler and buckets that were fitted before. "
             "Each measure says how far the new training records lie from those; over its limit a "
-            f"refit pays. {source}.",
+            f"refit pays. It was measured on {source}.",
             picture,
             measures,
         ]

@@ -22,6 +22,11 @@ from flows.reporting.reports import (
     training_table,
 )
 
+RULE = (
+    "A new model becomes current by itself where the 95 % interval of how much better it is lies "
+    "above 0; test rows are not looked at."
+)
+
 
 def learning_page(title: str, report: Json, *, pictures: Sequence[str], links: str) -> str:
     """How a model learned.
@@ -110,7 +115,8 @@ def models_table(known: Json, *, run: str) -> str:
     name = key.replace("_", " ")
     text = markdown_table(["model", "examples", f"validation {name}", f"test {name}", ""], rows)
     reasons = [one["why"] for one in known["events"] if one["run"] == run and one["why"]]
-    return f"{reasons[-1][0].upper()}{reasons[-1][1:]}.\n\n{text}" if reasons else text
+    why = f"{reasons[-1][0].upper()}{reasons[-1][1:]}. {RULE}" if reasons else RULE
+    return f"{why}\n\n{text}"
 
 
 def _marks(name: str, known: Json, run: str) -> list[tuple[str, bool]]:
