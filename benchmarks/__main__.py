@@ -23,6 +23,8 @@ NAMES = (
     "memory",
     "buckets",
     "append",
+    "overhead",
+    "many_files",
 )
 README = Path(__file__).parent / "README.md"
 MARK = "<!-- results -->"
