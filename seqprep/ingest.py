@@ -2,30 +2,27 @@
 
 Files that were read before are skipped, changed ones replaced, new ones appended; options that
 changed bring everything anew. What was rejected is stored beside the table, with file, line and
-reason. Use `read_records` for the same cleaning without a table, for prediction.
+reason. Use `new_files` for the same cleaning without a table, for prediction.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-import pyarrow as pa
 
 from seqprep.checks import check_name
 from seqprep.domains import DOMAINS
-from seqprep.errors import REASONS, InputError, Rejection, SeqprepError
+from seqprep.errors import SeqprepError
 from seqprep.ingestion.commit import commit_chunks
 from seqprep.ingestion.derived import DERIVED
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.hashes import NAME as HASHES
 from seqprep.ingestion.hashes import hash_files, hashes_to_keep, read_hashes, write_hashes
 from seqprep.ingestion.plan import Plan, make_plan
-from seqprep.ingestion.records import Context, Reader, SourceFacts
+from seqprep.ingestion.records import Context
 from seqprep.ingestion.source_chunks import (
     ChunkResult,
     Progress,
@@ -34,7 +31,6 @@ from seqprep.ingestion.source_chunks import (
 )
 from seqprep.ingestion.spread import spread_chunks
 from seqprep.parallel import Runner
-from seqprep.schema import sequences_schema
 from seqprep.source import Source
 from seqprep.staging import collect_stale
 from seqprep.table import Table
@@ -42,8 +38,6 @@ from seqprep.upkeep.in_use import using
 
 MISMATCHES = frozenset({"wrong_channels", "wrong_rate"})
 """Reasons to reject a recording that is unlike the others."""
-GATHER_BYTES = 2**23
-"""Small files are read together until their rows take this much."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -252,89 +246,3 @@ def _report(
         rate_hz=info.params["rate_hz"],
         seconds=time.monotonic() - started,
     )
-
-
-def read_records(
-    source: Source,
-    paths: Sequence[Path],
-    *,
-    base: Path = Path(),
-    facts: SourceFacts | None = None,
-) -> Iterator[tuple[pa.Table, list[Rejection]]]:
-    """Read new files with the cleaning of an ingest; labels, groups and targets are not needed.
-
-    Args:
-        source: of the training; its path is not used.
-        paths: files or folders to read.
-        base: the folder that relative paths are relative to.
-        facts: what training found that all records share: files with other channels are rejected.
-
-    Yields:
-        Rows in the schema of `sequences`, and the records that were rejected, in order.
-
-    Raises:
-        SeqprepError: if a path does not exist, or none of the files can be read. A file that
-            cannot be read among others is a rejection of the whole file.
-    """
-    if source.domain == "prices":
-        raise SeqprepError("prices are generated, there are no files to read")
-    if not paths:
-        raise SeqprepError("there is nothing to read: no file or folder was named")
-    reader = DOMAINS[source.domain]
-    files = _files_of(source, [base / path for path in paths])
-    context = Context.of(source, base, facts=facts, predicting=True)
-    context = replace(context, facts=reader.probe(files, context, facts))
-    yield from _gathered(_each_file(reader, files, context))
-
-
-def _each_file(
-    reader: Reader, files: Sequence[SourceFile], context: Context
-) -> Iterator[tuple[pa.Table, list[Rejection]]]:
-    """Batches of each file; what stops a file is a rejection of it, unless it stops all."""
-    failures = []
-    for file in files:
-        try:
-            for batch in reader.read([file], context):
-                yield batch.rows, list(batch.rejections)
-        except InputError as error:
-            failures.append(error)
-            if len(failures) == len(files):
-                raise failures[0] from None
-            reason = error.reason if error.reason in REASONS else "unreadable"
-            rejection = Rejection(
-                source=file.path, record=None, line=error.line, reason=reason, detail=error.text
-            )
-            schema = sequences_schema(context.source.domain, context.source.task)
-            yield schema.empty_table(), [rejection]
-
-
-def _gathered(
-    parts: Iterable[tuple[pa.Table, list[Rejection]]],
-) -> Iterator[tuple[pa.Table, list[Rejection]]]:
-    """The same, many small files at a time."""
-    tables: list[pa.Table] = []
-    rejections: list[Rejection] = []
-    size_bytes = 0
-    for table, rejected in parts:
-        tables.append(table)
-        rejections += rejected
-        size_bytes += table.nbytes
-        if size_bytes >= GATHER_BYTES:
-            yield pa.concat_tables(tables), rejections
-            tables, rejections, size_bytes = [], [], 0
-    if tables:
-        yield pa.concat_tables(tables), rejections
-
-
-def _files_of(source: Source, paths: Sequence[Path]) -> list[SourceFile]:
-    """The files to predict, named relative to the folder that holds all of them."""
-    roots = [path.absolute() if path.is_dir() else path.absolute().parent for path in paths]
-    folder = Path(os.path.commonpath(roots))
-    found: dict[str, SourceFile] = {}
-    for path in paths:
-        given = replace(source, path=str(path.absolute()), nltk=None, target=None, task="classify")
-        prefix = Path(os.path.relpath(path.absolute(), folder))
-        for file in DOMAINS[source.domain].list_files(given, Path()):
-            name = prefix if path.is_file() else prefix / file.path
-            found[name.as_posix()] = replace(file, path=name.as_posix())
-    return [found[name] for name in sorted(found)]

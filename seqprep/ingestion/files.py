@@ -25,6 +25,10 @@ SHOWN_NAMES = 6
 """How many file names an error lists."""
 
 
+class NothingFoundError(SeqprepError):
+    """No file in a folder is one that the reader reads."""
+
+
 @dataclass(kw_only=True, slots=True)
 class SourceFile:
     """One source file: as it is listed, and then hashed.
@@ -112,7 +116,8 @@ def list_files(source: Source, base: Path, *, default: Sequence[str]) -> list[So
         default: globs to use where `source.include` is empty.
 
     Raises:
-        SeqprepError: if there is no such folder, or no file in it fits.
+        SeqprepError: if there is no such folder.
+        NothingFoundError: if no file in it fits.
         InputError: if a file that fits is no plain file, or a link that leaves the root.
     """
     root = source_root(source, base)
@@ -128,9 +133,13 @@ def list_files(source: Source, base: Path, *, default: Sequence[str]) -> list[So
         if not matches(path, include):
             others.append(path)
             continue
-        found.append(_plain(folder + path, path, root=root))
+        try:
+            found.append(_plain(folder + path, path, root=root))
+        except InputError:
+            if os.path.lexists(folder + path):  # else it went since the folder was listed
+                raise
     if not found:
-        raise SeqprepError(nothing_found(root, include, others))
+        raise NothingFoundError(nothing_found(root, include, others))
     found.sort(key=lambda file: file.path)
     return _pair_targets(found, source)
 

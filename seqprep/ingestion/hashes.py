@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -93,15 +93,28 @@ def hash_files(files: Sequence[SourceFile], known: Known | None = None) -> list[
 
     Returns:
         The same files, in the same order.
+
+    Raises:
+        InputError: if one cannot be opened, or changed while it was read.
     """
+    for _, error in hash_or_tell(files, known):
+        raise error
+    return list(files)
+
+
+def hash_or_tell(
+    files: Sequence[SourceFile], known: Known | None = None
+) -> Iterator[tuple[SourceFile, InputError]]:
+    """The same, and where a file cannot be hashed that file and why; the others are."""
     for file in files if known else ():
         _recall(file, known or {})
     unknown = [file for file in files if not file.sha256]
-    if unknown:
-        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            for _ in pool.map(_hash, unknown):
-                pass
-    return list(files)
+    if not unknown:
+        return
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for file, error in zip(unknown, pool.map(_try_hash, unknown), strict=True):
+            if error is not None:
+                yield file, error
 
 
 def hashes_to_keep(files: Sequence[SourceFile]) -> dict[str, Hashed]:
@@ -122,6 +135,15 @@ def _recall(file: SourceFile, known: Known) -> None:
     if one.stamp == now:
         file.sha256, file.beside_sha256 = one.sha256, one.beside_sha256
         file.stamp, file.settled = one.stamp, True
+
+
+def _try_hash(file: SourceFile) -> InputError | None:
+    try:
+        _hash(file)
+    except InputError as error:
+        file.sha256 = ""
+        return error
+    return None
 
 
 def _hash(file: SourceFile) -> None:
@@ -158,6 +180,14 @@ def check_unchanged(file: SourceFile) -> None:
             file=file.path,
             reason="changed",
         )
+
+
+def is_as_hashed(file: SourceFile) -> bool:
+    """Whether a file is still what it was when it was hashed: nothing touched it, and its bytes."""
+    try:
+        return _stamp(file) == file.stamp and _digests(file) == (file.sha256, file.beside_sha256)
+    except InputError:  # gone in the meantime
+        return False
 
 
 def _stamp(file: SourceFile) -> tuple[int, ...]:

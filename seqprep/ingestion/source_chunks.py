@@ -117,6 +117,20 @@ def cut_chunks(
     withdrawn: Withdrawn = NOTHING,
 ) -> list[Chunk]:
     """Group consecutive files into chunks, numbered from `first`."""
+    return [
+        Chunk(
+            number=first + place,
+            files=tuple(group),
+            root=root,
+            context=context,
+            withdrawn=withdrawn,
+        )
+        for place, group in enumerate(group_files(files))
+    ]
+
+
+def group_files(files: Sequence[SourceFile]) -> list[list[SourceFile]]:
+    """Consecutive files together, by their order and sizes alone."""
     groups: list[list[SourceFile]] = []
     size_bytes = 0
     for file in files:
@@ -126,16 +140,7 @@ def cut_chunks(
             size_bytes = 0
         groups[-1].append(file)
         size_bytes += weight
-    return [
-        Chunk(
-            number=first + place,
-            files=tuple(group),
-            root=root,
-            context=context,
-            withdrawn=withdrawn,
-        )
-        for place, group in enumerate(groups)
-    ]
+    return groups
 
 
 def read_chunk(chunk: Chunk) -> ChunkResult:

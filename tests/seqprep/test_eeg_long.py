@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from seqprep.errors import ConfigError
-from seqprep.ingest import ingest, read_records
+from seqprep.ingest import ingest
+from seqprep.new_files import read_records
 from seqprep.source import Field, Source, Target
 from tests.sources import Seen, read_source, stored_rows, write_files
 

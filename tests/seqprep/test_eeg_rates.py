@@ -11,7 +11,8 @@ import pytest
 
 from seqprep.domains.signal_layout import SignalError
 from seqprep.domains.signal_resample import along_line, factor, nearest, resample
-from seqprep.ingest import ingest, read_records
+from seqprep.ingest import ingest
+from seqprep.new_files import read_records
 from seqprep.source import Field, Source, Target
 from tests.sources import read_source, stored_rows, write_files
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from seqprep.errors import ConfigError, SeqprepError
-from seqprep.ingest import Ingested, ingest, read_records
+from seqprep.ingest import Ingested, ingest
 from seqprep.ingestion import source_chunks
 from seqprep.ingestion.records import SourceFacts
+from seqprep.new_files import read_records
 from seqprep.source import Field, Generator, Source, Target
 from seqprep.table import Table
 from tests.conftest import ROOT

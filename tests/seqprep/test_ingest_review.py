@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from seqprep.errors import ConfigError, InputError, SeqprepError
-from seqprep.ingest import Ingested, ingest, read_records
+from seqprep.ingest import Ingested, ingest
 from seqprep.ingestion.record_builder import LISTED
+from seqprep.new_files import read_records
 from seqprep.source import Field, Source, Target
 from seqprep.table import Table
 from tests.sources import read_source, write_files

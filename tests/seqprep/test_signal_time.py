@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from seqprep.errors import InputError
-from seqprep.ingest import read_records
 from seqprep.ingestion.records import SourceFacts
+from seqprep.new_files import read_records
 from seqprep.source import Field, Source, Target
 from tests.sources import Seen, read_source, write_files
 
