@@ -18,9 +18,11 @@ from flows.commands import models as cli_models
 from flows.commands import store as cli_store
 from flows.commands.ending import ending, tell
 from flows.commands.parts import (
+    SETTLE_S,
     STORE,
     Address,
     AsJson,
+    Bundle,
     File,
     IfNewer,
     InStore,
@@ -37,7 +39,7 @@ from flows.commands.parts import (
     stored_at,
     stream_every,
 )
-from flows.commands.predict_paths import check_prediction
+from flows.commands.predict_paths import check_bundle, check_inbox, check_prediction
 from flows.runner import check_runner
 from seqprep import __version__
 
@@ -172,9 +174,7 @@ def train(
 
 @app.command
 def predict(
-    bundle: Annotated[
-        str, Parameter(help="Folder of a model bundle, or DATASET@current of a store.")
-    ],
+    bundle: Bundle,
     inputs: Annotated[tuple[Path, ...], Parameter(help="Raw files or folders.", negative="")],
     /,
     *,
@@ -247,6 +247,34 @@ def compare(
     )
     done = flow(file=str(file), store=str(store), settings=list(settings), asked=asked)
     print_comparison(done)
+    if as_json:
+        print_json(done)
+
+
+@app.command
+def predict_new(
+    bundle: Bundle,
+    folder: Annotated[Path, Parameter(help="Where new raw files arrive.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder of the predictions, a Delta table.")],
+    store: Store = STORE,
+    again: Annotated[
+        bool, Parameter(help="Also files that another model predicted.", negative="")
+    ] = False,
+    settle: Annotated[
+        float, Parameter(help="Seconds that nothing must have touched a file.")
+    ] = SETTLE_S,
+    as_json: AsJson = False,
+) -> None:
+    """Predict the files of a folder that have no predictions yet, each once."""
+    found = bundle_at(bundle, store)
+    check_bundle(found)
+    check_inbox(folder, out)
+    _start_prefect()
+    from flows.predict_new import predict_new as flow
+
+    done = flow(str(found), str(folder), str(out), again=again, settle_s=settle)
     if as_json:
         print_json(done)
 

@@ -13,6 +13,7 @@ from flows.training.run_files import check_run
 from models.bundle import MEMBERS, check
 from seqprep.errors import CorruptError, SeqprepError
 from seqprep.upkeep.collect import collect
+from seqprep.upkeep.leftovers import predictions_of
 from seqprep.upkeep.removal import remove
 from seqprep.upkeep.verification import Verified, verify_dataset
 
@@ -32,7 +33,7 @@ def verify_path(path: Path) -> Json:
     if (path / "bundle" / "manifest.json").is_file():
         raise SeqprepError(f"{path}: did you mean {path / 'bundle'}?")
     done = Verified()
-    for folder in datasets(path):
+    for folder in _folders(path):
         one = verify_dataset(folder)
         for run in sorted((folder / "models").glob("[!.]*")):
             one.take(check_run(run))
@@ -51,7 +52,12 @@ def _told(problems: list[str]) -> str:
 
 def collect_path(path: Path, *, keep: int, apply: bool) -> list[Json]:
     """Give up old versions of a dataset, or of every dataset of a store."""
-    return [asdict(collect(folder, keep=keep, apply=apply)) for folder in datasets(path)]
+    return [asdict(collect(folder, keep=keep, apply=apply)) for folder in _folders(path)]
+
+
+def _folders(path: Path) -> list[Path]:
+    """The datasets of a store, one dataset, or the predictions of a folder's files."""
+    return [path] if predictions_of(path) else datasets(path)
 
 
 def print_collected(done: list[Json]) -> None:

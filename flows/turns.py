@@ -33,13 +33,15 @@ POLL_S = 2.0
 
 
 @contextmanager
-def turn(what: Literal["tables", "models"], *, dataset: str, store: str) -> Iterator[None]:
+def turn(
+    what: Literal["tables", "models", "predictions"], *, dataset: str, store: str
+) -> Iterator[None]:
     """Wait until no other deployment's run writes the same; then be the one that does.
 
     Args:
         what: is written.
         dataset: its name.
-        store: folder of the datasets.
+        store: folder of the datasets, or of predictions.
     """
     run = FlowRunContext.get()
     if run is None or run.flow_run is None or run.flow_run.deployment_id is None:

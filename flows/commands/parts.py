@@ -60,9 +60,12 @@ Address = Annotated[
     Parameter(help="Of a Dask scheduler, tcp://HOST:PORT; else --runner dask starts one here."),
 ]
 File = Annotated[Path, Parameter(help="A pipeline file (YAML).")]
+Bundle = Annotated[str, Parameter(help="Folder of a model bundle, or DATASET@current of a store.")]
 STORE = Path("store")
 EVERY = 100
 """Steps between two predictions of a stream where a person names none."""
+SETTLE_S = 5.0
+"""A new file that nothing has touched for so many seconds is taken to be whole."""
 InStore = Annotated[
     Path | None, Parameter(name="--store", help="Folder of the datasets that the path lies in.")
 ]

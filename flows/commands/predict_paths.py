@@ -63,3 +63,27 @@ def check_out(out: Path, inputs: Sequence[Path]) -> None:
             raise ConfigError(
                 f"--out {out} is, or lies in, what is to be predicted ({path}); name another place"
             )
+
+
+def check_inbox(folder: Path, out: Path) -> None:
+    """Refuse what is no folder to look into, or no place for its predictions.
+
+    Raises:
+        SeqprepError: if there is no such folder.
+        ConfigError: if one lies in the other, or `out` is something else.
+    """
+    if not folder.is_dir():
+        raise SeqprepError(f"{folder}: no such folder to look into for new files")
+    inbox, place = folder.resolve(), out.resolve()
+    if inbox.is_relative_to(place) or place.is_relative_to(inbox):
+        raise ConfigError(
+            f"--out {out} and the folder that is looked into ({folder}) must not lie in each "
+            "other; name another place"
+        )
+    if place.exists() and not place.is_dir():
+        raise ConfigError(f"--out {out}: is a file; name a folder for the predictions")
+    if (place / "sequences" / "_delta_log").is_dir():
+        raise ConfigError(
+            f"--out {out}: is a dataset, whose upkeep would delete what it does not know; name a "
+            "folder of its own"
+        )

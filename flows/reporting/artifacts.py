@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from prefect.artifacts import Artifact, create_markdown_artifact
 from prefect.client.schemas.objects import Artifact as Stored
 
+from flows.prediction.told import new_files_page, told_of_new_files
 from flows.references import Json
 from flows.registry.current import models
 from flows.reporting import data_pages, drift, model_pages, plots
@@ -188,6 +189,16 @@ def predict_artifact(done: Json) -> Page:
         data_pages.predictions_page(done),
         key=artifact_key(done["dataset"], "predictions"),
         told=f"{done['rows']:,} predictions, {done['errors']:,} records that could not be used",
+    )
+
+
+def predict_new_artifact(done: Json) -> Page:
+    """Show what a look into a folder found: predicted, done before, and left for the next look."""
+    return _publish(
+        "New files",
+        new_files_page(done),
+        key=artifact_key(done["dataset"], "new-files"),
+        told=told_of_new_files(done)[0],
     )
 
 

@@ -222,7 +222,7 @@ def _page_edges(rows: Column, coder: Encoder) -> list[int]:
     if coder.edges is not None:
         places = coder.edges[rows.stored]
         wanted = np.arange(PAGE_LETTERS, len(coder.letters), PAGE_LETTERS)
-        edges = np.union1d(edges, np.searchsorted(places, wanted))
+        edges = np.union1d(edges, rows.entries[np.searchsorted(places, wanted)])
     return [*edges[edges < total].tolist(), total]
 
 

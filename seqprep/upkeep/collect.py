@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqprep.errors import SeqprepError
+from seqprep.inbox.done import NAME as PREDICTIONS
 from seqprep.preparation.spill import live_spills
 from seqprep.staging import STALE_S
 from seqprep.table import Table
 from seqprep.upkeep.gone import gone_reason, mark_gone
 from seqprep.upkeep.in_use import InUseError, alone
-from seqprep.upkeep.leftovers import Leftover, delete, find_leftovers, tables_of
+from seqprep.upkeep.leftovers import Leftover, collectable, delete, find_leftovers
 from seqprep.upkeep.model_runs import model_runs
 
 KEEP = 2
@@ -65,7 +66,7 @@ def collect(
     """
     if keep < 1:
         raise SeqprepError(f"keep (--keep) must be >= 1 version of each table, got {keep}")
-    if not tables_of(folder):
+    if not collectable(folder):
         raise SeqprepError(f"{folder}: no dataset here; `seqprep run FILE --store DIR` makes one")
     before_s = (time.time() if now_s is None else now_s) - STALE_S
     if not apply:
@@ -76,7 +77,7 @@ def collect(
                 raise InUseError(f"{spills[0]}: a prepare is running there")
             kept, young, going = _plan(folder, keep, before_s)
             told = _describe(folder, kept, young, going)
-            for table in tables_of(folder):
+            for table in collectable(folder):
                 for version in told.versions.get(table.path.name, ()):
                     mark_gone(table.path, version, "collected")
             delete(going, folder)
@@ -103,7 +104,7 @@ def _kept(folder: Path, keep: int, before_s: float) -> tuple[Kept, Kept]:
     # Sequences of examples that stay, and of those that only their age keeps.
     sources: set[int] = set()
     young_sources: set[int] = set()
-    for table in reversed(tables_of(folder)):  # sequences last
+    for table in reversed(collectable(folder)):  # sequences last
         name = table.path.name
         there = [entry for entry in table.history() if not _is_gone(table, entry[0])]
         needed = {version for version, _, _ in there[-keep:]}
@@ -112,7 +113,7 @@ def _kept(folder: Path, keep: int, before_s: float) -> tuple[Kept, Kept]:
         fresh |= young_sources if name == "sequences" else set()
         kept[name] = {version for version, _, _ in there if version in needed | fresh}
         young[name] = kept[name] - needed
-        if name != "sequences":
+        if name not in ("sequences", PREDICTIONS):
             for version, _, info in there:
                 if version in kept[name]:
                     into = young_sources if version in young[name] else sources
@@ -126,7 +127,7 @@ def _is_gone(table: Table, version: int) -> bool:
 
 def _describe(folder: Path, kept: Kept, young: Kept, going: list[Leftover]) -> Collected:
     versions = {}
-    for table in tables_of(folder) if kept else ():
+    for table in collectable(folder) if kept else ():
         every = {version for version, _, _ in table.history() if not _is_gone(table, version)}
         versions[table.path.name] = tuple(sorted(every - kept[table.path.name]))
     return Collected(

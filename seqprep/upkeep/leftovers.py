@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from seqprep.inbox.done import NAME as PREDICTIONS
 from seqprep.preparation.spill import collect_spills
 from seqprep.registry import NAME as REGISTRY
 from seqprep.table import Table
@@ -49,6 +50,17 @@ def registry_of(folder: Path) -> list[Table]:
     return [Table(path)] if (path / "_delta_log").is_dir() else []
 
 
+def predictions_of(folder: Path) -> list[Table]:
+    """The table of predictions of a folder's files, if there is one; see `inbox`."""
+    path = folder / PREDICTIONS
+    return [Table(path)] if (path / "_delta_log").is_dir() else []
+
+
+def collectable(folder: Path) -> list[Table]:
+    """The tables whose old versions may go."""
+    return [*tables_of(folder), *predictions_of(folder)]
+
+
 def recipe_of(table: Table) -> str:
     """The recipe that owns a table of examples."""
     return table.path.name.removeprefix("examples-")
@@ -70,7 +82,7 @@ def find_leftovers(folder: Path, kept: Kept, *, before_s: float) -> list[Leftove
         CorruptError: if it cannot be told what a kept version needs.
     """
     needed: set[Path] = set()
-    for table in tables_of(folder):
+    for table in collectable(folder):
         for version in kept[table.path.name]:
             needed |= needed_files(table, version)
     for table in registry_of(folder):
@@ -99,7 +111,7 @@ def snapshots(folder: Path) -> Path:
 
 
 def _known_files(folder: Path) -> Iterator[tuple[Path, str]]:
-    for table in (*tables_of(folder), *registry_of(folder)):
+    for table in (*collectable(folder), *registry_of(folder)):
         for path in table.path.rglob("*.parquet"):
             if not path.relative_to(table.path).parts[0].startswith("_"):
                 yield path, f"rows of {table.path.name}"

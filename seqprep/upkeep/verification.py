@@ -22,7 +22,13 @@ from seqprep.snapshot import Snapshot, file_sha256
 from seqprep.staging import StagedFile
 from seqprep.table import Table
 from seqprep.upkeep.gone import gone_reason
-from seqprep.upkeep.leftovers import recipe_of, registry_of, snapshots, tables_of
+from seqprep.upkeep.leftovers import (
+    collectable,
+    recipe_of,
+    registry_of,
+    snapshots,
+    tables_of,
+)
 from seqprep.upkeep.seals import check_seals
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -53,9 +59,9 @@ class Verified:
 
 
 def verify_dataset(folder: Path) -> Verified:
-    """Compare all files of a dataset beside its models."""
+    """Compare all files of a dataset beside its models, or of predictions of a folder's files."""
     done = Verified()
-    for table in (*tables_of(folder), *registry_of(folder)):
+    for table in (*collectable(folder), *registry_of(folder)):
         for _, error, sealed in check_seals(table.path):
             done.take(iter([None if error is None else str(error)]))
             done.unsealed += not sealed

@@ -1,0 +1,1 @@
+"""A folder that new files arrive in, and the predictions of each of them."""
