@@ -21,7 +21,7 @@ from flows.prepare import prepare_rows
 from flows.progress import Shown, say, stage
 from flows.references import Json, resolve
 from flows.registry.current import enter
-from flows.reporting.artifacts import Page, prepare_artifact, train_artifact
+from flows.reporting.artifacts import Page, prepare_artifact, standing_artifact, train_artifact
 from flows.reporting.reports import write_report
 from flows.training.due import Due, decide, is_asked, standing
 from flows.training.events import NewEvents, figures
@@ -222,13 +222,14 @@ def train_when_due(
         due = decide(spec, prepared, store=Path(store))
         say(f"{spec.dataset}: {due.why}")
     if not due.trains:
-        return prepared, standing(spec, due, store=Path(store)), []
+        model = standing(spec, due, store=Path(store))
+        return prepared, model, [standing_artifact(model)]
     pages: list[Page] = []
     if due.refit:
         prepared = prepare_rows(to_json(spec), base=str(base), store=store, refit=True)
         pages += prepare_artifact(prepared, spec.prepare.drift)
-    done = train_model(to_json(spec), store=store, prepared=prepared)
-    return prepared, {**done, "why": due.why}, pages + train_artifact(done)
+    done = {**train_model(to_json(spec), store=store, prepared=prepared), "why": due.why}
+    return prepared, done, pages + train_artifact(done)
 
 
 @flow(name="train", flow_run_name="train-{file}", **TOLD)

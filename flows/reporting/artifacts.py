@@ -148,7 +148,7 @@ def train_artifact(done: Json) -> list[Page]:
     """Show how a model learned, and how good it is beside baselines and the current model."""
     run = Path(done["report"]).parent.parent
     report = json.loads((run / "report.json").read_bytes())
-    facts = Snapshot.read(Path(json.loads((run / "job.json").read_bytes())["snapshot"])).facts
+    facts = _facts(run)
     title = f"{facts.dataset}, recipe {facts.recipe}"
     made_of = (
         f"Trained on {_examples_link(facts.dataset, facts.recipe, facts.examples_version)}, made "
@@ -157,7 +157,10 @@ def train_artifact(done: Json) -> list[Page]:
     learning = _publish(
         "How it learned",
         model_pages.learning_page(
-            title, report, pictures=_plots_of(run, "learning_curves"), links=made_of
+            title,
+            report,
+            pictures=_plots_of(run, "learning_curves"),
+            links=f"{made_of} Why it was trained: {done.get('why', 'asked for')}.",
         ),
         key=artifact_key(facts.dataset, facts.recipe, "training"),
         told=model_pages.told_of_learning(report, reused=done["reused"]),
@@ -176,6 +179,26 @@ def train_artifact(done: Json) -> list[Page]:
     return [learning, _publish("How good it is", scores, key=key, told=told)]
 
 
+def _facts(run: Path) -> Facts:
+    """What a training knows of its data."""
+    return Snapshot.read(Path(json.loads((run / "job.json").read_bytes())["snapshot"])).facts
+
+
+def standing_artifact(done: Json) -> Page:
+    """Show why nothing was trained, and the models that there are."""
+    run = Path(done["report"]).parent.parent
+    facts = _facts(run)
+    scores = artifact_key(facts.dataset, facts.recipe, "scores")
+    text = model_pages.standing_page(
+        f"{facts.dataset}, recipe {facts.recipe}",
+        why=done["why"],
+        links=f"[Scores of all its trainings](../../artifacts/key/{scores}).",
+        beside=model_pages.models_table(models(run.parent.parent), run=""),
+    )
+    key = artifact_key(facts.dataset, facts.recipe, "decision")
+    return _publish("Why nothing was trained", text, key=key, told=f"{done['why']}")
+
+
 def _plots_of(run: Path, name: str) -> Sequence[str]:
     """The plot of a report, where it has it."""
     path = run / "report" / f"{name}.png"
@@ -184,9 +207,13 @@ def _plots_of(run: Path, name: str) -> Sequence[str]:
 
 def predict_artifact(done: Json) -> Page:
     """Show where predictions lie and how many records could not be used."""
+    recipe = Path(done["bundle"]).parent.name.rpartition("-")[0]
+    scores = artifact_key(done["dataset"], recipe, "scores")
+    is_known = isinstance(Artifact.get(scores), Stored)
+    link = f"[How good its models are](../../artifacts/key/{scores})" if is_known else ""
     return _publish(
         "Predictions",
-        data_pages.predictions_page(done),
+        data_pages.predictions_page(done, links=link),
         key=artifact_key(done["dataset"], "predictions"),
         told=f"{done['rows']:,} predictions, {done['errors']:,} records that could not be used",
     )

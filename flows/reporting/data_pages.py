@@ -65,7 +65,7 @@ def _reasons(done: Json) -> str:
     if listed and listed["first"]:
         found = [[_place(line), str(line["detail"])] for line in listed["first"]]
         text += "\n\n" + markdown_table(["the first of them", "what was found"], found)
-        text += f"\n\nAll of them: `{listed['path']}`"
+        text += f"\n\n`seqprep show STORE/{done['dataset']}` names the file that lists all of them."
     return text
 
 
@@ -192,11 +192,12 @@ def told_of_drift(done: Json) -> str:
     return f"{joined:,} training records joined; {verdict}"
 
 
-def predictions_page(done: Json) -> str:
+def predictions_page(done: Json, *, links: str) -> str:
     """Where predictions lie and how many records could not be used.
 
     Args:
         done: what `predict` said.
+        links: to what belongs to it.
     """
     facts = [
         ["predictions", f"{done['rows']:,}"],
@@ -205,7 +206,7 @@ def predictions_page(done: Json) -> str:
         ["bundle", f"`{done['bundle']}`"],
     ]
     told = "A record that could not be used has its reason in the column `error`."
-    parts = [f"# {done['dataset']}: predictions", table(facts)]
+    parts = [f"# {done['dataset']}: predictions", links, table(facts)]
     return "\n\n".join([*parts, told] if done["errors"] else parts)
 
 

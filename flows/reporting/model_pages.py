@@ -40,6 +40,19 @@ def learning_page(title: str, report: Json, *, pictures: Sequence[str], links: s
     return "\n\n".join([f"# {title}: how it learned", links, *pictures, training_table(report)])
 
 
+def standing_page(title: str, *, why: str, links: str, beside: str) -> str:
+    """Why nothing was trained.
+
+    Args:
+        title: dataset and recipe.
+        why: what was decided, and from which figures.
+        links: to what belongs to it.
+        beside: Markdown with the models of the dataset.
+    """
+    told = f"{why[:1].upper()}{why[1:]}. {links}"
+    return f"# {title}: why nothing was trained\n\n{told}\n\n## The models\n\n{beside}"
+
+
 def told_of_learning(report: Json, *, reused: bool) -> str:
     """The training, in one line."""
     if reused:
@@ -89,11 +102,9 @@ def told_of_scores(report: Json, *, is_current: bool) -> str:
     """The main test score, the best baseline and what became of the model, in one line."""
     test = report["metrics"].get("test", {})
     key, best = main_score(test), best_baseline(report)
-    score = "no test score" if key is None else f"test {key.replace('_', ' ')} {test[key]:.3f}"
-    beside = "" if best is None else f", {best[0]} {best[1]:.3f}"
-    return (
-        f"{score.capitalize()}{beside}; {'the current' if is_current else 'not the current'} model"
-    )
+    score = "No test score" if key is None else f"Test {key.replace('_', ' ')} {test[key]:.3f}"
+    beside = "" if best is None else f", best cheap baseline ({best[0]}) {best[1]:.3f}"
+    return f"{score}{beside}; {'the current' if is_current else 'not the current'} model"
 
 
 def models_table(known: Json, *, run: str) -> str:

@@ -60,6 +60,11 @@ def test_a_pipeline_run_has_one_page_that_links_all_others(server: None, tmp_pat
     assert "**current**" in str(scores.data)
     assert "this one" in str(scores.data)
 
+    assert not train(file=TEXT, store=str(tmp_path), settings=SETTINGS, if_newer=True)["trained"]
+    decision = artifacts()["sample-text-rare-words-decision"]
+    assert "nothing to train" in str(decision.description)
+    assert "**current**" in str(decision.data)
+
 
 @pytest.mark.slow
 def test_a_long_stage_has_a_bar(server: None, monkeypatch: pytest.MonkeyPatch) -> None:
