@@ -1,7 +1,8 @@
 """Connecting to a Dask scheduler, and the checks before its workers get work.
 
-A worker must have the same packages, see the store and the source under the same paths, and reach
-Prefect's server. Each of these is one clear error here, and a riddle in the middle of a run.
+Scheduler and workers must have the same packages; a worker must see store and source under the
+same paths, and reach Prefect's server. Each of these is one clear error here, and a riddle in the
+middle of a run.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ CONNECT_S = 15
 WORKERS_S = 60
 """Seconds in which it must have a worker."""
 
+MODULES = ("flows.cluster.tasks", "seqprep.ingestion.spread", "seqprep.preparation.spread_tasks")
+"""Of all tasks."""
+
 cloudpickle.register_pickle_by_value(probe)
 
 
@@ -46,9 +50,14 @@ def connected(scheduler: str, *, store: Path, sees: Path | None) -> Iterator[Das
     with dask:
         client = _client(dask, scheduler)
         api = str(get_client(sync_client=True).api_url)
+        versions = probe.versions_here()
+        there = client.run_on_scheduler(probe.versions_here)
+        check_versions(f"the Dask scheduler at {scheduler}", there, versions)
         found = _ask(client, store=store.absolute(), sees=sees, api=api)
         for worker, one in found.items():
-            check_worker(worker, one, probe.versions_here(), store=store, sees=sees, api=api)
+            check_worker(worker, one, versions, store=store, sees=sees, api=api)
+        client.run_on_scheduler(probe.load, MODULES)
+        client.run(probe.load, MODULES)
         # Without the URL each worker would start a server of its own.
         with temporary_settings({PREFECT_API_URL: api}):
             yield DaskRunner(dask, scheduler=scheduler)
@@ -91,6 +100,23 @@ def _ask(
     }
 
 
+def check_versions(
+    who: str, found: Mapping[str, str | None], versions: Mapping[str, str | None]
+) -> None:
+    """Refuse a process with other packages than those here.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    other = [
+        f"{name} {found.get(name) or 'missing'} instead of {version}"
+        for name, version in versions.items()
+        if found.get(name) != version
+    ]
+    if other:
+        raise ConfigError(f"{who} has {', '.join(other)}; install the same versions there")
+
+
 def check_worker(
     worker: str,
     found: Mapping[str, Any],
@@ -114,13 +140,7 @@ def check_worker(
         ConfigError: naming the worker, what differs and what to do.
     """
     who = f"Dask worker {worker} on {found['host']}"
-    other = [
-        f"{name} {found['versions'].get(name) or 'missing'} instead of {version}"
-        for name, version in versions.items()
-        if found["versions"].get(name) != version
-    ]
-    if other:
-        raise ConfigError(f"{who} has {', '.join(other)}; install the same versions there")
+    check_versions(who, found["versions"], versions)
     for seen, path in ((found["token"], store), (found["sees"], sees)):
         if not seen and path is not None:
             raise ConfigError(

@@ -1,10 +1,12 @@
-"""What a Dask worker is asked before it gets work; it runs there even where seqprep is missing.
+"""What scheduler and workers are asked before they get work, even where seqprep is missing.
 
 The functions travel by value, so they use the standard library only.
 """
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -58,3 +60,13 @@ def look(token: str, sees: str | None, api: str) -> dict[str, Any]:
         "sees": sees is None or os.path.exists(sees),
         "api": reached,
     }
+
+
+async def load(modules: tuple[str, ...]) -> None:
+    """Import modules in a thread, so that the process answers others meanwhile.
+
+    Tasks are unpickled where a scheduler or a worker minds its connections; imports of many
+    seconds there would lose them.
+    """
+    for module in modules:
+        await asyncio.to_thread(importlib.import_module, module)
