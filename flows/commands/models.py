@@ -6,6 +6,7 @@ They start no server; `flows.cli` adds them to `seqprep`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +16,12 @@ from flows.commands.parts import (
     STORE,
     AsJson,
     Dataset,
+    File,
     InStore,
+    Settings,
     Store,
     at_least_one,
+    check_files,
     guarded,
     print_json,
     stored_at,
@@ -76,6 +80,20 @@ def codes(
         print_json(done)
 
 
+def job(file: File, /, *, store: Store = STORE, settings: Settings = ()) -> None:
+    """Write the job file of a training and print its path, to train by torchrun on several nodes.
+
+    The newest examples with these options are trained on. `seqprep train` with the same options
+    then finds the model, and writes its report.
+    """
+    check_files((file,), settings)
+    from flows.pipeline_file import load
+    from flows.training.job import find_prepared, write_job
+
+    spec = load(file, overrides=settings)
+    print(write_job(spec, asdict(find_prepared(spec, store=store)), store=store)[0])
+
+
 def models(path: Dataset, /, *, store: InStore = None, as_json: AsJson = False) -> None:
     """List the models of a dataset with their scores, and which one is current."""
     from flows.registry.current import models as listed
@@ -114,5 +132,5 @@ def _print(listed: dict[str, Any], as_json: bool) -> None:
         print_models(listed)
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (lag, codes, models, promote, rollback)
+COMMANDS: tuple[Callable[..., None], ...] = (lag, codes, job, models, promote, rollback)
 """In the order of the help text."""
