@@ -25,6 +25,7 @@ NAMES = (
     "append",
     "overhead",
     "many_files",
+    "dask",
 )
 README = Path(__file__).parent / "README.md"
 MARK = "<!-- results -->"
