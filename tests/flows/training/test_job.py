@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from prefect.logging import disable_run_logger
 
+from flows.commands.models import job
 from flows.pipeline import _mean
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.prepare import changed, prepare_rows, remarks
@@ -20,6 +21,7 @@ from flows.train import follow, train_model
 from flows.training.job import find_prepared, write_job
 from flows.training.run_files import check_run
 from flows.training.running import RUNNING, TrainingStopped, stop
+from models.job import read_job
 from seqprep.errors import ConfigError, SeqprepError
 from tests.flows.stages import ingest_and_prepare
 
@@ -189,3 +191,17 @@ def test_a_mean_over_folds_says_when_a_fold_has_no_figure() -> None:
     scores = [{"records": 4, "mcc": None, "accuracy": 0.5}, {"records": 6, "mcc": 1, "accuracy": 1}]
     found = _mean(scores)
     assert found == {"folds": 2, "records": 10, "mcc": None, "accuracy": 0.75}
+
+
+def test_the_command_job_writes_what_torchrun_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Would break if a person had to start a training to train it on several machines."""
+    spec = pipeline(tmp_path)
+    ingest_and_prepare(spec, tmp_path / "store")
+    file = tmp_path / "tiny.yaml"
+    file.write_text(json.dumps(to_json(spec)))
+    job(file, store=tmp_path / "store", settings=("train.updates=7",))
+    path = Path(capsys.readouterr().out.strip())
+    assert path.is_absolute()
+    assert read_job(path).train.updates == 7
