@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
 from prefect import flow
 
 from flows.ingest import ingest_files
+from flows.new_version import announce
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, check_folds, to_json
 from flows.prepare import prepare_rows
@@ -70,6 +73,7 @@ def pipeline(
             if_newer=asked,
             scheduler=scheduler,
             pages=[ingest_artifact(sequences)],
+            tell=partial(announce, file=file, store=store, settings=settings, trains=True),
         )
         done = _one(spec, sequences, how) if folds is None else _all_folds(spec, sequences, how)
     overview_artifact(done, how.pages)
@@ -83,7 +87,7 @@ class How:
     Args:
         base: folder of the pipeline file. store: of the datasets. refit, if_newer: see `pipeline`.
         scheduler: of a Dask cluster; None: work in this process.
-        pages: fills with what the run shows.
+        pages: fills with what the run shows. tell: called with what was prepared.
     """
 
     base: Path
@@ -92,23 +96,29 @@ class How:
     if_newer: bool
     scheduler: str | None
     pages: list[Page]
+    tell: Callable[[Json], None]
 
 
 def _one(spec: Pipeline, sequences: Json, how: How) -> Json:
     """Prepare and train."""
-    examples = prepare_rows(
-        to_json(spec),
-        base=str(how.base),
+    examples, model, pages = train_when_due(
+        spec,
+        _prepare(spec, how, refit=how.refit),
         store=how.store,
-        refit=how.refit,
-        scheduler=how.scheduler,
+        if_newer=how.if_newer,
+        refit=partial(_prepare, spec, how, refit=True),
     )
-    how.pages.extend(prepare_artifact(examples, spec.prepare.drift))
-    examples, model, more = train_when_due(
-        spec, examples, base=how.base, store=how.store, if_newer=how.if_newer
-    )
-    how.pages.extend(more)
+    how.pages.extend(pages)
     return summary(sequences, examples, model)
+
+
+def _prepare(spec: Pipeline, how: How, *, refit: bool) -> Json:
+    examples: Json = prepare_rows(
+        to_json(spec), base=str(how.base), store=how.store, refit=refit, scheduler=how.scheduler
+    )
+    how.tell(examples)
+    how.pages.extend(prepare_artifact(examples, spec.prepare.drift))
+    return examples
 
 
 def summary(sequences: Json, examples: Json, model: Json) -> Json:

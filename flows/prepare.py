@@ -9,6 +9,7 @@ from prefect import flow, task
 
 from flows.explore.near import near_report
 from flows.faults import RETRIED
+from flows.new_version import announce
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
@@ -130,4 +131,5 @@ def prepare(
             to_json(spec), base=str(base), store=store, refit=refit, scheduler=scheduler
         )
     prepare_artifact(done, spec.prepare.drift)
+    announce(done, file=file, store=store, settings=settings)
     return done

@@ -15,6 +15,7 @@ from pathlib import Path
 from prefect import flow, task
 
 from flows.faults import RETRIED
+from flows.new_version import announce
 from flows.notify import TOLD, tell_current
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.prepare import prepare_rows
@@ -202,16 +203,16 @@ def _trained(spec: Pipeline, *, store: str, prepared: Json | None) -> Json:
 
 
 def train_when_due(
-    spec: Pipeline, prepared: Json, *, base: Path, store: str, if_newer: bool
+    spec: Pipeline, prepared: Json, *, store: str, if_newer: bool, refit: Callable[[], Json]
 ) -> tuple[Json, Json, list[Page]]:
     """Train, unless that depends on newer examples and the policy says that it does not pay.
 
     Args:
         spec: the pipeline.
         prepared: what `prepare` made.
-        base: what relative paths of the pipeline are relative to, for a refit.
         store: folder of the datasets.
         if_newer: whether it depends on newer examples; see `is_asked`.
+        refit: prepares anew, where the policy says so.
 
     Returns:
         What the model stands on, fitted anew where the policy says so; the model, with `trained`
@@ -224,12 +225,10 @@ def train_when_due(
     if not due.trains:
         model = standing(spec, due, store=Path(store))
         return prepared, model, [standing_artifact(model)]
-    pages: list[Page] = []
     if due.refit:
-        prepared = prepare_rows(to_json(spec), base=str(base), store=store, refit=True)
-        pages += prepare_artifact(prepared, spec.prepare.drift)
+        prepared = refit()
     done = {**train_model(to_json(spec), store=store, prepared=prepared), "why": due.why}
-    return prepared, done, pages + train_artifact(done)
+    return prepared, done, train_artifact(done)
 
 
 @flow(name="train", flow_run_name="train-{file}", **TOLD)
@@ -256,4 +255,11 @@ def train(
     spec, base = resolve(file, pipeline, settings)
     asked = is_asked(spec, if_newer)
     prepared = asdict(find_prepared(spec, store=Path(store)))
-    return train_when_due(spec, prepared, base=base, store=store, if_newer=asked)[1]
+
+    def refit() -> Json:
+        done: Json = prepare_rows(to_json(spec), base=str(base), store=store, refit=True)
+        announce(done, file=file, store=store, settings=settings, trains=True)
+        prepare_artifact(done, spec.prepare.drift)
+        return done
+
+    return train_when_due(spec, prepared, store=store, if_newer=asked, refit=refit)[1]

@@ -21,6 +21,7 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json
+from flows.training.warm import refuse_warm
 from seqprep import __version__
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fingerprint import fingerprint
@@ -46,6 +47,7 @@ def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
     """
     start_s = time.monotonic()
     check_task(spec.source.task)
+    refuse_warm(spec, "compare")
     bare = plain(spec)
     whole = _prepare(bare, base=base, store=store)
     if not whole["records"].get("validation"):

@@ -38,6 +38,7 @@ from flows.progress import Callback, say, stage
 from flows.references import Json, resolve
 from flows.registry.intervals import intervals
 from flows.train import train_model
+from flows.training.warm import refuse_warm
 from models.bundle import Bundle
 from models.device import prepare_torch
 from models.options.training import Train
@@ -83,6 +84,8 @@ def usefulness(
     if out is not None:
         check_table_path(out)
     spec, base = resolve(file, None, settings)
+    if by == "retraining":
+        refuse_warm(spec, "usefulness by retraining")
     ingest_files.fn(to_json(spec), base=str(base), store=store)
     prepared = prepare_rows.fn(to_json(spec), base=str(base), store=store)
     snapshot = Snapshot.read(Path(prepared["snapshot"]))

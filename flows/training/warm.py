@@ -7,16 +7,15 @@ done. A choice that is kept lets the run go on, and be found again, whatever bec
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from uuid import uuid4
 
 from flows.pipeline_file import Pipeline
 from flows.references import Json
 from flows.registry.bundles import current_bundle
 from models.job import WarmFrom, from_json, read_job, to_json
 from models.options.checks import JobError
-from seqprep.errors import CorruptError, SeqprepError
+from models.training.lock import exclusive
+from seqprep.errors import ConfigError, CorruptError, SeqprepError
 from seqprep.snapshot import replace_bytes
 from seqprep.table import Table
 
@@ -36,24 +35,32 @@ def warm_from(spec: Pipeline, prepared: Json, out: Path) -> WarmFrom:
     """
     path = out / NAME
     if not path.is_file():
-        chosen = _choose(spec, prepared, folder=out.parent.parent)
-        _write_once(path, json.dumps(to_json(chosen), indent=1).encode())
+        out.mkdir(parents=True, exist_ok=True)
+        with exclusive(out):  # of two runs at once both begin from the same model
+            if not path.is_file():
+                chosen = _choose(spec, prepared, folder=out.parent.parent)
+                replace_bytes(path, json.dumps(to_json(chosen), indent=1).encode())
     try:
         return from_json(WarmFrom, json.loads(path.read_bytes()), key="warm_from")
     except (ValueError, JobError) as error:
         raise CorruptError(f"{path}: {error}; delete {out} to train from the start") from error
 
 
-def _write_once(path: Path, data: bytes) -> None:
-    """Write a file unless there is one: of two runs at once both begin from the same model."""
-    staged = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    replace_bytes(staged, data)
-    try:
-        os.link(staged, path)
-    except FileExistsError:
-        pass
-    finally:
-        staged.unlink()
+def refuse_warm(spec: Pipeline, what: str) -> None:
+    """Refuse a warm start where trainings are compared.
+
+    Args:
+        spec: the pipeline.
+        what: compares them.
+
+    Raises:
+        ConfigError: saying what to add.
+    """
+    if spec.train.warm_start:
+        raise ConfigError(
+            f"train.warm_start: true, but {what} compares trainings, which must begin alike; add "
+            "`--set train.warm_start=false`"
+        )
 
 
 def _choose(spec: Pipeline, prepared: Json, *, folder: Path) -> WarmFrom:

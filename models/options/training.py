@@ -191,7 +191,7 @@ class Train:
         encoder_from: a bundle whose front and core the model starts from (of an autoencoder or a
             next_symbol model, say); none: fresh weights.
         if_newer: train only where the examples are newer than those of the recipe's newest model
-            and `retrain` says that it pays. retrain: see there.
+            and `retrain` says that it pays. retrain: when it pays, where if_newer is asked.
         warm_start: begin from the weights of the dataset's current model, where it is of the same
             recipe and its vocabulary and shapes fit; else from fresh ones, which is said.
     """

@@ -96,6 +96,21 @@ def test_a_second_run_reuses_everything_and_says_so(
     assert again.stderr.count("reused") == 3
 
 
+def test_training_if_newer_ends_before_anything_is_started(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
+    """Would break if a nightly call trained, failed or took its time with nothing new."""
+    folder, first = finished
+    text = ROOT / "data" / "text.yaml"
+    done = seqprep("train", text, *QUICK, "--if-newer", "--json", cwd=folder)
+    told = last_json(done)
+    assert told["trained"] is False and told["bundle"] == first["bundle"]
+    assert told["why"].endswith("of examples version 0 is the newest, nothing to train")
+    assert done.stderr.strip() == f"sample_text: {told['why']}"
+    ignored = ("train", text, "--set", "train.retrain={when: drift}")
+    assert "would be ignored" in seqprep(*ignored, cwd=folder, status=2).stderr
+
+
 def test_another_split_needs_refit(finished: tuple[Path, dict[str, Any]]) -> None:
     """Would break if one changed key moved training rows into the test unasked."""
     folder, _ = finished

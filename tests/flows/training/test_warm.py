@@ -11,6 +11,7 @@ import pytest
 
 from flows.pipeline_file import Pipeline
 from flows.registry.current import enter, models, promote
+from flows.reporting.reports import training_table
 from flows.training.job import write_job
 from flows.training.warm import NAME
 from models.job import WarmFrom, read_job
@@ -54,6 +55,8 @@ def test_each_model_begins_from_the_current_one_and_is_found_again(
     second = trained(spec, tmp_path)
     assert second != first and begun(second)["told"] == f"begins from the weights of {first.name}"
     assert begun(second)["sha256"] == bundle_digest(first / "bundle")
+    report = json.loads((second / "report.json").read_bytes())
+    assert f"| warm start | begins from the weights of {first.name} |" in training_table(report)
     events = Registry(tmp_path / spec.dataset).events()
     if models(tmp_path / spec.dataset)["current"] != second.name:
         promote(tmp_path / spec.dataset, second.name)
