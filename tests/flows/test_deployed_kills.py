@@ -208,7 +208,7 @@ def test_the_next_runs_go_on_by_themselves(system: System, batch: int) -> None:
     """Would break if a kill left a lock, a run for ever Running, an orphan, or other data."""
     chance = random.Random(f"{SEED} {batch}")
     victim = VICTIMS[(batch + SEED) % len(VICTIMS)]
-    stages = ["train"] * WIDTH if victim == "trainer" else chance.sample(list(STAGES), WIDTH)
+    stages = ["train"] * WIDTH if victim == "trainer" else chance.sample([*STAGES, *STAGES], WIDTH)
     trials = [
         Trial(
             system=system,
@@ -219,7 +219,7 @@ def test_the_next_runs_go_on_by_themselves(system: System, batch: int) -> None:
         )
         for number, stage in enumerate(stages)
     ]
-    struck = _disturb(system, trials)
+    struck = _disturb(system, trials, chance.choice(trials))
     if victim in ("worker", "server", "all"):
         system.up()
     again = [trial.start() for trial in trials]
@@ -237,32 +237,29 @@ def test_the_next_runs_go_on_by_themselves(system: System, batch: int) -> None:
         _check(trial)
 
 
-def _disturb(system: System, trials: list[Trial]) -> dict[str, datetime]:
-    """Start the runs and hit them, all at once where it is a part that serves them all."""
-    shared = trials[0].victim in ("worker", "server", "all")
-    is_hit, first, times = threading.Event(), threading.Lock(), {}
+def _disturb(system: System, trials: list[Trial], leader: Trial) -> dict[str, datetime]:
+    """Start the runs and hit each in its stage, or all at once when the leader is in its stage."""
+    shared = leader.victim in ("worker", "server", "all")
+    times: dict[str, datetime] = {}
+    looking = threading.Lock()
 
     def one(trial: Trial) -> None:
-        while not trial.has_begun() and not is_hit.is_set() and not trial.has_ended():
+        while not trial.has_begun() and not trial.has_ended():
             time.sleep(0.05)
-        while shared and not is_hit.is_set() and not all(other.has_started() for other in trials):
+        while shared and not all(other.has_started() for other in trials):
             time.sleep(0.5)
-        is_hit.wait(trial.delay_s)
-        with first:
-            if is_hit.is_set():
-                return
-            struck = trials if shared else [trial]
+        time.sleep(trial.delay_s)
+        struck = trials if shared else [trial]
+        with looking:
             for other in struck:
                 other.look()
             trial.hit()
             times.update({other.store: datetime.now(UTC) for other in struck})
-            if shared:
-                is_hit.set()
 
     for trial in trials:
         trial.run = trial.start()
     with ThreadPoolExecutor(len(trials)) as pool:
-        list(pool.map(one, trials))
+        list(pool.map(one, [leader] if shared else trials))
     return times
 
 

@@ -159,4 +159,4 @@ def test_a_dataset_that_is_deleted_under_a_waiting_run(system: System) -> None:
     prepared, whole = (system.wait(run, within_s=300) for run in waiting)
     assert whole.name == "Completed", "a pipeline reads the sources again"
     if prepared.name != "Completed":  # its turn came before the pipeline's
-        assert "no such table; run the stage that makes it first" in (prepared.message or "")
+        assert "there are no sequences yet; ingest the source first" in (prepared.message or "")
