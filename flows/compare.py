@@ -34,8 +34,8 @@ def compare(
     """Train every way of handling long sequences that fits, fairly, and recommend one.
 
     Args:
-        file: path of a pipeline file; or give `pipeline`.
-        pipeline: the content of a pipeline file.
+        file: path of a pipeline file; none where `pipeline` is given.
+        pipeline: or the content of one, its paths absolute.
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
         asked: strategies, time, and what every training gets the same of.

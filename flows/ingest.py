@@ -80,8 +80,8 @@ def ingest(
     """Read source files into a version of the `sequences` table.
 
     Args:
-        file: path of a pipeline file; or give `pipeline`.
-        pipeline: the content of a pipeline file.
+        file: path of a pipeline file; none where `pipeline` is given.
+        pipeline: or the content of one, its paths absolute.
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
         prune: drop the rows of source files that are gone; without it they stay.

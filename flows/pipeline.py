@@ -42,8 +42,8 @@ def pipeline(
     """Go from raw files to a scored model.
 
     Args:
-        file: path of a pipeline file; or give `pipeline`.
-        pipeline: the content of a pipeline file.
+        file: path of a pipeline file; none where `pipeline` is given.
+        pipeline: or the content of one, its paths absolute.
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
         folds: `all` trains and tests every fold of a split by folds.

@@ -114,8 +114,8 @@ def prepare(
     """Turn cleaned sequences into training examples.
 
     Args:
-        file: path of a pipeline file; or give `pipeline`.
-        pipeline: the content of a pipeline file.
+        file: path of a pipeline file; none where `pipeline` is given.
+        pipeline: or the content of one, its paths absolute.
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
         refit: fit vocabulary, labels and buckets anew, although data was only appended.

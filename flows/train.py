@@ -242,8 +242,8 @@ def train(
     """Train a model on the newest prepared examples.
 
     Args:
-        file: path of a pipeline file; or give `pipeline`.
-        pipeline: the content of a pipeline file.
+        file: path of a pipeline file; none where `pipeline` is given.
+        pipeline: or the content of one, its paths absolute.
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
         if_newer: only where they are newer than those of the newest model, and `train.retrain`
