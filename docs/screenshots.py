@@ -32,7 +32,7 @@ WIDTH, HEIGHT, MENU = 1280, 900, 256
 """Pixels of the window, and of the menu on its left."""
 TEXT_WIDTH = 620
 """Pixels of an artifact's text."""
-HIGHEST = 1500
+HIGHEST = 1700
 """Pixels of a picture: more is cut off."""
 COLOURS = 96
 LATER = 0.3
@@ -85,10 +85,12 @@ class System:
                 raise RuntimeError(f"run {run} is {state['name']}: {state.get('message')}")
             time.sleep(1)
 
-    def artifacts(self) -> dict[str, str]:
-        """The newest artifact's id by key."""
+    def artifacts(self, kind: str | None = None) -> dict[str, str]:
+        """The newest artifact's id by key; of one kind, or of all."""
         found = self.ask("/artifacts/latest/filter", {"limit": 200})
-        return {str(one["key"]): str(one["latest_id"]) for one in found}
+        return {
+            str(one["key"]): str(one["latest_id"]) for one in found if kind in (None, one["type"])
+        }
 
     def wait_for_artifact(self, ending: str) -> None:
         """Wait until there is an artifact whose key ends so."""
@@ -192,8 +194,8 @@ def without_bottom(image: Image.Image) -> Image.Image:
 
 
 def take_artifacts(system: System, page: Page, out: Path) -> None:
-    """A picture of each artifact's text."""
-    for key, number in system.artifacts().items():
+    """A picture of each artifact's text; progress is seen on the page of the run."""
+    for key, number in system.artifacts(kind="markdown").items():
         visit(page, f"{system.address}/v2/artifacts/artifact/{number}", until=ARTIFACT)
         take(page, out / f"page-artifact-{key}.png", left=MENU, width=TEXT_WIDTH, whole=True)
 
@@ -231,9 +233,6 @@ def tell_the_story(system: System, page: Page, out: Path) -> None:
     page.get_by_text("Newest to oldest").click()
     page.wait_for_timeout(2 * DRAWING_MS)
     take(page, out / "page-run-while-it-runs.png")
-    progress = next(one for key, one in system.artifacts().items() if key.endswith("-updates"))
-    visit(page, f"{system.address}/v2/artifacts/artifact/{progress}", until="text=Progress")
-    take(page, out / "page-progress.png", left=MENU, width=TEXT_WIDTH)
     system.wait(first)
     append(system.folder, held)
     second = system.start("pipeline", file="data/text.yaml", settings=["train.updates=150"])
@@ -242,8 +241,6 @@ def tell_the_story(system: System, page: Page, out: Path) -> None:
     system.wait(system.start("predict", inputs=["data/text/sailing"], **bundle))
     visit(page, f"{system.address}/v2/runs/flow-run/{second}?tab=Artifacts", until="canvas")
     take(page, out / "page-run.png", whole=True)
-    visit(page, f"{system.address}/v2/runs")
-    take(page, out / "page-runs.png")
     take_artifacts(system, page, out)
     check_links(system, page)
 
