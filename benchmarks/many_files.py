@@ -227,8 +227,8 @@ def markdown(body: dict[str, Any]) -> str:
         "",
         "Hard links to a few tiny Parquet files under as many names (four rows each): what grows "
         "with the number of files alone. Megabytes of memory are the highest of the process; those "
-        "written are of the log and of manifests, or the snapshot. The last column: processor "
-        "seconds over those of a hundredth of the files.",
+        "written are of the log and of manifests, or the snapshot. Seconds depend on what else "
+        "runs; the last column is of processor seconds, over those of a hundredth of the files.",
         "",
         f"One run each; {facts_line(body['environment'])}",
         "",
