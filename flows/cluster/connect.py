@@ -14,13 +14,16 @@ from typing import Any
 from uuid import uuid4
 
 import cloudpickle
+from dask import config as dask_settings
 from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_dask.client import PrefectDaskClient
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.cluster import probe
 from flows.cluster.tasks import DaskRunner
+from flows.cluster.versions import check_versions, versions
 from seqprep.errors import ConfigError
 
 CONNECT_S = 15
@@ -28,8 +31,10 @@ CONNECT_S = 15
 WORKERS_S = 60
 """Seconds in which it must have a worker."""
 
+PATIENCE = {"distributed.comm.timeouts.tcp": "300s"}
+"""How long a scheduler may be busy before its connection counts as lost."""
 MODULES = ("flows.cluster.tasks", "seqprep.ingestion.spread", "seqprep.preparation.spread_tasks")
-"""Of all tasks."""
+"""That hold the functions of all tasks."""
 
 cloudpickle.register_pickle_by_value(probe)
 
@@ -47,20 +52,27 @@ def connected(scheduler: str, *, store: Path, sees: Path | None) -> Iterator[Das
         ConfigError: saying which worker cannot do the work, and why.
     """
     dask = DaskTaskRunner(address=scheduler, client_kwargs={"timeout": CONNECT_S})
-    with dask:
+    with dask_settings.set(PATIENCE), dask:
         client = _client(dask, scheduler)
         api = str(get_client(sync_client=True).api_url)
-        versions = probe.versions_here()
         there = client.run_on_scheduler(probe.versions_here)
-        check_versions(f"the Dask scheduler at {scheduler}", there, versions)
+        check_versions(f"the Dask scheduler at {scheduler}", there, versions())
         found = _ask(client, store=store.absolute(), sees=sees, api=api)
         for worker, one in found.items():
-            check_worker(worker, one, versions, store=store, sees=sees, api=api)
-        client.run_on_scheduler(probe.load, MODULES)
-        client.run(probe.load, MODULES)
+            check_worker(worker, one, store=store, sees=sees, api=api)
+        modules = needed_modules()
+        client.run_on_scheduler(probe.load, modules)
+        client.run(probe.load, modules)
         # Without the URL each worker would start a server of its own.
         with temporary_settings({PREFECT_API_URL: api}):
             yield DaskRunner(dask, scheduler=scheduler)
+
+
+def needed_modules() -> tuple[str, ...]:
+    """The modules that a task needs: those of all tasks, and that of its flow."""
+    context = FlowRunContext.get()
+    flow = None if context is None or context.flow is None else context.flow.fn.__module__
+    return MODULES if flow in (None, "__main__") else (*MODULES, flow)
 
 
 def _client(dask: DaskTaskRunner, scheduler: str) -> PrefectDaskClient:
@@ -100,27 +112,9 @@ def _ask(
     }
 
 
-def check_versions(
-    who: str, found: Mapping[str, str | None], versions: Mapping[str, str | None]
-) -> None:
-    """Refuse a process with other packages than those here.
-
-    Raises:
-        ConfigError: naming them.
-    """
-    other = [
-        f"{name} {found.get(name) or 'missing'} instead of {version}"
-        for name, version in versions.items()
-        if found.get(name) != version
-    ]
-    if other:
-        raise ConfigError(f"{who} has {', '.join(other)}; install the same versions there")
-
-
 def check_worker(
     worker: str,
     found: Mapping[str, Any],
-    versions: Mapping[str, str | None],
     *,
     store: Path,
     sees: Path | None,
@@ -131,7 +125,6 @@ def check_worker(
     Args:
         worker: its address.
         found: as `probe.look` gives it, `token` being whether it sees the store.
-        versions: of packages here.
         store: folder of the datasets.
         sees: what it must see beside it.
         api: URL of Prefect's server.
@@ -140,7 +133,7 @@ def check_worker(
         ConfigError: naming the worker, what differs and what to do.
     """
     who = f"Dask worker {worker} on {found['host']}"
-    check_versions(who, found["versions"], versions)
+    check_versions(who, found["versions"], versions())
     for seen, path in ((found["token"], store), (found["sees"], sees)):
         if not seen and path is not None:
             raise ConfigError(

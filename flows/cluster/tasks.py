@@ -6,6 +6,7 @@ large lies in files of the store.
 
 from __future__ import annotations
 
+import socket
 import time
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from distributed.client import FutureCancelledError
 from prefect import task
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
+from flows.cluster.versions import Versions, check_versions, versions
 from flows.faults import RETRIED
 from flows.progress import say
 from seqprep.errors import SeqprepError
@@ -35,16 +37,19 @@ class Piece:
     """A function and what it is called with; opaque, so that Prefect does not search it.
 
     Args:
-        function: of a module. item: small.
+        function: of a module. item: small. versions: of the packages that it may run with.
     """
 
-    def __init__(self, function: Callable[[Any], Json], item: object) -> None:
-        self.function, self.item = function, item
+    def __init__(
+        self, function: Callable[[Any], Json], item: object, *, versions: Versions
+    ) -> None:
+        self.function, self.item, self.versions = function, item, versions
 
 
 @task(name="piece of work", task_run_name="{what}", persist_result=False, **RETRIED)
 def do_piece(piece: Piece, what: str) -> Json:
-    """Do one piece of work, on whichever machine this runs."""
+    """Do one piece of work, on whichever machine this runs; it may have joined a moment ago."""
+    check_versions(f"Dask worker on {socket.gethostname()}", versions(), piece.versions)
     return piece.function(piece.item)
 
 
@@ -80,7 +85,10 @@ class DaskRunner:
         waiting = {
             place: self._dask.submit(
                 do_piece,
-                {"piece": Piece(function, item), "what": f"{what} {place + 1} of {len(items)}"},
+                {
+                    "piece": Piece(function, item, versions=versions()),
+                    "what": f"{what} {place + 1} of {len(items)}",
+                },
             )
             for place, item in enumerate(items)
         }
@@ -91,7 +99,8 @@ class DaskRunner:
                     self._collect(waiting, answers, what=what)
                 yield answers.pop(place)
         finally:
-            self._dask.client.cancel([one.wrapped_future for one in waiting.values()])
+            if waiting:
+                self._dask.client.cancel([one.wrapped_future for one in waiting.values()])
 
     def _collect(
         self, waiting: dict[int, PrefectDaskFuture], answers: dict[int, Json], *, what: str

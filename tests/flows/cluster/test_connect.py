@@ -58,10 +58,10 @@ def test_a_worker_that_cannot_do_the_work_is_named(
     here = probe.versions_here()
     found = {"host": "b", "versions": here, "token": "t", "sees": True, "api": True}
     how: Any = {"store": tmp_path / "store", "sees": tmp_path / "in", "api": API}
-    connect.check_worker("tcp://b:1", found, here, **how)
+    connect.check_worker("tcp://b:1", found, **how)
     changed = {**found, **change, "versions": {**here, **change.get("versions", {})}}
     with pytest.raises(ConfigError, match=f"Dask worker tcp://b:1 on b {message}"):
-        connect.check_worker("tcp://b:1", changed, here, **how)
+        connect.check_worker("tcp://b:1", changed, **how)
 
 
 def test_a_process_sees_what_is_there(tmp_path: Path) -> None:
