@@ -7,7 +7,6 @@ command runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,14 +14,13 @@ from cyclopts import App, Parameter
 
 from flows.commands import data as cli_data
 from flows.commands import models as cli_models
+from flows.commands import predict as cli_predict
 from flows.commands import store as cli_store
 from flows.commands.ending import ending, tell
 from flows.commands.parts import (
-    SETTLE_S,
     STORE,
     Address,
     AsJson,
-    Bundle,
     File,
     IfNewer,
     InStore,
@@ -32,14 +30,12 @@ from flows.commands.parts import (
     RunnerOption,
     Settings,
     Store,
-    bundle_at,
     check_files,
     print_json,
     standing_model,
+    start_prefect,
     stored_at,
-    stream_every,
 )
-from flows.commands.predict_paths import check_bundle, check_inbox, check_prediction
 from flows.runner import check_runner
 from seqprep import __version__
 
@@ -165,47 +161,11 @@ def train(
         tell(f"{standing['dataset']}: {standing['why']}")
         _finish(standing, as_json)
         return
-    _start_prefect()
+    start_prefect()
     from flows.train import train as flow
 
     done = flow(file=str(file), store=str(store), settings=list(settings), if_newer=if_newer)
     _finish(done, as_json)
-
-
-@app.command
-def predict(
-    bundle: Bundle,
-    inputs: Annotated[tuple[Path, ...], Parameter(help="Raw files or folders.", negative="")],
-    /,
-    *,
-    out: Annotated[Path, Parameter(help="The Parquet file to write.")],
-    store: Store = STORE,
-    stream: Annotated[
-        bool, Parameter(help="Also while a record is read; one direction only.", negative="")
-    ] = False,
-    every: Annotated[
-        int | None, Parameter(help="With --stream: steps between two predictions (100).")
-    ] = None,
-    attention: Annotated[
-        bool,
-        Parameter(help="Also attention weights, and a plot of the first records'.", negative=""),
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Predict new raw files, with exactly the preprocessing of the training."""
-    steps = stream_every(stream, every)
-    folder = bundle_at(bundle, store)
-    check_prediction(folder, inputs, out)
-    _start_prefect()
-    from flows.predict import predict as predict_flow
-
-    done = predict_flow(
-        str(folder), [str(path) for path in inputs], str(out), every=steps, attention=attention
-    )
-    errors = f"{done['errors']:,} error{'' if done['errors'] == 1 else 's'}"
-    print(f"{done['rows']:,} predictions ({errors}) in {done['out']}")
-    if as_json:
-        print_json(done)
 
 
 @app.command
@@ -252,37 +212,9 @@ def compare(
 
 
 @app.command
-def predict_new(
-    bundle: Bundle,
-    folder: Annotated[Path, Parameter(help="Where new raw files arrive.")],
-    /,
-    *,
-    out: Annotated[Path, Parameter(help="Folder of the predictions, a Delta table.")],
-    store: Store = STORE,
-    again: Annotated[
-        bool, Parameter(help="Also files that another model predicted.", negative="")
-    ] = False,
-    settle: Annotated[
-        float, Parameter(help="Seconds that nothing must have touched a file.")
-    ] = SETTLE_S,
-    as_json: AsJson = False,
-) -> None:
-    """Predict the files of a folder that have no predictions yet, each once."""
-    found = bundle_at(bundle, store)
-    check_bundle(found)
-    check_inbox(folder, out)
-    _start_prefect()
-    from flows.predict_new import predict_new as flow
-
-    done = flow(str(found), str(folder), str(out), again=again, settle_s=settle)
-    if as_json:
-        print_json(done)
-
-
-@app.command
 def show(
     path: Annotated[
-        Path | None, Parameter(help="A store, or one dataset of it; else `store`.")
+        Path | None, Parameter(help="A store, a dataset, or a folder of predictions; else `store`.")
     ] = None,
     /,
     *,
@@ -290,11 +222,17 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show datasets, their versions and what made them."""
+    from flows.prediction.show import describe_predictions, print_predictions
     from flows.show import describe, print_description
+    from seqprep.upkeep.leftovers import predictions_of
 
-    described = describe(stored_at(path, store))
+    place = stored_at(path, store)
+    is_inbox = bool(predictions_of(place))
+    described = describe_predictions(place) if is_inbox else describe(place)
     if as_json:
         print_json(described)
+    elif is_inbox:
+        print_predictions(described)
     else:
         print_description(described)
 
@@ -307,7 +245,12 @@ def schema() -> None:
     print(json.dumps(json_schema(), indent=1))
 
 
-for _command in (*cli_data.COMMANDS, *cli_models.COMMANDS, *cli_store.COMMANDS):
+for _command in (
+    *cli_predict.COMMANDS,
+    *cli_data.COMMANDS,
+    *cli_models.COMMANDS,
+    *cli_store.COMMANDS,
+):
     app.command(_command)
 
 
@@ -321,17 +264,7 @@ def _prepare_for_flow(
 ) -> None:
     """Refuse a wrong pipeline file before anything is started, then set Prefect up."""
     check_files(files, settings, folds=folds, tables=tables, if_newer=if_newer)
-    _start_prefect()
-
-
-def _start_prefect() -> None:
-    from flows.commands import guard
-    from flows.environment import quiet
-
-    guard.start()
-    if not os.environ.get("PREFECT_API_URL"):
-        tell("starting Prefect ...")
-    quiet(home=Path.cwd() / ".prefect")
+    start_prefect()
 
 
 def _finish(done: Any, as_json: bool) -> None:

@@ -6,12 +6,14 @@ Nothing heavy is imported before a command runs.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from flows.commands.ending import tell
 from seqprep.errors import ConfigError
 
 Store = Annotated[Path, Parameter(name="--store", help="Folder of the datasets.")]
@@ -163,6 +165,17 @@ def guarded() -> None:
     from flows.environment import quiet
 
     guard.start()
+    quiet(home=Path.cwd() / ".prefect")
+
+
+def start_prefect() -> None:
+    """Set Prefect up for a flow of this command: quiet, in this folder, ended with it."""
+    from flows.commands import guard
+    from flows.environment import quiet
+
+    guard.start()
+    if not os.environ.get("PREFECT_API_URL"):
+        tell("starting Prefect ...")
     quiet(home=Path.cwd() / ".prefect")
 
 

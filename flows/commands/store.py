@@ -15,7 +15,7 @@ Apply = Annotated[bool, Parameter(help="Do it; without it only say what would go
 
 def verify(
     path: Annotated[
-        Path | None, Parameter(help="A store, a dataset or a model bundle; else `store`.")
+        Path | None, Parameter(help="A store, a dataset, predictions or a bundle; else `store`.")
     ] = None,
     /,
     *,

@@ -136,7 +136,7 @@ def _origin(predictor: Predictor, folder: Path) -> Origin:
             "domain": facts.domain,
             "task": facts.task,
             "labels": list(facts.labels),
-            "columns": [f"{field.name} {field.type}" for field in schema],
+            "columns": [f"{field.name} {_type_name(field.type)}" for field in schema],
             # Where there are more, no row has `probabilities` of them.
             "symbols": fingerprint(symbols)[:12] if 0 < len(symbols) <= MOST_SHOWN else "",
         },
@@ -144,6 +144,15 @@ def _origin(predictor: Predictor, folder: Path) -> Origin:
         bundle=predictor.digest,
         bundle_path=str(predictor.folder.resolve()),
     )
+
+
+def _type_name(type_: pa.DataType) -> str:
+    """Of a column, whatever Arrow calls the elements of its lists.
+
+    >>> _type_name(pa.list_(pa.float32()))
+    'list of float'
+    """
+    return f"list of {type_.value_type}" if pa.types.is_list(type_) else str(type_)
 
 
 def _predict_group(

@@ -159,7 +159,11 @@ POINTS = 32
 """More than there are."""
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["first commit", "one that replaces"])
+@pytest.mark.parametrize(
+    "first",
+    [pytest.param(True, marks=pytest.mark.slow), False],
+    ids=["first commit", "one that replaces"],
+)
 def test_dying_anywhere_leaves_all_or_nothing_and_a_rerun_mends_it(
     tmp_path: Path, first: bool
 ) -> None:
