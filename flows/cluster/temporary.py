@@ -26,7 +26,7 @@ def temporary(workers: int | None = None) -> Iterator[str]:
         n_workers=count,
         threads_per_worker=1,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # its default port may be taken
         silence_logs=logging.ERROR,
     ) as cluster:
         yield cluster.scheduler_address
