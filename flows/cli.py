@@ -7,6 +7,7 @@ command runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,6 +35,7 @@ from flows.commands.parts import (
     print_json,
     standing_model,
     start_prefect,
+    store_name,
     stored_at,
 )
 from flows.runner import check_runner
@@ -70,7 +72,7 @@ def run(
     done = [
         pipeline(
             file=str(file),
-            store=str(store),
+            store=store_name(store),
             settings=list(settings),
             folds=folds,
             refit=refit,
@@ -106,7 +108,7 @@ def ingest(
 
     done = flow(
         file=str(file),
-        store=str(store),
+        store=store_name(store),
         settings=list(settings),
         prune=prune,
         rehash=rehash,
@@ -135,7 +137,7 @@ def prepare(
 
     done = flow(
         file=str(file),
-        store=str(store),
+        store=store_name(store),
         settings=list(settings),
         refit=refit,
         runner=runner,
@@ -164,7 +166,7 @@ def train(
     start_prefect()
     from flows.train import train as flow
 
-    done = flow(file=str(file), store=str(store), settings=list(settings), if_newer=if_newer)
+    done = flow(file=str(file), store=store_name(store), settings=list(settings), if_newer=if_newer)
     _finish(done, as_json)
 
 
@@ -205,7 +207,7 @@ def compare(
         everything=everything,
         workers=workers or default_workers(),
     )
-    done = flow(file=str(file), store=str(store), settings=list(settings), asked=asked)
+    done = flow(file=str(file), store=store_name(store), settings=list(settings), asked=asked)
     print_comparison(done)
     if as_json:
         print_json(done)
@@ -254,6 +256,19 @@ for _command in (
     app.command(_command)
 
 
+@app.meta.default
+def _launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    endpoint: Annotated[
+        str | None, Parameter(help="Server of a --store s3://...; else AWS_ENDPOINT_URL.")
+    ] = None,
+) -> None:
+    """Read what holds for every command, then run the one that is meant."""
+    if endpoint is not None:
+        os.environ["AWS_ENDPOINT_URL_S3"] = endpoint
+    app(tokens, exit_on_error=False, print_error=False)
+
+
 def _prepare_for_flow(
     files: tuple[Path, ...],
     settings: tuple[str, ...],
@@ -279,4 +294,4 @@ def _finish(done: Any, as_json: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its status."""
     with ending():
-        app(arguments, exit_on_error=False, print_error=False)
+        app.meta(arguments, exit_on_error=False, print_error=False)

@@ -33,6 +33,7 @@ from seqprep.ingestion.derived import commit_derived, derived_task, with_attribu
 from seqprep.recipe import Split
 from seqprep.schema import SPLITS, Task
 from seqprep.snapshot import Snapshot, read_shards, replace_bytes
+from seqprep.stores import store_folder
 from seqprep.table import Table
 from seqprep.upkeep.in_use import using
 
@@ -64,6 +65,7 @@ def make_codes(bundle: str, *, dataset: str, store: Path, source_dataset: str | 
     name = source_dataset or spec.dataset
     if name == dataset:
         raise SeqprepError(f"--dataset {dataset}: codes need a name of their own")
+    store = store_folder(store, dataset=name)
     origin, table = (Table(store / part / "sequences") for part in (name, dataset))
     version = _version(origin, spec, Fitted.from_bytes(model.fitted))
     task = derived_task(origin, version)

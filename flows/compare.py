@@ -15,12 +15,13 @@ from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.references import Json, check_tables, resolve
 from flows.reporting.artifacts import compare_artifact
+from seqprep.stores import store_folder
 
 
 @task(name="compare strategies", **RETRIED)
 def compare_strategies(pipeline: Json, asked: dict[str, Any], *, base: str, store: str) -> Json:
     """Train the strategies on a dataset that is ingested, and write the page."""
-    return conduct(build(pipeline), Asked(**asked), base=Path(base), store=Path(store))
+    return conduct(build(pipeline), Asked(**asked), base=Path(base), store=store_folder(store))
 
 
 @flow(name="compare", flow_run_name="compare-{file}", **TOLD)

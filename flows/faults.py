@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect.cache_policies import NO_CACHE
 
-from seqprep.errors import SeqprepError
+from seqprep.errors import SeqprepError, UnreachableError
 from seqprep.table import ConflictError
 
 
@@ -19,11 +19,11 @@ def is_passing(task: Any, run: Any, state: Any) -> bool:
         state: its failed state; the exception is its result.
 
     Returns:
-        True when another run committed in the meantime or the machine was short of something; False
-        for wrong input, wrong use and a full disk.
+        True when another run committed in the meantime, the machine was short of something or a
+        server did not answer; False for wrong input, wrong use and a full disk.
     """
     error = state.result(raise_on_failure=False)
-    if isinstance(error, ConflictError):
+    if isinstance(error, ConflictError | UnreachableError):
         return True
     if isinstance(error, SeqprepError):
         return False

@@ -17,6 +17,7 @@ from flows.reporting.rejections import rejected_records
 from flows.runner import RunnerName, runner_at, scheduler_of
 from flows.turns import turn
 from seqprep.ingest import ingest as ingest_sources
+from seqprep.stores import store_folder
 from seqprep.table import Table
 
 
@@ -37,12 +38,13 @@ def ingest_files(
     with (
         turn("tables", dataset=spec.dataset, store=store),
         stage(f"{spec.dataset}: ingest") as progress,
-        runner_at(scheduler, store=Path(store), sees=sees) as runner,
+        runner_at(scheduler, store=store_folder(store), sees=sees) as runner,
     ):
+        root = store_folder(store, dataset=spec.dataset)
         done = ingest_sources(
             spec.source,
             dataset=spec.dataset,
-            store=Path(store),
+            store=root,
             base=Path(base),
             progress=progress,
             prune=prune,
@@ -61,7 +63,7 @@ def ingest_files(
             f"{spec.dataset}: {count:,} {'file is' if count == 1 else 'files are'} gone from the "
             f"source, first {done.missing_files[0]}; {rows}"
         )
-    table = Table(Path(store) / spec.dataset / "sequences")
+    table = Table(root / spec.dataset / "sequences")
     rejected = rejected_records(table, done.version) if done.rejections else None
     return {**asdict(done), "rejected_records": rejected}
 
@@ -82,7 +84,7 @@ def ingest(
     Args:
         file: path of a pipeline file; none where `pipeline` is given.
         pipeline: or the content of one, its paths absolute.
-        store: folder of the datasets.
+        store: folder of the datasets, or s3://BUCKET/PREFIX.
         settings: `a.b=value` texts that change the file's values.
         prune: drop the rows of source files that are gone; without it they stay.
         rehash: open also files whose size, times and inode are what they were.

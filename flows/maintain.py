@@ -12,6 +12,7 @@ from flows.show import datasets
 from flows.training.run_files import check_run
 from models.bundle import MEMBERS, check
 from seqprep.errors import CorruptError, SeqprepError
+from seqprep.remote.whole import check_stored
 from seqprep.upkeep.collect import collect
 from seqprep.upkeep.leftovers import predictions_of
 from seqprep.upkeep.removal import remove
@@ -34,7 +35,9 @@ def verify_path(path: Path) -> Json:
         raise SeqprepError(f"{path}: did you mean {path / 'bundle'}?")
     done = Verified()
     for folder in _folders(path):
+        stored = list(check_stored(folder))
         one = verify_dataset(folder)
+        one.problems += [told for told in stored if told is not None]
         for run in sorted((folder / "models").glob("[!.]*")):
             one.take(check_run(run))
         done.files += one.files

@@ -23,6 +23,7 @@ from flows.train import train_when_due
 from flows.training.due import is_asked
 from models.scores.folds import pooled_scores
 from seqprep.split_checks import check_left_out, group_keys
+from seqprep.stores import store_folder
 from seqprep.table import Table
 
 
@@ -44,7 +45,7 @@ def pipeline(
     Args:
         file: path of a pipeline file; none where `pipeline` is given.
         pipeline: or the content of one, its paths absolute.
-        store: folder of the datasets.
+        store: folder of the datasets, or s3://BUCKET/PREFIX.
         settings: `a.b=value` texts that change the file's values.
         folds: `all` trains and tests every fold of a split by folds.
         refit: fit vocabulary, labels and buckets anew, although data was only appended.
@@ -162,7 +163,7 @@ def summary(sequences: Json, examples: Json, model: Json) -> Json:
 def _all_folds(spec: Pipeline, sequences: Json, how: How) -> Json:
     """Each fold in turn; mean and pooled scores over all of them."""
     if spec.split.leaves_one_out:
-        table = Table(Path(how.store) / spec.dataset / "sequences")
+        table = Table(store_folder(how.store) / spec.dataset / "sequences")
         check_left_out(spec.split, group_keys(table))
     runs: list[Json] = []
     count = spec.split.count

@@ -21,6 +21,7 @@ from flows.training.job import check_source
 from flows.turns import turn
 from seqprep.prepare import Prepared
 from seqprep.prepare import prepare as prepare_examples
+from seqprep.stores import push_derived, store_folder
 
 SHOWN = 5
 """Classes that one line names."""
@@ -40,12 +41,13 @@ def prepare_rows(
     with (
         turn("tables", dataset=spec.dataset, store=store),
         stage(f"{spec.dataset}: prepare {spec.prepare.recipe}") as progress,
-        runner_at(scheduler, store=Path(store), sees=None) as runner,
+        runner_at(scheduler, store=store_folder(store), sees=None) as runner,
     ):
-        check_source(spec, store=Path(store))
+        root = store_folder(store, dataset=spec.dataset)
+        check_source(spec, store=root)
         done = prepare_examples(
             dataset=spec.dataset,
-            store=Path(store),
+            store=root,
             domain=spec.source.domain,
             task=spec.source.task,
             split=spec.split,
@@ -64,12 +66,13 @@ def prepare_rows(
         say(f"{spec.dataset}: {text}")
     plot = None
     if done.drift and not done.reused:
-        plot = drift.write(Path(store), asdict(done), spec.prepare.drift)
+        plot = drift.write(root, asdict(done), spec.prepare.drift)
     if done.refit_advised is not None:
         say(f"{spec.dataset}: a refit is advised (--refit): {done.refit_advised}")
     if plot is not None:
         say(f"{spec.dataset}: {changed(done)}; {plot}")
-    near = near_report(spec, done.sequences_version, store=Path(store), base=Path(base))
+    near = near_report(spec, done.sequences_version, store=root, base=Path(base))
+    push_derived(root / spec.dataset)
     return {**asdict(done), "drift_plot": plot and str(plot), "near_duplicates": near}
 
 
@@ -116,7 +119,7 @@ def prepare(
     Args:
         file: path of a pipeline file; none where `pipeline` is given.
         pipeline: or the content of one, its paths absolute.
-        store: folder of the datasets.
+        store: folder of the datasets, or s3://BUCKET/PREFIX.
         settings: `a.b=value` texts that change the file's values.
         refit: fit vocabulary, labels and buckets anew, although data was only appended.
         runner: where rows are made: `local`, or `dask` on a cluster, with the same result.

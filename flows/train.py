@@ -27,12 +27,13 @@ from flows.reporting.reports import write_report
 from flows.training.due import Due, decide, is_asked, standing
 from flows.training.events import NewEvents, figures
 from flows.training.job import board_is_missing, find_prepared, is_finished, write_job
-from flows.training.run_files import seal_run, told_at
+from flows.training.run_files import publish_run, seal_run, told_at
 from flows.training.running import RUNNING, TrainingStopped, stop
 from flows.turns import turn
 from models.training.grace import STOPPED
 from models.training.lock import exclusive
 from seqprep.errors import SeqprepError
+from seqprep.stores import store_folder
 from seqprep.upkeep.model_runs import is_live
 
 POLL_S = 0.5
@@ -163,7 +164,7 @@ def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> 
 
     Args:
         pipeline: as JSON.
-        store: folder of the datasets.
+        store: folder of the datasets, or s3://BUCKET/PREFIX.
         prepared: what `prepare` made; default: the newest version made with these options.
     """
     spec = build(pipeline)
@@ -176,9 +177,10 @@ def train_model(pipeline: Json, *, store: str, prepared: Json | None = None) -> 
 
 def _trained(spec: Pipeline, *, store: str, prepared: Json | None) -> Json:
     started_s = time.monotonic()
+    root = store_folder(store, dataset=spec.dataset)
     if prepared is None:
-        prepared = asdict(find_prepared(spec, store=Path(store)))
-    job, finished = write_job(spec, prepared, store=Path(store))
+        prepared = asdict(find_prepared(spec, store=root))
+    job, finished = write_job(spec, prepared, store=root)
     if finished:
         say(f"{spec.dataset}: model unchanged, reused: {job.parent}")
     if not finished or board_is_missing(spec.train, job.parent):
@@ -188,9 +190,11 @@ def _trained(spec: Pipeline, *, store: str, prepared: Json | None) -> Json:
             else:
                 finished = not follow_or_join(job, progress)
     with exclusive(job.parent, wait_s=REPORTED_S):  # another run may have joined this one
-        report = json.loads((job.parent / "report.json").read_bytes())
         write_report(job.parent, prepared=prepared)
         seal_run(job.parent)
+        publish_run(job.parent)
+        store_folder(store, dataset=spec.dataset)  # what others made current since
+        report = json.loads((job.parent / "report.json").read_bytes())
         current = enter(spec, job.parent, report, prepared=prepared)
     return {
         **told_at(job.parent),
@@ -220,10 +224,10 @@ def train_when_due(
     """
     due = Due(trains=True, why="asked for")
     if if_newer:
-        due = decide(spec, prepared, store=Path(store))
+        due = decide(spec, prepared, store=store_folder(store, dataset=spec.dataset))
         say(f"{spec.dataset}: {due.why}")
     if not due.trains:
-        model = standing(spec, due, store=Path(store))
+        model = standing(spec, due, store=store_folder(store))
         return prepared, model, [standing_artifact(model)]
     if due.refit:
         prepared = refit()
@@ -244,7 +248,7 @@ def train(
     Args:
         file: path of a pipeline file; none where `pipeline` is given.
         pipeline: or the content of one, its paths absolute.
-        store: folder of the datasets.
+        store: folder of the datasets, or s3://BUCKET/PREFIX.
         settings: `a.b=value` texts that change the file's values.
         if_newer: only where they are newer than those of the newest model, and `train.retrain`
             says that it pays.
@@ -254,7 +258,7 @@ def train(
     """
     spec, base = resolve(file, pipeline, settings)
     asked = is_asked(spec, if_newer)
-    prepared = asdict(find_prepared(spec, store=Path(store)))
+    prepared = asdict(find_prepared(spec, store=store_folder(store, dataset=spec.dataset)))
 
     def refit() -> Json:
         done: Json = prepare_rows(to_json(spec), base=str(base), store=store, refit=True)

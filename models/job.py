@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import types
 import typing
 from collections.abc import Mapping
@@ -100,10 +101,10 @@ def read_job(path: Path) -> Job:
     job = from_json(Job, data, key="")
     base = path.resolve().parent
     return Job(
-        snapshot=str(base / job.snapshot),
-        out=str(base / job.out),
+        snapshot=os.path.normpath(base / job.snapshot),
+        out=os.path.normpath(base / job.out),
         train=job.train,
-        fitted=None if job.fitted is None else str(base / job.fitted),
+        fitted=None if job.fitted is None else os.path.normpath(base / job.fitted),
         pipeline=job.pipeline,
         warm_from=_placed(job.warm_from, base),
     )
@@ -112,7 +113,7 @@ def read_job(path: Path) -> Job:
 def _placed(warm: WarmFrom | None, base: Path) -> WarmFrom | None:
     if warm is None or warm.bundle is None:
         return warm
-    return replace(warm, bundle=str(base / warm.bundle))
+    return replace(warm, bundle=os.path.normpath(base / warm.bundle))
 
 
 def from_json(cls: type[T], data: Any, *, key: str) -> T:

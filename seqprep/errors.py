@@ -91,6 +91,14 @@ class CorruptError(SeqprepError):
     """A stored file is missing or its bytes are not those that were committed."""
 
 
+class RemoteError(SeqprepError):
+    """A store on S3 cannot be used as it is."""
+
+
+class UnreachableError(RemoteError):
+    """A store on S3 does not answer now; it may later."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejection:
     """One record that was seen and left out, and why.

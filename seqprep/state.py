@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from seqprep.errors import CorruptError
+from seqprep.remote.files import obtain_state
 from seqprep.snapshot import file_sha256, replace_bytes
 
 
@@ -76,6 +77,7 @@ class StateDir:
 
     def _found(self, name: str) -> Path:
         path = self.path / name
+        obtain_state(path)
         if not path.is_file():
             raise CorruptError(f"{path}: the file is missing; run the stage that made it again")
         return path

@@ -9,9 +9,9 @@ Source: the Delta transaction protocol, https://github.com/delta-io/delta/blob/m
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,13 +21,14 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from seqprep import __version__, delta_log
 from seqprep.errors import CorruptError, SeqprepError
+from seqprep.manifest import NAME as MANIFEST
+from seqprep.manifest import put_manifest, read_manifest
+from seqprep.remote.files import fetched_again, has_all, obtain
+from seqprep.remote.publish import publish
 from seqprep.snapshot import check_file
 from seqprep.staging import StagedFile
 from seqprep.state import StateDir
 from seqprep.upkeep.gone import gone_reason, refuse_gone
-from seqprep.upkeep.seals import seal_log
-
-_LISTED = tuple(item.name for item in fields(StagedFile))
 
 
 class ConflictError(SeqprepError):
@@ -112,10 +113,7 @@ class Table:
         """
         number = self._number(version)
         refuse_gone(self.path, number)
-        body = json.loads(self.state.get(self.info(number).state["manifest"]))
-        return tuple(
-            StagedFile(**{**entry, "sources": tuple(entry["sources"])}) for entry in body["files"]
-        )
+        return read_manifest(self.state, self.info(number).state[MANIFEST])
 
     def check(self, file: StagedFile) -> None:
         """Compare one file's bytes with what was committed.
@@ -123,7 +121,12 @@ class Table:
         Raises:
             CorruptError: naming it, if it is missing or altered.
         """
-        check_file(self.path / file.path, size_bytes=file.size_bytes, sha256=file.sha256)
+        path = obtain(self.path, file)
+        try:
+            check_file(path, size_bytes=file.size_bytes, sha256=file.sha256)
+        except CorruptError:
+            if not fetched_again(path, sha256=file.sha256):
+                raise
 
     def verify(self, version: int | None = None) -> int:
         """Check every file and state file of a version; return how many there are.
@@ -148,10 +151,7 @@ class Table:
         try:
             for name in self.info(version).state.values():
                 self.state.check(name)
-            return all(
-                (self.path / file.path).stat().st_size == file.size_bytes
-                for file in self.files(version)
-            )
+            return has_all(self.path, self.files(version))
         except (OSError, CorruptError):
             return False
 
@@ -180,7 +180,7 @@ class Table:
         if verify:
             self.check(file)
         try:
-            return int(pq.ParquetFile(self.path / file.path).num_row_groups)
+            return int(pq.ParquetFile(obtain(self.path, file)).num_row_groups)
         except (OSError, ValueError) as error:
             raise CorruptError(f"{self.path / file.path}: cannot be read: {error}") from error
 
@@ -192,7 +192,7 @@ class Table:
         Raises:
             CorruptError: naming the file, if it is missing or damaged.
         """
-        path = self.path / file.path
+        path = obtain(self.path, file)
         try:
             parquet = pq.ParquetFile(path, page_checksum_verification=True)
             return parquet.read_row_group(group, columns=None if columns is None else list(columns))
@@ -232,7 +232,8 @@ class Table:
         added = {file.path for file in files}
         gone = ({file.path for file in current} if remove == "all" else set(remove)) - added
         kept = [file for file in current if file.path not in gone | added]
-        info = self._with_manifest(info, [*kept, *files])
+        manifest = put_manifest(self.state, [*kept, *files])
+        info = replace(info, state={**info.state, MANIFEST: manifest})
         for name, type_ in (("split", pa.string()), ("bucket", pa.int32())):
             if name in partition_by:
                 schema = schema.append(pa.field(name, type_))
@@ -241,21 +242,23 @@ class Table:
             *(delta_log.addition(file) for file in files if file.path not in known),
             *(delta_log.removal(file) for file in current if file.path in gone),
         ]
+        write = partial(
+            delta_log.write,
+            actions=actions,
+            schema=schema,
+            info=asdict(info),
+            base=base,
+            partition_by=list(partition_by),
+            everything=len(gone) == len(current),
+        )
+        named = [self.path / file.path for file in files]
+        named += [self.state.path / name for name in info.state.values()]
         try:
-            delta_log.write(
-                self.path,
-                actions,
-                schema,
-                asdict(info),
-                base=base,
-                partition_by=list(partition_by),
-                everything=len(gone) == len(current),
-            )
+            publish(self.path, named, base=base, write=write)
         except (CommitFailedError, DeltaError) as error:
             return self._joined(info, base, error)
         version = self.version()
         assert version is not None
-        seal_log(self.path)
         return version
 
     def _replaced(
@@ -274,21 +277,6 @@ class Table:
             if remove != "all":
                 raise
         return delta_log.listed_files(self.path, base)
-
-    def _with_manifest(self, info: CommitInfo, files: Iterable[StagedFile]) -> CommitInfo:
-        ordered = sorted(files, key=lambda file: file.path)
-        # Not `asdict`, which copies the name of every source file.
-        listed = [{name: getattr(file, name) for name in _LISTED} for file in ordered]
-        body = json.dumps({"files": listed}, sort_keys=True, separators=(",", ":")).encode()
-        state = {**info.state, "manifest": self.state.put(body, "json")}
-        return CommitInfo(
-            kind=info.kind,
-            fingerprint=info.fingerprint,
-            counts=info.counts,
-            params=info.params,
-            state=state,
-            code_version=info.code_version,
-        )
 
     def _joined(self, info: CommitInfo, base: int | None, error: Exception) -> int:
         version = self.version()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.object_store import ObjectServer, object_server
 
 # A shared machine stalls now and then; slow examples are no fault of the code.
 settings.register_profile("default", deadline=None)
@@ -35,3 +37,32 @@ def datasets() -> Path:
             "and set SEQPREP_DATASETS to their folder"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def objects() -> Iterator[ObjectServer]:
+    """One S3-compatible server for all tests."""
+    with object_server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(objects: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
+    """The server, named by the environment as a person does."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test-key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", objects.url)
+    return objects
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Go on as on another machine, whose mirrors lie elsewhere; their folder."""
+
+    def become(name: str) -> Path:
+        cache = tmp_path / "machines" / name
+        monkeypatch.setenv("SEQPREP_CACHE", str(cache))
+        return cache
+
+    become("first")
+    return become

@@ -21,6 +21,7 @@ from flows.commands.parts import (
     check_files,
     guarded,
     print_json,
+    store_name,
 )
 from seqprep.options.near_duplicates import NearDuplicates
 
@@ -43,7 +44,7 @@ def frequencies(
     guarded()
     from flows.explore.frequencies import frequencies as count
 
-    done = count(str(file), store=str(store), settings=list(settings), out=out, top=top)
+    done = count(str(file), store=store_name(store), settings=list(settings), out=out, top=top)
     if as_json:
         print_json(done)
 
@@ -64,7 +65,9 @@ def preview(
     guarded()
     from flows.explore.preview import preview as look
 
-    done = look(str(file), store=str(store), settings=list(settings), records=records, out=out)
+    done = look(
+        str(file), store=store_name(store), settings=list(settings), records=records, out=out
+    )
     if as_json:
         print_json(done)
 
@@ -97,7 +100,7 @@ def duplicates(
 
     done = find(
         str(file),
-        store=str(store),
+        store=store_name(store),
         settings=list(settings),
         options=options,
         examples=examples,
@@ -134,7 +137,7 @@ def usefulness(
     from flows.explore.usefulness import usefulness as study
 
     done = study(
-        str(file), store=str(store), settings=list(settings), by=by, tokens=tokens, out=out
+        str(file), store=store_name(store), settings=list(settings), by=by, tokens=tokens, out=out
     )
     if as_json:
         print_json(done)

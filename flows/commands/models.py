@@ -23,6 +23,7 @@ from flows.commands.parts import (
     at_least_one,
     check_files,
     guarded,
+    here,
     print_json,
     stored_at,
 )
@@ -50,6 +51,7 @@ def lag(
     at_least_one(records, "--records")
     if out is not None and out.suffix != ".json":
         raise ConfigError(f"--out {out}: name a file that ends in .json")
+    bundle = here(bundle)
     check_bundle(bundle)
     guarded()
     from flows.explore.lag import lag as measure
@@ -71,6 +73,7 @@ def codes(
     as_json: AsJson = False,
 ) -> None:
     """Store an autoencoder's codes of a dataset as a new dataset, ready to prepare and train on."""
+    bundle = here(bundle)
     check_bundle(bundle)
     guarded()
     from flows.codes import make_codes
@@ -89,8 +92,10 @@ def job(file: File, /, *, store: Store = STORE, settings: Settings = ()) -> None
     check_files((file,), settings)
     from flows.pipeline_file import load
     from flows.training.job import find_prepared, write_job
+    from seqprep.stores import store_folder
 
     spec = load(file, overrides=settings)
+    store = store_folder(store, dataset=spec.dataset)
     print(write_job(spec, asdict(find_prepared(spec, store=store)), store=store)[0])
 
 

@@ -15,8 +15,11 @@ from cyclopts import Parameter
 
 from flows.commands.ending import tell
 from seqprep.errors import ConfigError
+from seqprep.remote.address import is_remote
 
-Store = Annotated[Path, Parameter(name="--store", help="Folder of the datasets.")]
+Store = Annotated[
+    Path, Parameter(name="--store", help="Folder of the datasets, or s3://BUCKET/PREFIX.")
+]
 Settings = Annotated[
     tuple[str, ...],
     Parameter(
@@ -83,8 +86,26 @@ def stored_at(path: Path | None, store: Path | None) -> Path:
     ('s/a', 's/a')
     """
     if path is None:
-        return STORE if store is None else store
-    return path if store is None else store / path
+        return here(STORE if store is None else store)
+    return here(path if store is None else store / path)
+
+
+def store_name(store: Path) -> str:
+    """A store as flows take it: `Path` makes one slash of the two in an address.
+
+    >>> store_name(Path("store")), store_name(Path("s3://bucket/a/"))
+    ('store', 's3://bucket/a')
+    """
+    return str(store).replace("s3:/", "s3://", 1) if is_remote(store) else str(store)
+
+
+def here(path: Path) -> Path:
+    """The folder of a store, a dataset or a bundle: itself, or where it is mirrored from S3."""
+    if not is_remote(path):
+        return path
+    from seqprep.stores import located
+
+    return located(path)
 
 
 def bundle_at(name: str, store: Path) -> Path:
@@ -94,7 +115,7 @@ def bundle_at(name: str, store: Path) -> Path:
     'store/reviews/models/words-1f/bundle'
     """
     if "@" not in name:  # a registry is slow to import
-        return Path(name)
+        return here(Path(name))
     from flows.registry.bundles import find_bundle
 
     return find_bundle(name, store=store)
@@ -154,9 +175,12 @@ def standing_model(
     """
     from flows.pipeline_file import load
     from flows.training.due import find_standing, is_asked
+    from seqprep.stores import store_folder
 
     spec = load(file, overrides=settings)
-    return find_standing(spec, store=store) if is_asked(spec, if_newer) else None
+    if not is_asked(spec, if_newer):
+        return None
+    return find_standing(spec, store=store_folder(store, dataset=spec.dataset))
 
 
 def guarded() -> None:

@@ -14,6 +14,7 @@ from flows.pipeline_file import to_json
 from flows.references import Json, resolve
 from seqprep.duplicate_report import all_pairs, group_table, summary
 from seqprep.options.near_duplicates import NearDuplicates
+from seqprep.stores import store_folder
 from seqprep.table import Table
 from seqprep.table_files import check_table_path, write_table
 
@@ -47,9 +48,11 @@ def duplicates(
             check_table_path(path, key=key)
     spec, base = resolve(file, None, settings)
     ingest_files.fn(to_json(spec), base=str(base), store=store)
-    version = Table(Path(store) / spec.dataset / "sequences").version()
+    version = Table(store_folder(store) / spec.dataset / "sequences").version()
     assert version is not None
-    found = search(spec, version, store=Path(store), base=base, options=options, what="duplicates")
+    found = search(
+        spec, version, store=store_folder(store), base=base, options=options, what="duplicates"
+    )
     done = {"dataset": spec.dataset, "threshold": options.threshold}
     done |= summary(found, examples=examples)
     if out is not None:

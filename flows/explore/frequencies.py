@@ -28,6 +28,7 @@ from seqprep.parallel import default_workers
 from seqprep.preparation.job import Job
 from seqprep.preparation.opened import opened
 from seqprep.prepare import plan_job, read_tables
+from seqprep.stores import store_folder
 from seqprep.table import Table
 from seqprep.table_files import check_table_path, write_table
 from seqprep.transforms import build_steps
@@ -57,7 +58,7 @@ def frequencies(file: str, *, store: str, settings: list[str], out: Path | None,
         check_table_path(out)
     spec, base = resolve(file, None, settings)
     ingest_files.fn(to_json(spec), base=str(base), store=store)
-    job = counting_job(job_without_tables(spec, store=Path(store)))
+    job = counting_job(job_without_tables(spec, store=store_folder(store)))
     with (
         stage(f"{spec.dataset}: frequencies") as progress,
         opened(job, base=base, workers=default_workers()) as (job, roster),
@@ -66,7 +67,7 @@ def frequencies(file: str, *, store: str, settings: list[str], out: Path | None,
     cuts = cuts_of(spec, frequency, base=base)
     table = frequency_table(frequency, about=_about(spec, job))
     unit = str(job.chain.spilled.unit)
-    plot = _plot_path(spec, store=Path(store), out=out)
+    plot = _plot_path(spec, store=store_folder(store), out=out)
     frequency_plots.ranks(plot, counts=frequency.counts, cuts=cuts, unit=unit)
     if out is not None:
         write_table(table, out)

@@ -26,6 +26,7 @@ from seqprep.prepare import plan_job, read_tables
 from seqprep.preview import Preview, by_label, make_preview, some_tokens
 from seqprep.source_sample import read_sample
 from seqprep.splits import LEFT_OUT
+from seqprep.stores import store_folder
 from seqprep.table import Table
 from seqprep.transforms import build_steps
 
@@ -52,7 +53,7 @@ def preview(file: str, *, store: str, settings: list[str], records: int, out: Pa
         ConfigError: as `prepare` would.
     """
     spec, base = resolve(file, None, settings)
-    folder = Path(store) / spec.dataset
+    folder = store_folder(store, dataset=spec.dataset) / spec.dataset
     with tempfile.TemporaryDirectory(prefix="seqprep-preview-") as name:
         with stage(f"{spec.dataset}: preview {spec.prepare.recipe}") as progress:
             table, told = _sequences(spec, folder, base=base, scratch=Path(name))

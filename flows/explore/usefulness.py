@@ -46,6 +46,7 @@ from models.scores.masking import SCORES, Masked, mask_tokens
 from seqprep.errors import ConfigError
 from seqprep.ragged import Ints
 from seqprep.snapshot import Snapshot
+from seqprep.stores import store_folder
 from seqprep.table_files import check_table_path, write_table
 
 By = Literal["masking", "retraining"]
@@ -100,7 +101,9 @@ def usefulness(
             folder = Path(trained["bundle"]).parent
             masked = _by_retraining(masked.scores, snapshot, chosen, folder, progress)
     table = effect_table(masked, chosen, holders=holders)
-    out = out or Path(store) / spec.dataset / f"usefulness-{spec.prepare.recipe}-{by}.parquet"
+    out = (
+        out or store_folder(store) / spec.dataset / f"usefulness-{spec.prepare.recipe}-{by}.parquet"
+    )
     done = {
         "dataset": spec.dataset,
         "recipe": spec.prepare.recipe,

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from flows.train import follow
 from models.bundle import Bundle
 from models.device import prepare_torch
+from models.job import read_job
 from models.options.training import Train
 from models.scores.masking import Masked, mask_tokens, without_token
 from seqprep.schema import Split
@@ -34,7 +35,11 @@ def retrain_without(snapshot: Snapshot, token: int, *, job: Path, folder: Path) 
     """
     masked = write_without(snapshot, token, folder=folder)
     body = json.loads(job.read_bytes())
-    body |= {"snapshot": str((folder / "snapshot.json").resolve()), "out": str(folder.resolve())}
+    body |= {
+        "snapshot": str((folder / "snapshot.json").resolve()),
+        "out": str(folder.resolve()),
+        "fitted": read_job(job).fitted,
+    }
     replace_bytes(folder / "job.json", json.dumps(body).encode())
     follow(folder / "job.json", _silent)
     bundle = Bundle.read(folder / "bundle")

@@ -13,6 +13,8 @@ from models.manifest import MANIFEST, bundle_digest
 from seqprep.checks import NAME
 from seqprep.errors import SeqprepError
 from seqprep.registry import Event, Registry
+from seqprep.remote.runs import pull_run
+from seqprep.stores import located, store_folder
 
 CURRENT = re.compile(rf"(?P<dataset>{NAME.pattern})@current")
 """A model by its dataset's name, where a bundle's folder is asked for."""
@@ -30,8 +32,8 @@ def find_bundle(name: str, *, store: Path) -> Path:
     """
     named = CURRENT.fullmatch(name)
     if named is None or Path(name).exists():
-        return Path(name)
-    folder = store / named["dataset"]
+        return located(Path(name))
+    folder = store_folder(store, dataset=named["dataset"]) / named["dataset"]
     current = current_bundle(folder)
     if current is None:
         raise SeqprepError(
@@ -65,6 +67,7 @@ def bundle_of(folder: Path, event: Event) -> Path:
         SeqprepError: if it is gone, or another one lies there.
     """
     bundle = folder / "models" / event.run / "bundle"
+    pull_run(bundle.parent)
     if not (bundle / MANIFEST).is_file():
         raise SeqprepError(
             f"{bundle}: the bundle is gone; train it again, or `seqprep promote {folder} RUN` "

@@ -23,6 +23,7 @@ from flows.registry.current import models
 from flows.reporting import data_pages, drift, model_pages, plots
 from flows.reporting.keys import artifact_key
 from flows.reporting.reports import UNITS, data_uri
+from models.job import read_job
 from seqprep.options.drift import Drift
 from seqprep.snapshot import Facts, Snapshot
 
@@ -181,7 +182,7 @@ def train_artifact(done: Json) -> list[Page]:
 
 def _facts(run: Path) -> Facts:
     """What a training knows of its data."""
-    return Snapshot.read(Path(json.loads((run / "job.json").read_bytes())["snapshot"])).facts
+    return Snapshot.read(Path(read_job(run / "job.json").snapshot)).facts
 
 
 def standing_artifact(done: Json) -> Page:

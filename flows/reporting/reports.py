@@ -213,7 +213,7 @@ def data_table(prepared: Json) -> str:
     near = prepared.get("near_duplicates")
     if near:
         told = f"{near['pairs']:,} pairs, {near['across_splits']:,} of them on two sides"
-        facts.append(["nearly equal records", f"{told} ({near['list']})"])
+        facts.append(["nearly equal records", f"{told} ({Path(near['list']).name})"])
     for split, rate in (prepared.get("oov_rate") or {}).items():
         facts.append([f"unknown tokens, {split}", f"{rate:.2%}"])
     return (

@@ -6,6 +6,7 @@ The folder is named by what determines the result, so the same work finds its ow
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from flows.pipeline_file import Pipeline, to_json
@@ -22,8 +23,11 @@ from seqprep.checks import as_written
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fingerprint import fingerprint
 from seqprep.prepare import Prepared, read_prepared
+from seqprep.remote.files import obtain_examples, obtain_state
+from seqprep.remote.runs import give_up_run, pull_run, push_job
 from seqprep.snapshot import Snapshot, replace_bytes
 from seqprep.table import CommitInfo, Table
+from seqprep.upkeep.model_runs import FOLDER as MODELS
 
 NOT_THE_RESULT = ("threads", "checkpoint_minutes", "processes")
 """Options of training that say where, how often and by how many, not what."""
@@ -120,7 +124,7 @@ def check_source(spec: Pipeline, *, store: Path) -> None:
 
 
 def write_job(
-    spec: Pipeline, prepared: Json, *, store: Path, folder: str = "models"
+    spec: Pipeline, prepared: Json, *, store: Path, folder: str = MODELS
 ) -> tuple[Path, bool]:
     """Write the job file of a training run.
 
@@ -145,23 +149,36 @@ def write_job(
     out = (store / spec.dataset / folder / f"{recipe}-{digest[:12]}").resolve()
     examples = Table(store / spec.dataset / f"examples-{recipe}")
     fitted = examples.info(snapshot.facts.examples_version).state["fitted"]
+    obtain_state(examples.state.path / fitted)
     job = {
-        "snapshot": str(Path(prepared["snapshot"]).resolve()),
-        "out": str(out),
+        "snapshot": _relative(Path(prepared["snapshot"]), out),
+        "out": ".",
         "train": train,
-        "fitted": str((examples.state.path / fitted).resolve()),
+        "fitted": _relative(examples.state.path / fitted, out),
         "pipeline": to_json(spec),
     }
+    published = pull_run(out)
     if spec.train.warm_start:
         job["warm_from"] = as_job_json(warm_from(spec, prepared, out))
     finished = is_finished(out)
     replace_bytes(out / "job.json", json.dumps(job, indent=1).encode())
+    if not finished:
+        if published:
+            give_up_run(out)
+        obtain_examples(Path(prepared["snapshot"]))
+        if folder == MODELS:  # a trial is nobody else's
+            push_job(out)
     return out / "job.json", finished
 
 
 def is_finished(folder: Path) -> bool:
     """Whether a run is done, and its model intact."""
     return (folder / "report.json").is_file() and _is_whole(folder / "bundle")
+
+
+def _relative(path: Path, out: Path) -> str:
+    """A path of the store as it stands in a job, so that the store may be moved."""
+    return os.path.relpath(path.resolve(), out).replace(os.sep, "/")
 
 
 def training_snapshot(bundle: Path, *, remedy: str) -> Path:
@@ -180,6 +197,7 @@ def training_snapshot(bundle: Path, *, remedy: str) -> Path:
             f"{bundle}: no job.json beside the bundle says what it was trained on; {remedy}"
         )
     path = Path(read_job(job).snapshot)
+    obtain_examples(path)
     if not path.is_file():
         raise ConfigError(f"{path}, which {bundle} was trained on, is gone; {remedy}")
     return path

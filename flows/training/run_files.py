@@ -14,6 +14,7 @@ from flows.references import Json
 from models.manifest import BundleError, check, seal
 from seqprep.digested import read_digested
 from seqprep.errors import CorruptError
+from seqprep.remote.runs import JOB, push_run
 from seqprep.snapshot import file_sha256, replace_bytes
 from seqprep.upkeep.model_runs import MARK
 
@@ -35,6 +36,11 @@ def seal_run(folder: Path) -> None:
     """Remember the hashes of a finished training's files."""
     files = {name: file_sha256(folder / name) for name in _names(folder)}
     replace_bytes(folder / NAME, seal({"files": files}))
+
+
+def publish_run(folder: Path) -> None:
+    """Make a finished training known to other machines, where its store lies on S3."""
+    push_run(folder, [name for name in _names(folder) if name != JOB])
 
 
 def _names(folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ done. A choice that is kept lets the run go on, and be found again, whatever bec
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from flows.pipeline_file import Pipeline
@@ -38,7 +39,7 @@ def warm_from(spec: Pipeline, prepared: Json, out: Path) -> WarmFrom:
         out.mkdir(parents=True, exist_ok=True)
         with exclusive(out):  # of two runs at once both begin from the same model
             if not path.is_file():
-                chosen = _choose(spec, prepared, folder=out.parent.parent)
+                chosen = _choose(spec, prepared, out=out)
                 replace_bytes(path, json.dumps(to_json(chosen), indent=1).encode())
     try:
         return from_json(WarmFrom, json.loads(path.read_bytes()), key="warm_from")
@@ -63,8 +64,9 @@ def refuse_warm(spec: Pipeline, what: str) -> None:
         )
 
 
-def _choose(spec: Pipeline, prepared: Json, *, folder: Path) -> WarmFrom:
+def _choose(spec: Pipeline, prepared: Json, *, out: Path) -> WarmFrom:
     """The dataset's current model, or why it is none to begin from."""
+    folder = out.parent.parent
     try:
         found = current_bundle(folder)
     except SeqprepError as error:  # a nightly run goes on without it
@@ -91,7 +93,7 @@ def _choose(spec: Pipeline, prepared: Json, *, folder: Path) -> WarmFrom:
         )
     return WarmFrom(
         run=event.run,
-        bundle=str(bundle.resolve()),
+        bundle=os.path.relpath(bundle.resolve(), out.resolve()).replace(os.sep, "/"),
         sha256=event.bundle,
         versions=(event.examples_version, *_begun_before(bundle)),
     )

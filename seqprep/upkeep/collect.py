@@ -16,6 +16,7 @@ from pathlib import Path
 from seqprep.errors import SeqprepError
 from seqprep.inbox.done import NAME as PREDICTIONS
 from seqprep.preparation.spill import live_spills
+from seqprep.remote.removal import push, stored_below
 from seqprep.staging import STALE_S
 from seqprep.table import Table
 from seqprep.upkeep.gone import gone_reason, mark_gone
@@ -77,9 +78,13 @@ def collect(
                 raise InUseError(f"{spills[0]}: a prepare is running there")
             kept, young, going = _plan(folder, keep, before_s)
             told = _describe(folder, kept, young, going)
-            for table in collectable(folder):
-                for version in told.versions.get(table.path.name, ()):
+            push(
+                [
                     mark_gone(table.path, version, "collected")
+                    for table in collectable(folder)
+                    for version in told.versions.get(table.path.name, ())
+                ]
+            )
             delete(going, folder)
             return replace(told, applied=True)
     except InUseError as error:
@@ -91,7 +96,8 @@ Kept = dict[str, set[int]]
 
 def _plan(folder: Path, keep: int, before_s: float) -> tuple[Kept, Kept, list[Leftover]]:
     kept, young = _kept(folder, keep, before_s)
-    return kept, young, find_leftovers(folder, kept, before_s=before_s)
+    there = stored_below(folder)
+    return kept, young, find_leftovers(folder, kept, before_s=before_s, there=there)
 
 
 def _kept(folder: Path, keep: int, before_s: float) -> tuple[Kept, Kept]:

@@ -27,16 +27,18 @@ class GoneError(CorruptError):
     """A version was deleted on purpose."""
 
 
-def mark_gone(table: Path, version: int, reason: Reason) -> None:
-    """Mark a version before its files are deleted; lasting when this returns."""
+def mark_gone(table: Path, version: int, reason: Reason) -> Path:
+    """Mark a version before its files are deleted; lasting when this returns. Returns the mark."""
     folder = table / FOLDER
     folder.mkdir(exist_ok=True)
-    (folder / f"{version}.{reason}").touch()
+    mark = folder / f"{version}.{reason}"
+    mark.touch()
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+    return mark
 
 
 def gone_reason(table: Path, version: int) -> Reason | None:

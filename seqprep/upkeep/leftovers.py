@@ -15,6 +15,8 @@ from pathlib import Path
 from seqprep.inbox.done import NAME as PREDICTIONS
 from seqprep.preparation.spill import collect_spills
 from seqprep.registry import NAME as REGISTRY
+from seqprep.remote.removal import NOTHING, Listed, delete_stored
+from seqprep.remote.sync import is_table
 from seqprep.table import Table
 from seqprep.upkeep.model_runs import FOLDER as MODELS
 from seqprep.upkeep.model_runs import REMOVED, is_live
@@ -29,11 +31,13 @@ class Leftover:
 
     Args:
         path: of it. kind: what it is, for a person. size_bytes: all of it.
+        stored: whether it lies on the server, too, or only there.
     """
 
     path: Path
     kind: str
     size_bytes: int
+    stored: bool = False
 
 
 def tables_of(folder: Path) -> list[Table]:
@@ -70,13 +74,16 @@ Kept = Mapping[str, set[int]]
 """The versions that stay, by the name of the table's folder."""
 
 
-def find_leftovers(folder: Path, kept: Kept, *, before_s: float) -> list[Leftover]:
+def find_leftovers(
+    folder: Path, kept: Kept, *, before_s: float, there: Listed = NOTHING
+) -> list[Leftover]:
     """All that no kept version needs and that nothing has touched since `before_s`.
 
     Args:
         folder: of the dataset.
         kept: every version that stays.
         before_s: seconds since 1970.
+        there: what lies on the server, where the folder mirrors one and that is meant.
 
     Raises:
         CorruptError: if it cannot be told what a kept version needs.
@@ -88,11 +95,17 @@ def find_leftovers(folder: Path, kept: Kept, *, before_s: float) -> list[Leftove
     for table in registry_of(folder):
         for version, _, _ in table.history():
             needed |= needed_files(table, version)
-    found = []
-    for path, kind in _known_files(folder):
-        if path not in needed and _age(path) < before_s:
-            found.append(Leftover(path=path, kind=kind, size_bytes=_size(path)))
-    return found
+    kinds = dict(_known_files(folder)) | dict(_known_objects(folder, there))
+    return [
+        _leftover(path, kind, there)
+        for path, kind in kinds.items()
+        if path not in needed and _age(path, there) < before_s
+    ]
+
+
+def _leftover(path: Path, kind: str, there: Listed) -> Leftover:
+    size_bytes = there[path].size_bytes if path in there else _size(path)
+    return Leftover(path=path, kind=kind, size_bytes=size_bytes, stored=path in there)
 
 
 def needed_files(table: Table, version: int) -> set[Path]:
@@ -123,13 +136,25 @@ def _known_files(folder: Path) -> Iterator[tuple[Path, str]]:
         yield path, "left by a run that died"
 
 
-def derived(folder: Path) -> list[Leftover]:
+def _known_objects(folder: Path, there: Listed) -> Iterator[tuple[Path, str]]:
+    """Those of the objects on the server that are named as files of `_known_files`."""
+    for path in there:
+        first, *rest = path.relative_to(folder).parts
+        if is_table(first) and path.suffix == ".parquet" and not rest[0].startswith("_"):
+            yield path, f"rows of {first}"
+        elif first == "state":
+            yield path, "state"
+        elif path.parent == snapshots(folder):
+            yield path, "snapshot"
+
+
+def derived(folder: Path, *, there: Listed = NOTHING) -> list[Leftover]:
     """Tables and plots of a dataset's records that commands wrote beside its tables."""
-    paths = [path for path in folder.glob("plots/*") if path.is_file()]
-    paths += [path for path in folder.glob("[!.]*") if path.is_file() and path.suffix in DERIVED]
-    return [
-        Leftover(path=path, kind="table or plot", size_bytes=_size(path)) for path in sorted(paths)
-    ]
+    paths = {path for path in folder.glob("plots/*") if path.is_file()}
+    paths |= {path for path in folder.glob("[!.]*") if path.is_file() and path.suffix in DERIVED}
+    plots = folder / "plots"
+    paths |= {path for path in there if path.parent == plots or path.parent == folder}
+    return [_leftover(path, "table or plot", there) for path in sorted(paths)]
 
 
 def _temporaries(folder: Path) -> Iterator[Path]:
@@ -148,12 +173,13 @@ def _run_of(folder: Path, path: Path) -> Path | None:
     return folder / MODELS / parts[1] if parts[0] == MODELS and len(parts) > 2 else None
 
 
-def _age(path: Path) -> float:
+def _age(path: Path, there: Listed) -> float:
     """When it was last changed; never, where a run has just deleted it itself."""
+    stored_s = there[path].modified_s if path in there else None
     try:
-        return path.lstat().st_mtime
+        return max(path.lstat().st_mtime, stored_s or 0.0)
     except FileNotFoundError:
-        return float("inf")
+        return float("inf") if stored_s is None else stored_s
 
 
 def _size(path: Path) -> int:
@@ -166,7 +192,9 @@ def delete(leftovers: list[Leftover], folder: Path) -> None:
 
     Rows go before the state that lists them, and folders of partitions that are empty go, too.
     """
-    for one in sorted(leftovers, key=lambda one: one.kind == "state"):
+    leftovers = sorted(leftovers, key=lambda one: one.kind == "state")
+    delete_stored([one.path for one in leftovers if one.stored])
+    for one in leftovers:
         if one.path.is_dir() and not one.path.is_symlink():
             shutil.rmtree(one.path, ignore_errors=True)
         else:

@@ -19,6 +19,7 @@ from typing import Any
 
 from seqprep.digested import read_digested, write_digested
 from seqprep.errors import CorruptError
+from seqprep.remote.removal import delete_stored, push, stored_below
 
 FOLDER = "models"
 MARK = "withdrawn.json"
@@ -68,12 +69,15 @@ class ModelRun:
         }
         if now != before:
             write_digested(self.path / MARK, now)
+            push([self.path / MARK])
 
     def delete(self) -> None:
         """Delete the folder; a crash leaves one that `delete_removed` knows by its name."""
+        stored = list(stored_below(self.path))
         hidden = self.path.with_name(f"{REMOVED}{self.path.name}")
         os.replace(self.path, hidden)
         shutil.rmtree(hidden, ignore_errors=True)
+        delete_stored(stored)
 
 
 def model_runs(folder: Path) -> list[ModelRun]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from seqprep.errors import SeqprepError
 from seqprep.preparation.spill import live_spills
+from seqprep.remote.removal import push, stored_below
 from seqprep.table import Table
 from seqprep.upkeep.gone import mark_gone
 from seqprep.upkeep.in_use import InUseError, alone
@@ -176,8 +177,9 @@ def _going(folder: Path, found: Withdrawal, plan: Traces) -> list[Leftover]:
         for file in table.files(found.version)
         if file.path not in found.newest
     }
-    going = find_leftovers(folder, kept, before_s=time.time() + 1)
-    return [*(one for one in going if one.path not in stay), *derived(folder)]
+    there = stored_below(folder)
+    going = find_leftovers(folder, kept, before_s=time.time() + 1, there=there)
+    return [*(one for one in going if one.path not in stay), *derived(folder, there=there)]
 
 
 def _tainted(table: Table, found: Withdrawal, plan: Traces) -> set[int]:
@@ -190,12 +192,13 @@ def _tainted(table: Table, found: Withdrawal, plan: Traces) -> set[int]:
 def _erase(folder: Path, found: Withdrawal, plan: Traces, *, models: bool) -> None:
     # Sequences last: as long as they are there, a rerun finds what else holds the records.
     for table in reversed(tables_of(folder)):
-        for version in sorted(_tainted(table, found, plan)):
-            mark_gone(table.path, version, "erased")
+        tainted = sorted(_tainted(table, found, plan))
+        push([mark_gone(table.path, version, "erased") for version in tainted])
     kept = {table.path.name: set(standing(table)) for table in tables_of(folder)}
     # The dataset's lock is held: what no version needs belongs to no run, however young it is.
-    delete(find_leftovers(folder, kept, before_s=time.time() + 1), folder)
-    delete(derived(folder), folder)  # words of the record may stand in them
+    there = stored_below(folder)
+    delete(find_leftovers(folder, kept, before_s=time.time() + 1, there=there), folder)
+    delete(derived(folder, there=there), folder)  # words of the record may stand in them
     delete_removed(folder)
     for run, _ in plan.runs if models else ():
         run.delete()

@@ -62,7 +62,7 @@ def test_schedules_that_fire_at_once_take_turns(system: System, webhook: Webhook
     assert Table(dataset / "sequences").version() == 0
     assert Table(dataset / "examples-rare-words").version() == 0
     assert len(list(dataset.glob("models/*/bundle"))) == 1
-    assert "waiting for its turn to write tables" in system.log()
+    assert "waiting until another run has written tables" in system.log()
     [told] = [one for one in webhook.told if one["event"] == "new current model"]
     assert told["dataset"] == "sample_text"
     assert str(told["page"]).startswith(f"http://127.0.0.1:{system.port}/")
@@ -114,7 +114,7 @@ def test_cancelling_stops_the_training_in_its_checkpoint(system: System, number:
     events = [json.loads(line) for line in lines]
     assert events[-1]["event"] == "stopped"
     shown = [int(event["update"]) for event in events if event["event"] == "progress"]
-    assert checkpoint.progress["run"]["seen"] >= max(shown), "updates were lost"
+    assert checkpoint.progress["seen"] >= max(shown), "updates were lost"
     assert stopped_s < CANCEL_S
 
 
@@ -143,7 +143,7 @@ def test_a_dataset_that_is_deleted_under_a_waiting_run(system: System) -> None:
     assert finish(system, system.start("ingest/default", **parameters)) == ["Completed"]
     place = str(system.root / "deleted")
     name = limit_name("tables", dataset="sample_text", store=place)
-    told = "waiting for its turn to write tables"
+    told = "waiting until another run has written tables"
     before = system.log().count(told)
     with system.client() as client:
         client.increment_concurrency_slots([name], 1, "concurrency")
