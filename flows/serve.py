@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -128,11 +127,10 @@ def down(root: Path) -> int:
         return 0
     with _alone(home):
         running = _last(home)
-        if "worker" in running:
-            os.kill(running["worker"].pid, signal.SIGTERM)  # it takes no new runs
-        processes.end(processes.of_flow_runs(root).values())
-        for name in ("worker", "server"):
-            processes.end([running[name]] if name in running else [])
+        runs = processes.of_flow_runs(root).values()
+        # At once: the worker takes no new runs, and ends when those it has have ended.
+        processes.end([*runs, *(one for name, one in running.items() if name == "worker")])
+        processes.end(one for name, one in running.items() if name == "server")
         processes.forget(home)
     return len(running)
 
