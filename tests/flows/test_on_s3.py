@@ -169,7 +169,7 @@ def seqprep(*arguments: str | Path, cwd: Path, status: int = 0) -> str:
     )
     assert done.returncode == status, done.stdout + done.stderr
     assert "test-secret" not in done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return done.stderr + done.stdout  # JSON stays on the last line
 
 
 @pytest.mark.slow
