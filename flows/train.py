@@ -101,7 +101,7 @@ def _until_it_ends(process: subprocess.Popen[bytes], events: NewEvents) -> Itera
         time.sleep(POLL_S)
 
 
-def _report(event: Json, progress: Shown, tell: Callable[[str], None]) -> None:
+def _report(event: Json, progress: Shown, tell: Callable[[str], None] = say) -> None:
     total = int(event.get("updates_total") or 0)
     if event["event"] == "start":
         if event.get("update"):
