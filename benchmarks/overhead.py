@@ -150,7 +150,7 @@ def _ended_cpu_s() -> float:
 
 
 def measure(size_mb: float, updates: int, *, repeats: int, work: Path) -> dict[str, Any]:
-    """All cases on one size of data, in turns; medians, and what each way costs beside the tasks."""
+    """All cases on one size of data, in turns: medians, and what each costs beside the tasks."""
     inputs = work / "inputs"
     inputs.mkdir(parents=True)
     make(inputs, size_mb, updates)
