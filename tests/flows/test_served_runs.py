@@ -114,7 +114,7 @@ def test_cancelling_stops_the_training_in_its_checkpoint(system: System, number:
     events = [json.loads(line) for line in lines]
     assert events[-1]["event"] == "stopped"
     shown = [int(event["update"]) for event in events if event["event"] == "progress"]
-    assert checkpoint.progress["seen"] >= max(shown), "updates were lost"
+    assert checkpoint.progress["run"]["seen"] >= max(shown), "updates were lost"
     assert stopped_s < CANCEL_S
 
 
