@@ -193,10 +193,9 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Find out which way of handling long sequences works on this data."""
-    _prepare_for_flow((file,), settings, tables=True)
-    from flows.compare import compare as flow
-    from flows.comparison.asked import Asked
-    from flows.comparison.print import print_comparison
+    check_files((file,), settings, tables=True)
+    from flows.comparison.asked import Asked, check_asked
+    from flows.pipeline_file import load
     from seqprep.parallel import default_workers
 
     asked = Asked(
@@ -205,8 +204,13 @@ def compare(
         equal=equal,
         seeds=seeds,
         everything=everything,
-        workers=workers or default_workers(),
+        workers=default_workers() if workers is None else workers,
     )
+    check_asked(load(file, overrides=settings), asked)
+    start_prefect()
+    from flows.compare import compare as flow
+    from flows.comparison.print import print_comparison
+
     done = flow(file=str(file), store=store_name(store), settings=list(settings), asked=asked)
     print_comparison(done)
     if as_json:

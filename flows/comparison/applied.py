@@ -82,15 +82,24 @@ def choose(
     return chosen, refused
 
 
+def check_strategy(name: str) -> None:
+    """Refuse a name that is none of a single strategy.
+
+    Raises:
+        ConfigError: naming those that there are.
+    """
+    if name not in STRATEGIES:
+        raise ConfigError(
+            f"unknown strategy {name!r}; choose from {', '.join(STRATEGIES)}, or join some of "
+            "them by +"
+        )
+
+
 def _combined(name: str, case: Case) -> Strategy | str:
     """One strategy, or several in the order in which they are named."""
     parts: list[Strategy] = []
     for part in name.split("+"):
-        if part not in STRATEGIES:
-            raise ConfigError(
-                f"unknown strategy {part!r}; choose from {', '.join(STRATEGIES)}, or join some of "
-                "them by +"
-            )
+        check_strategy(part)
         found = STRATEGIES[part](case)
         if isinstance(found, str):
             return found

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from pydantic import ConfigDict
 
+from flows.comparison.applied import check_strategy
 from flows.comparison.budget import SEEDS, Equal
+from flows.comparison.scores import check_task
 from flows.descriptions import describe
+from flows.pipeline_file import Pipeline
 from seqprep.errors import ConfigError
 
 
@@ -44,3 +47,24 @@ class Asked:
 Asked.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]
     extra="forbid", json_schema_extra=describe
 )
+
+
+def check_asked(spec: Pipeline, asked: Asked) -> None:
+    """Refuse what can be seen to be impossible before anything is started.
+
+    Args:
+        spec: the pipeline.
+        asked: of its comparison.
+
+    Raises:
+        ConfigError: naming the task, the strategy or the split.
+    """
+    check_task(spec.source.task)
+    for name in asked.strategies:
+        for part in name.split("+"):
+            check_strategy(part)
+    if spec.split.validation == 0:
+        raise ConfigError(
+            "compare chooses on validation rows, and the split has none; give split.validation a "
+            "share or values"
+        )

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from flows.comparison import course
 from flows.comparison.applied import OWN, choose, is_plain, names_of, plain
-from flows.comparison.asked import Asked
+from flows.comparison.asked import Asked, check_asked
 from flows.comparison.budget import FINALISTS, Plan, make_plan
 from flows.comparison.course import Entry, Standing
-from flows.comparison.scores import check_task, record_scores
+from flows.comparison.scores import record_scores
 from flows.comparison.strategy import Case, Strategy
 from flows.comparison.trials import Outcome, Pace, Trial
 from flows.comparison.written import write
@@ -46,7 +46,7 @@ def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
         SeqprepError: if no strategy could be trained.
     """
     start_s = time.monotonic()
-    check_task(spec.source.task)
+    check_asked(spec, asked)
     refuse_warm(spec, "compare")
     bare = plain(spec)
     whole = _prepare(bare, base=base, store=store)
