@@ -38,6 +38,10 @@ EVERY_S = 5.0
 """Seconds between two lines where there is no terminal."""
 
 
+def silent(what: str, done: int, total: int, figures: str = "", /) -> None:
+    """Progress of one of many trainings is not shown."""
+
+
 @contextmanager
 def stage(title: str) -> Iterator[Shown]:
     """Show progress of one stage while the block runs.

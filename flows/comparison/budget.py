@@ -17,6 +17,8 @@ from seqprep.errors import ConfigError
 
 Equal = Literal["seconds", "steps", "updates"]
 """What all strategies get the same of."""
+UNITS = {"seconds": "seconds on one process", "steps": "steps", "updates": "updates"}
+"""In a person's words."""
 SEARCH_SHARE = 0.25
 """Of the updates, in the search (CONTRACT 30)."""
 FINALISTS, SEEDS = 8, 3

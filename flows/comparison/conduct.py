@@ -11,7 +11,7 @@ from pathlib import Path
 from flows.comparison import course
 from flows.comparison.applied import OWN, choose, is_plain, names_of, plain
 from flows.comparison.asked import Asked, check_asked
-from flows.comparison.budget import FINALISTS, Plan, make_plan
+from flows.comparison.budget import FINALISTS, UNITS, Plan, make_plan
 from flows.comparison.course import Entry, Standing
 from flows.comparison.scores import record_scores
 from flows.comparison.strategy import Case, Strategy
@@ -160,10 +160,9 @@ def _plan(
         workers=asked.workers,
     )
     replace_bytes(path, json.dumps(asdict(plan), indent=1).encode())
-    unit = {"seconds": "seconds on one process", "steps": "steps", "updates": "updates"}
     say(
         f"  expected: {plan.seconds / 60:,.1f} minutes in all; each full training gets "
-        f"{plan.amount:,.4g} {unit[plan.equal]}"
+        f"{plan.amount:,.4g} {UNITS[plan.equal]}"
     )
     return plan, True
 

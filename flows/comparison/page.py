@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.comparison.budget import MOST_EPOCHS, SEARCH_SHARE, Plan
+from flows.comparison.budget import MOST_EPOCHS, SEARCH_SHARE, UNITS, Plan
 from flows.comparison.table import HEAD, Cheap, Row, cells, cheap_cells
 from flows.reporting.reports import markdown_table
 from seqprep.snapshot import replace_bytes
@@ -88,9 +88,8 @@ def _tables(told: Told) -> list[tuple[str, Sequence[str], list[list[str]]]]:
 
 def _how(told: Told) -> list[str]:
     plan = told.plan
-    unit = {"seconds": "seconds on one process", "steps": "steps", "updates": "updates"}
     lines = [
-        f"Each full training gets the same {unit[plan.equal]}: {plan.amount:,.4g}, at most "
+        f"Each full training gets the same {UNITS[plan.equal]}: {plan.amount:,.4g}, at most "
         f"{MOST_EPOCHS} passes over the rows; of its epochs the best on validation is kept.",
         f"Every strategy was tried with {plan.settings} learning rates at {SEARCH_SHARE:.0%} of it "
         f"and one seed; the best {plan.finalists}, `full` and the file's own way were trained in "

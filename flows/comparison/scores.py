@@ -76,19 +76,25 @@ class Score:
 
     Args:
         measure: one of MEASURES. seeds: that were trained. records: that were answered.
-        mean: of more-is-better scores. draws: `(D,)` of it.
+        mean, means: of more-is-better scores, of all seeds and of each. draws: `(D,)` of it.
     """
 
     measure: str
     seeds: int
     records: int
     mean: float
+    means: tuple[float, ...]
     draws: Floats
 
     @property
     def shown(self) -> float:
         """The mean in the measure's own unit."""
         return _shown(self.mean, self.measure)
+
+    @property
+    def shown_seeds(self) -> list[float]:
+        """The mean of each seed, in the measure's own unit."""
+        return [_shown(mean, self.measure) for mean in self.means]
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -135,6 +141,7 @@ def score(measure: str, scores_SR: Floats, *, place: int) -> Score:
         seeds=seeds,
         records=records,
         mean=float(scores_SR.mean()),
+        means=tuple(scores_SR.mean(axis=1).tolist()),
         draws=draws,
     )
 

@@ -18,6 +18,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from flows.pipeline_file import Pipeline
+from flows.progress import silent
 from flows.references import Json
 from flows.reporting.reports import read_events
 from flows.train import follow
@@ -88,7 +89,7 @@ def run_trial(trial: Trial, *, store: Path) -> Outcome:
     noted = job.with_name(NAME)
     if not (finished and noted.is_file()):
         start_s = time.monotonic()
-        follow(job, _silent, tell=_untold)
+        follow(job, silent, tell=_untold)
         wall_s = time.monotonic() - start_s
         body = asdict(_outcome(trial, job.parent, wall_s))
         replace_bytes(noted, json.dumps(body, indent=1).encode())
@@ -162,7 +163,7 @@ def measure_pace(trial: Trial, *, store: Path) -> Pace:
     try:
         replace_bytes(folder / "job.json", json.dumps({**body, "out": str(folder)}).encode())
         start_s = time.monotonic()
-        follow(folder / "job.json", _silent, tell=_untold)
+        follow(folder / "job.json", silent, tell=_untold)
         return _pace(folder, time.monotonic() - start_s, trial.prepared)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -216,9 +217,5 @@ def run_all(
     return found
 
 
-def _silent(what: str, done: int, total: int, figures: str = "", /) -> None:
-    """Progress of one of many trainings is not shown."""
-
-
 def _untold(text: str) -> None:
-    """Nor are its epochs."""
+    """Epochs of one of many trainings are not told."""

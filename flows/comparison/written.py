@@ -10,7 +10,7 @@ from flows.comparison import plots
 from flows.comparison.budget import Plan
 from flows.comparison.course import Standing
 from flows.comparison.page import Told, write_pages
-from flows.comparison.scores import MEASURES, record_scores
+from flows.comparison.scores import MEASURES
 from flows.comparison.table import baselines_of, rows_of, to_arrow
 from flows.comparison.verdict import recommended, told
 from flows.pipeline_file import Pipeline
@@ -42,7 +42,7 @@ def write(
     finals = [row for row in rows if row.in_full]
     measure = MEASURES[task]
     plots.pareto(folder / "pareto.png", rows=finals, measure=measure, best=best.entry.name)
-    each = {one.entry.name: _of_seeds(one, task) for one in standings if one.is_final}
+    each = {one.entry.name: one.validation.shown_seeds for one in standings if one.is_final}
     plots.seeds(
         folder / "seeds.png",
         rows=finals,
@@ -79,16 +79,6 @@ def write(
         "html": str(folder / "compare.html"),
         "winner": str(winner),
     }
-
-
-def _of_seeds(one: Standing, task: str) -> list[float]:
-    """The validation score of each seed, in the measure's own unit."""
-    found = []
-    for outcome in one.outcomes:
-        _, scores = record_scores(Path(outcome.folder) / "predictions-validation.parquet", task)
-        mean = float(scores.mean())
-        found.append((-mean) ** 0.5 if MEASURES[task] == "rmse" else mean)
-    return found
 
 
 def _placed(spec: Pipeline, base: Path) -> Pipeline:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from flows.progress import silent
 from flows.train import follow
 from models.bundle import Bundle
 from models.device import prepare_torch
@@ -41,14 +42,10 @@ def retrain_without(snapshot: Snapshot, token: int, *, job: Path, folder: Path) 
         "fitted": read_job(job).fitted,
     }
     replace_bytes(folder / "job.json", json.dumps(body).encode())
-    follow(folder / "job.json", _silent)
+    follow(folder / "job.json", silent)
     bundle = Bundle.read(folder / "bundle")
     device = prepare_torch(Train(device="auto"))
     return mask_tokens(bundle, masked, "validation", [], device=device)
-
-
-def _silent(what: str, done: int, total: int, figures: str = "", /) -> None:
-    """Progress of one of many trainings is not shown."""
 
 
 def write_without(snapshot: Snapshot, token: int, *, folder: Path) -> Snapshot:
