@@ -59,7 +59,7 @@ def check_asked(spec: Pipeline, asked: Asked) -> None:
     Raises:
         ConfigError: naming the task, the strategy or the split.
     """
-    check_task(spec.source.task)
+    check_task(spec.source.task, study="compare")
     for name in asked.strategies:
         for part in name.split("+"):
             check_strategy(part)

@@ -60,6 +60,7 @@ def make_plan(
     finalists: int,
     seeds: int,
     workers: int,
+    of: str = "strategies",
 ) -> Plan:
     """The largest equal amount whose trainings fit the time.
 
@@ -72,6 +73,7 @@ def make_plan(
         finalists: strategies that are trained in full.
         seeds: of each of them.
         workers: trainings at once.
+        of: what is compared, which is also the option that names fewer.
 
     Raises:
         ConfigError: if the time is too short for the fewest updates, naming what is enough.
@@ -89,9 +91,9 @@ def make_plan(
     if cost(least) > RESERVE * seconds:
         enough = cost(least) / RESERVE / 60
         raise ConfigError(
-            f"--minutes {seconds / 60:.3g} is too short for {len(paces)} strategies and {seeds} "
+            f"--minutes {seconds / 60:.3g} is too short for {len(paces)} {of} and {seeds} "
             f"seeds: even {LEAST_UPDATES} updates of each need {math.ceil(enough)}; allow more, or "
-            "name fewer with --strategies"
+            f"name fewer with --{of}"
         )
     for _ in range(60):
         middle = (least + most) / 2

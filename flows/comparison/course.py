@@ -178,13 +178,21 @@ def _standing(
         outcomes=tuple(outcomes),
         setting=trial.setting,
         spec=first,
-        validation=_score("validation", outcomes, task, place),
-        test=_score("test", outcomes, task, place) if final else None,
+        validation=held_out("validation", outcomes, task=task, place=place),
+        test=held_out("test", outcomes, task=task, place=place) if final else None,
         is_final=final,
     )
 
 
-def _score(split: str, outcomes: Sequence[Outcome], task: str, place: int) -> Score:
+def held_out(split: str, outcomes: Sequence[Outcome], *, task: str, place: int) -> Score:
+    """The score of some trainings, one a seed, on the rows of a split.
+
+    Args:
+        split: `validation` or `test`.
+        outcomes: of the trainings.
+        task: what was learnt.
+        place: see `score`.
+    """
     rows: list[Floats] = []
     for outcome in outcomes:
         _, found = record_scores(Path(outcome.folder) / f"predictions-{split}.parquet", task)

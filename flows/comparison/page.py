@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.comparison.budget import MOST_EPOCHS, SEARCH_SHARE, UNITS, Plan
 from flows.comparison.table import HEAD, Cheap, Row, cells, cheap_cells
+from flows.reporting import web_page
 from flows.reporting.reports import markdown_table
 from seqprep.snapshot import replace_bytes
 
@@ -103,51 +102,14 @@ def _how(told: Told) -> list[str]:
     return lines
 
 
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}
-body{color:#1c2430}
-table{border-collapse:collapse;margin:.6rem 0 1.6rem;font-size:13px;display:block;overflow-x:auto}
-th,td{padding:.3rem .7rem;border-bottom:1px solid #e4e6ea;text-align:left;vertical-align:top}
-td+td{font-variant-numeric:tabular-nums}.numbers td{white-space:nowrap}
-th{background:#f4f6f9}img{max-width:100%}.verdict{background:#eef5fb;padding:.8rem 1rem}
-"""
-
-
 def _html(folder: Path, told: Told) -> str:
     """The same as one file, its pictures inside."""
     title = f"{told.dataset}: which way of handling long sequences works"
-    parts = [f"<h1>{html.escape(title)}</h1>", f'<p class="verdict">{_inline(told.verdict)}</p>']
+    parts = [web_page.verdict(told.verdict)]
     for name, head, table in _tables(told):
-        parts += [f"<h2>{html.escape(name)}</h2>", _html_table(head, table)]
+        parts += [web_page.heading(name), web_page.table(head, table, numbers=head == HEAD)]
         if name.startswith("Trained in full"):
-            for file, text in IMAGES.items():
-                data = base64.b64encode((folder / file).read_bytes()).decode()
-                parts.append(f'<img alt="{text}" src="data:image/png;base64,{data}">')
-    lines = "".join(f"<li>{_inline(line)}</li>" for line in _how(told))
-    parts.append(f"<h2>How it was done</h2><ul>{lines}</ul>")
-    parts.append(
-        f"<p>The recommended way, ready to run: <code>{html.escape(str(told.winner))}</code></p>"
-    )
-    head_html = f"<meta charset=utf-8><title>{html.escape(title)}</title><style>{_STYLE}</style>"
-    return f"<!doctype html>{head_html}\n" + "\n".join(parts) + "\n"
-
-
-def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_inline(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    kind = ' class="numbers"' if head == HEAD else ""
-    return f"<table{kind}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _inline(text: str) -> str:
-    """Markdown's bold, italics and code of our own lines as HTML."""
-    shown = html.escape(text)
-    for mark, tag in (("**", "b"), ("*", "i"), ("`", "code")):
-        pieces = shown.split(mark)
-        if len(pieces) % 2:
-            shown = "".join(
-                piece if n % 2 == 0 else f"<{tag}>{piece}</{tag}>" for n, piece in enumerate(pieces)
-            )
-    return shown
+            parts += [web_page.picture(folder / file, text) for file, text in IMAGES.items()]
+    parts += [web_page.heading("How it was done"), web_page.points(_how(told))]
+    parts.append(web_page.paragraph(f"The recommended way, ready to run: `{told.winner}`"))
+    return web_page.document(title, parts)

@@ -31,16 +31,20 @@ MEASURES = {
 """What strategies are compared by, by task."""
 
 
-def check_task(task: str) -> None:
+def check_task(task: str, *, study: str) -> None:
     """Refuse a task whose answers are not compared yet.
+
+    Args:
+        task: what is learnt.
+        study: the command, as a person types it.
 
     Raises:
         ConfigError: naming those that are.
     """
     if task not in MEASURES:
         raise ConfigError(
-            f"compare does not do task {task!r}: its answers have no score a record that all "
-            f"strategies share; it does {', '.join(MEASURES)}"
+            f"{study} does not do task {task!r}: its answers have no score a record that all "
+            f"trainings share; it does {', '.join(MEASURES)}"
         )
 
 

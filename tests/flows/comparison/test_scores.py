@@ -83,4 +83,4 @@ def test_steps_of_a_record_are_averaged(tmp_path: Path) -> None:
 def test_tasks_without_a_score_a_record_are_refused() -> None:
     """Would break if a comparison ran for half an hour and then failed."""
     with pytest.raises(ConfigError, match="does not do task 'translate'"):
-        check_task("translate")
+        check_task("translate", study="compare")
