@@ -93,7 +93,7 @@ def _work(job: Job, device: torch.device, ranks: Ranks, stopping: Callable[[], b
     done = progress.seen, progress.epoch
     with Events(out, done=done, board=board) as events:
         events.write("start", _start(setting))
-        hooks = Hooks(log=events.write, save=lambda: save(setting), stopping=stopping)
+        hooks = Hooks(log=events.write, save=lambda: _save(setting, events), stopping=stopping)
         path = _finish(setting, stopping) if _fit(setting, hooks) else None
         if path is None:
             events.write("stopped", {"message": "Stopped"})
@@ -102,6 +102,12 @@ def _work(job: Job, device: torch.device, ranks: Ranks, stopping: Callable[[], b
             "end", {"update": progress.seen, "report": str(path), "seconds": progress.seconds}
         )
     return True
+
+
+def _save(setting: Setting, events: Events) -> None:
+    """Write a checkpoint, behind the events of all that it counts."""
+    events.settle()
+    save(setting)
 
 
 def _fit(setting: Setting, hooks: Hooks) -> bool:

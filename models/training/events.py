@@ -21,7 +21,7 @@ _ALL = sys.maxsize
 
 
 class Events:
-    """Appends events to a file; progress at most once a second.
+    """Appends events to a file; progress at most once a second, with the loss of every update.
 
     Args:
         folder: of the job.
@@ -40,6 +40,9 @@ class Events:
             replace_bytes(path, b"".join(lines))
         self.file = path.open("ab")
         self.last = 0.0
+        self.update = 0 if done[0] == _ALL else done[0]
+        self.held: dict[str, Any] | None = None
+        self.losses: list[float | None] = []
         self.board = Board(folder) if board else None
         for line in lines if self.board is not None else ():
             self._show(json.loads(line))
@@ -60,17 +63,35 @@ class Events:
             self.board.close()
 
     def write(self, event: str, fields: dict[str, Any]) -> None:
-        """Write one event; a progress event is left out when the last is under a second old."""
+        """Write one event; progress is held back while the last is under a second old."""
         if event == "progress":
-            now = time.monotonic()
-            if now - self.last < PROGRESS_SECONDS:
-                return
-            self.last = now
-        self.file.write(json.dumps({"event": event, **fields}, allow_nan=False).encode() + b"\n")
-        self.file.flush()
-        self._show({"event": event, **fields})
+            self._hold(fields)
+            if time.monotonic() - self.last >= PROGRESS_SECONDS:
+                self.settle()
+            return
+        self.settle()
+        self._append(event, fields)
         if event == "epoch":
             logger.info(_sentence(fields))
+
+    def settle(self) -> None:
+        """Write the progress that is held back: what a checkpoint counts must have been told."""
+        if self.held is not None:
+            self._append("progress", {**self.held, "losses": self.losses})
+            self.held, self.losses, self.last = None, [], time.monotonic()
+
+    def _hold(self, fields: dict[str, Any]) -> None:
+        """Keep the newest progress, and the loss of each update since the last line."""
+        self.held = fields
+        if fields["update"] > self.update:  # else states were handed on, and nothing was learnt
+            self.losses.append(fields["loss"])
+            self.update = fields["update"]
+
+    def _append(self, event: str, fields: dict[str, Any]) -> None:
+        line = json.dumps({"event": event, **fields}, allow_nan=False)
+        self.file.write(line.encode() + b"\n")
+        self.file.flush()
+        self._show({"event": event, **fields})
 
     def _show(self, event: dict[str, Any]) -> None:
         if self.board is not None:

@@ -15,7 +15,7 @@ from models import train
 from models.job import Job
 from models.options.checks import JobError
 from models.options.model import Model
-from models.options.training import Optimizer, Train
+from models.options.training import Backpropagation, Optimizer, Train
 from models.training import loop
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.snapshot import Snapshot
@@ -44,6 +44,10 @@ def run(snapshot: Path, out: Path, options: Train, *, stop: int = 0) -> list[dic
         train.train(job, stopping=lambda: (calls.append(1), len(calls) == stop)[1])
     except loop.Stopped:
         assert stop
+    return told(out)
+
+
+def told(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
@@ -70,6 +74,44 @@ def test_events_tell_speed_padding_gradients_and_memory(snapshot: Path, tmp_path
         Snapshot.read(snapshot), "train", settings=BatchSettings(max_rows=8)
     )
     assert told["epoch"][0]["padding_share"] == pytest.approx(source.plan(0).padding_share)
+
+
+HANDED_ON = replace(
+    TINY,
+    model=Model(hidden=4, embedding=4, bidirectional=False, dropout=0.0),
+    backpropagation=Backpropagation(mode="segments", k1=2),
+)
+"""Records end in few of its rounds only; the others hand on their states and learn nothing."""
+
+
+@pytest.mark.parametrize("options", [TINY, HANDED_ON], ids=["full", "segments"])
+def test_the_loss_of_every_update_is_told_once_also_by_a_killed_run(
+    options: Train, snapshot: Path, tmp_path: Path
+) -> None:
+    """A jump between two updates is lost where lines are a second apart, or come twice."""
+    out, killed, calls = tmp_path / "whole", tmp_path / "killed", list[int]()
+
+    def copy_then_go_on() -> bool:
+        calls.append(1)
+        if len(calls) == 5:
+            shutil.copytree(out, killed)  # what a kill at this moment leaves on the disk
+        return False
+
+    often = replace(options, checkpoint_minutes=1e-9)
+    train.train(Job(snapshot=str(snapshot), out=str(out), train=often), stopping=copy_then_go_on)
+    whole = losses(told(out))
+    history = json.loads((out / "report.json").read_bytes())["train"]["history"]
+    assert len(whole) == history[-1]["update"]
+    assert min(whole) <= history[0]["train_loss"] <= max(whole)
+    assert losses(run(snapshot, killed, options)) == whole
+    stopped = tmp_path / "stopped"
+    run(snapshot, stopped, options, stop=3)
+    assert losses(run(snapshot, stopped, options)) == whole
+
+
+def losses(events: list[dict[str, Any]]) -> list[float]:
+    """Of each update, in order."""
+    return [loss for event in events if event["event"] == "progress" for loss in event["losses"]]
 
 
 def test_tensorboard_shows_a_stopped_run_as_one_that_was_not(
