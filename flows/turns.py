@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from httpx import HTTPStatusError, codes
+from httpx import HTTPStatusError, TransportError, codes
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.client.schemas.objects import ConcurrencyLeaseHolder
@@ -50,7 +50,6 @@ def turn(
     guard.start()  # what this run started shall not outlive it
     name = limit_name(what, dataset=dataset, store=store)
     holder = ConcurrencyLeaseHolder(type="flow_run", id=run.flow_run.id)
-    _create(name)
     with ExitStack() as held:
         _wait(name, holder, held, told=f"{dataset}: waiting until another run has written {what}")
         try:
@@ -72,37 +71,50 @@ def limit_name(what: str, *, dataset: str, store: str) -> str:
     return f"{dataset} {what} in {place}"
 
 
-def _create(name: str) -> None:
-    with get_client(sync_client=True) as client:
-        try:
-            client.read_global_concurrency_limit_by_name(name)
-        except ObjectNotFound:
-            with suppress(ObjectAlreadyExists):  # another run was faster
-                client.create_global_concurrency_limit(
-                    GlobalConcurrencyLimitCreate(name=name, limit=1)
-                )
-
-
 def _wait(name: str, holder: ConcurrencyLeaseHolder, held: ExitStack, *, told: str) -> None:
     """Enter a slot as soon as it is free. Sleeps here, where a cancellation can interrupt it."""
     is_told = False
-    while True:
-        try:
-            held.enter_context(
-                concurrency(
-                    name,
-                    max_retries=0,
-                    lease_duration=LEASE_S,
-                    holder=holder,
-                    raise_on_lease_renewal_failure=False,
-                )
-            )
-            return
-        except ConcurrencySlotAcquisitionError as error:
-            cause = error.__cause__
-            if not isinstance(cause, HTTPStatusError) or cause.response.status_code != codes.LOCKED:
-                raise
+    while not (_is_free(name) and _enter(name, holder, held)):
         if not is_told:
             say(told)
             is_told = True
         time.sleep(POLL_S)
+
+
+def _is_free(name: str) -> bool:
+    """Whether a slot is free; not while the server is being restarted."""
+    try:
+        with get_client(sync_client=True) as client:
+            limit = client.read_global_concurrency_limit_by_name(name)
+            return limit.active_slots < limit.limit
+    except ObjectNotFound:
+        _create(name)
+        return True
+    except TransportError:
+        return False
+
+
+def _create(name: str) -> None:
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
+
+
+def _enter(name: str, holder: ConcurrencyLeaseHolder, held: ExitStack) -> bool:
+    """Whether the slot could be had; another run may have been faster."""
+    try:
+        held.enter_context(
+            concurrency(
+                name,
+                max_retries=0,
+                lease_duration=LEASE_S,
+                holder=holder,
+                raise_on_lease_renewal_failure=False,
+            )
+        )
+    except ConcurrencySlotAcquisitionError as error:
+        cause = error.__cause__
+        taken = isinstance(cause, HTTPStatusError) and cause.response.status_code == codes.LOCKED
+        if not taken and not isinstance(cause, TransportError):
+            raise
+        return False
+    return True

@@ -37,7 +37,7 @@ def deploy(
     Args:
         client: of the server.
         root: the project's folder.
-        pool: name of the work pool, which is made.
+        pool: name of the work pool, which is made where there is none.
         environment: in which prefect runs.
 
     Returns:
@@ -50,7 +50,8 @@ def deploy(
     known = client.read_variable_by_name(VARIABLE)
     if known is not None and known.value == digest:
         return False
-    _prefect(["work-pool", "create", pool, "--type", "process", "--overwrite"], root, environment)
+    if not any(one.name == pool for one in client.read_work_pools()):  # else it stays as it is
+        _prefect(["work-pool", "create", pool, "--type", "process"], root, environment)
     before = _switches(client)
     _prefect(["--no-prompt", "deploy", "--all"], root, environment)
     _restore(client, before)
