@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+TERMINAL = "SEQPREP_TERMINAL"
+"""Set by the command line: a person reads stderr."""
+
 
 def quiet(*, home: Path) -> None:
     """Set what a run on Prefect's own temporary server needs.
@@ -26,7 +29,7 @@ def quiet(*, home: Path) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_PROMPT": "false",
         "DO_NOT_TRACK": "1",
-        "SEQPREP_TERMINAL": "1",
+        TERMINAL: "1",
     }
     for key, value in defaults.items():
         os.environ.setdefault(key, value)

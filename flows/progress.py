@@ -17,6 +17,7 @@ from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from flows.environment import TERMINAL
 from flows.reporting.bars import ProgressBars
 from flows.training.running import hold_signals
 
@@ -32,8 +33,6 @@ class Shown(Protocol):
         ...
 
 
-TERMINAL = "SEQPREP_TERMINAL"
-"""Set in the environment by the command line: a person reads stderr."""
 EVERY_S = 5.0
 """Seconds between two lines where there is no terminal."""
 

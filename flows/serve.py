@@ -18,8 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.environment import quiet
-from flows.progress import TERMINAL
+from flows.environment import TERMINAL, quiet
 from flows.serving import processes, server
 from flows.serving.processes import Served
 from flows.serving.server import Database
@@ -49,13 +48,14 @@ class Up:
     settled: int
 
 
-def up(root: Path, *, port: int | None, database: Database) -> Up:
+def up(root: Path, *, port: int | None, database: Database, runs: int) -> Up:
     """Start server and worker where they do not run, and deploy.
 
     Args:
         root: the project's folder.
         port: of the server, on loopback; None: as before, else 4200.
         database: that the server stores in.
+        runs: that a worker which is started executes at once.
 
     Raises:
         SeqprepError: if the port is taken, the server does not come up, or what runs was started
@@ -72,7 +72,7 @@ def up(root: Path, *, port: int | None, database: Database) -> Up:
             _check_database(before, database)
         served = Served(port=port, database=database.name, processes=dict(alive))
         try:
-            return _start(root, served, database)
+            return _start(root, served, database, runs=runs)
         except BaseException:
             new = [one for name, one in _last(home).items() if name not in alive]
             processes.end(new)
@@ -80,9 +80,10 @@ def up(root: Path, *, port: int | None, database: Database) -> Up:
             raise
 
 
-def _start(root: Path, served: Served, database: Database) -> Up:
+def _start(root: Path, served: Served, database: Database, *, runs: int) -> Up:
     from prefect.client.orchestration import SyncPrefectClient
 
+    from flows.progress import say
     from flows.serving.deploying import deploy
     from flows.serving.leftovers import forget_leases, free_slots, settle
 
@@ -94,6 +95,7 @@ def _start(root: Path, served: Served, database: Database) -> Up:
         nothing_lives = not processes.of_flow_runs(root)
         if nothing_lives:
             forget_leases(home)
+        say("starting the server; its first start makes the database, which takes a while ...")
         arguments = ["server", "start", "--host", server.HOST, "--port", str(port)]
         variables = server.variables(environment, database=database)
         found["server"] = processes.start(arguments, log=home / "server.log", environment=variables)
@@ -105,11 +107,11 @@ def _start(root: Path, served: Served, database: Database) -> Up:
         if nothing_lives:
             free_slots(client)
         deployed = deploy(client, root=root, pool=POOL, environment=environment)
-    if "worker" not in found:
-        arguments = ["worker", "start", "--pool", POOL, "--limit", _limit()]
-        found["worker"] = processes.start(
-            arguments, log=home / "worker.log", environment=environment
-        )
+    if "worker" not in found or not found["worker"].runs():  # it may have ended meanwhile
+        # The type is told: a worker that asks the server for it ends where that does not answer.
+        arguments = ["worker", "start", "--pool", POOL, "--type", "process", "--limit", str(runs)]
+        log = home / "worker.log"
+        found["worker"] = processes.start(arguments, log=log, environment=environment)
         served.write(home)
         started.append("worker")
     return Up(
@@ -190,9 +192,13 @@ def _names_database(key: str) -> bool:
     return key == "DATABASE_URL" or key.endswith("_DATABASE_CONNECTION_URL")
 
 
-def _limit() -> str:
-    """How many runs the worker executes at once."""
-    return os.environ.get("RUNS", str(max(2, os.cpu_count() or 1)))
+def _runs(text: str) -> int:
+    """How many runs a worker executes at once."""
+    if not text:
+        return max(2, os.cpu_count() or 1)
+    if not text.isdigit() or int(text) < 1:
+        raise SeqprepError(f"RUNS must be a number of runs, at least 1, got {text!r}")
+    return int(text)
 
 
 def _port(text: str) -> int | None:
@@ -231,7 +237,8 @@ def main(environment: Mapping[str, str] = os.environ) -> None:
         if sys.argv[1:] == ["up"]:
             port = _port(environment.get("PORT", ""))
             database = server.database(environment.get("DATABASE_URL", ""))
-            _tell(up(root, port=port, database=database), console)
+            runs = _runs(environment.get("RUNS", ""))
+            _tell(up(root, port=port, database=database, runs=runs), console)
         elif sys.argv[1:] == ["down"]:
             console.print(f"stopped {down(root)} processes")
         else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,23 @@ from tests.flows.system import System
 FEW = {"settings": ["train.updates=5"]}
 
 pytestmark = pytest.mark.slow
+
+
+def up_while_all_is_killed(system: System) -> str:
+    """`./run up` after the server was killed, and the worker while the new one starts."""
+    killed, worker = system.process("server"), system.process("worker")
+    os.kill(killed.pid, signal.SIGKILL)
+
+    def kill_worker() -> None:
+        while system.process("server") == killed:
+            time.sleep(0.05)
+        os.kill(worker.pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill_worker, daemon=True)
+    thread.start()
+    said = system.up()
+    thread.join(timeout=5)
+    return said
 
 
 def test_a_deployment_run_trains_a_model_and_what_was_killed_is_mended(tmp_path: Path) -> None:
@@ -28,16 +47,19 @@ def test_a_deployment_run_trains_a_model_and_what_was_killed_is_mended(tmp_path:
             nightly = schedules["nightly"]
             of = client.read_deployment_by_name("pipeline/default")
             client.update_deployment_schedule(of.id, nightly.id, active=True)
+            [silent] = client.read_automations_by_name("seqprep silent runs have crashed")
+            client.pause_automation(silent.id)
         os.kill(system.process("worker").pid, signal.SIGKILL)
         assert "started: worker" in system.up()
-        os.kill(system.process("server").pid, signal.SIGKILL)
         (tmp_path / "flows" / "__init__.py").write_text('"""Changed code."""\n')
-        said = system.up()
-        assert "started: server" in said  # and the worker, if it gave up meanwhile
+        said = up_while_all_is_killed(system)
+        assert "started: server and worker" in said
         assert "deployed prefect.yaml" in said
         with system.client() as client:
             [kept] = client.read_deployment_by_name("pipeline/default").schedules
             assert kept.active, "a schedule that a person resumed was paused again"
+            [silent] = client.read_automations_by_name(silent.name)
+            assert not silent.enabled, "an automation that a person switched off is on again"
         assert system.wait(system.start("pipeline/default", **FEW)).name == "Completed"
         assert "stopped 2 processes" in system.serve("down")
     assert not (tmp_path / ".prefect" / "processes.json").exists()

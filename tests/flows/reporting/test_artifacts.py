@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import Artifact
 from prefect.testing.utilities import prefect_test_harness
 
 from flows import progress
+from flows.environment import TERMINAL
 from flows.pipeline import pipeline
 from flows.train import train
 from tests.conftest import ROOT
@@ -70,7 +71,7 @@ def test_a_pipeline_run_has_one_page_that_links_all_others(server: None, tmp_pat
 def test_a_long_stage_has_a_bar(server: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Would break if a person could not see how far a run is, or each step cost a call."""
     monkeypatch.setattr(progress, "EVERY_S", 0.2)
-    monkeypatch.delenv(progress.TERMINAL, raising=False)
+    monkeypatch.delenv(TERMINAL, raising=False)
     monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
 
     @flow
