@@ -67,7 +67,7 @@ def run(
     check_runner(runner, address)
     _prepare_for_flow(files, settings, folds=folds, tables=True, if_newer=if_newer)
     from flows.pipeline import pipeline
-    from flows.show import run_table
+    from flows.show_print import run_table
 
     done = [
         pipeline(
@@ -229,7 +229,8 @@ def show(
 ) -> None:
     """Show datasets, their versions and what made them."""
     from flows.prediction.show import describe_predictions, print_predictions
-    from flows.show import describe, print_description
+    from flows.show import describe
+    from flows.show_print import print_description
     from seqprep.upkeep.leftovers import predictions_of
 
     place = stored_at(path, store)
@@ -288,7 +289,7 @@ def _prepare_for_flow(
 
 def _finish(done: Any, as_json: bool) -> None:
     """Print the result of one stage: a short table, and JSON where it is asked for."""
-    from flows.show import stage_table
+    from flows.show_print import stage_table
 
     stage_table(done)
     if as_json:

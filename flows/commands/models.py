@@ -129,7 +129,7 @@ def rollback(path: Dataset, /, *, store: InStore = None, as_json: AsJson = False
 
 def _print(listed: dict[str, Any], as_json: bool) -> None:
     """Show a dataset's models, as JSON or for a person."""
-    from flows.show import print_models
+    from flows.show_print import print_models
 
     if as_json:
         print_json(listed)

@@ -9,7 +9,8 @@ import pytest
 
 from flows.cli import app
 from flows.maintain import collect_path, print_collected, verify_path
-from flows.show import describe, print_description
+from flows.show import describe
+from flows.show_print import print_description
 from flows.training.run_files import check_run, seal_run
 from seqprep.errors import CorruptError
 from seqprep.upkeep.collect import collect

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows.cli import app
-from flows.show import describe, print_description
+from flows.show import describe
+from flows.show_print import print_description
 from seqprep.errors import SeqprepError
 from seqprep.ingest import ingest
 from seqprep.prepare import prepare

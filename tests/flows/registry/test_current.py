@@ -13,7 +13,8 @@ from flows.commands.parts import bundle_at
 from flows.pipeline_file import Pipeline
 from flows.registry.bundles import find_bundle
 from flows.registry.current import models, promote, roll_back
-from flows.show import describe, print_models
+from flows.show import describe
+from flows.show_print import print_models
 from seqprep.errors import SeqprepError
 from seqprep.registry import Registry
 from tests.flows.stages import trained

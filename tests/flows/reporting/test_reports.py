@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows.reporting import plots, reports
-from flows.show import sparkline
+from flows.show_print import sparkline
 
 REPORT: dict[str, Any] = {
     "labels": ["a", "b"],
