@@ -26,8 +26,8 @@ from seqprep.frequency import Frequency
 from seqprep.frequency_counter import FrequencyCounter
 from seqprep.parallel import Progress
 from seqprep.preparation.chain import Chain
-from seqprep.preparation.first_pass import read_parts
 from seqprep.preparation.job import Job
+from seqprep.preparation.read_parts import read_parts
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.transform import Symbols, Transform
 from seqprep.ragged import Ints

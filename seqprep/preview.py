@@ -22,9 +22,10 @@ from seqprep.fitted import Fitted
 from seqprep.frequency_table import Cut, find_cuts
 from seqprep.parallel import Progress
 from seqprep.preparation.finisher import Finisher
-from seqprep.preparation.first_pass import Encoding, first_pass, read_parts
+from seqprep.preparation.first_pass import Encoding, first_pass
 from seqprep.preparation.fitting import fit
 from seqprep.preparation.job import Job
+from seqprep.preparation.read_parts import read_parts
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.second_pass import finish_chunks
 from seqprep.preparation.spill import SpillFolder

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from flows.references import Json
 from seqprep.preparation.job import Job
-from seqprep.preparation.spill import list_rows
+from seqprep.preparation.lists import list_rows
 from seqprep.preview import Preview
 from seqprep.ragged import Ints
 from seqprep.schema import CONTENT_COLUMN, OOV, SPLITS, Task, num_reserved

@@ -18,10 +18,10 @@ from seqprep.fitted import Fitted
 from seqprep.preparation.chain import Chain
 from seqprep.preparation.chunk import Chunk
 from seqprep.preparation.finisher import Finisher
-from seqprep.preparation.first_pass import start_chunk
 from seqprep.preparation.form import source_form
+from seqprep.preparation.lists import list_rows
+from seqprep.preparation.read_parts import start_chunk
 from seqprep.preparation.rows import example_table, target_table
-from seqprep.preparation.spill import list_rows
 from seqprep.preparation.target_text import encode_targets
 from seqprep.ragged import Ragged
 from seqprep.recipe import Prepare, resolve_tokens

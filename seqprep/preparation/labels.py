@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from seqprep import splits
 from seqprep.errors import ConfigError
 from seqprep.kernels import count_numbers
-from seqprep.preparation.spill import list_rows
+from seqprep.preparation.lists import list_rows
 from seqprep.ragged import Ints, look_up, string_bytes
 from seqprep.schema import SPLITS, Task
 

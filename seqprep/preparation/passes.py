@@ -14,8 +14,9 @@ from seqprep.checks import parse_bytes
 from seqprep.fitted import Fitted
 from seqprep.parallel import Progress
 from seqprep.preparation.finisher import Finisher
-from seqprep.preparation.first_pass import Encoding, first_pass, read_parts
+from seqprep.preparation.first_pass import Encoding, first_pass
 from seqprep.preparation.job import Job
+from seqprep.preparation.read_parts import read_parts
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.rows import slot_schema
 from seqprep.preparation.second_pass import second_pass

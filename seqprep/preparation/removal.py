@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from seqprep.preparation.append import Previous, among
 from seqprep.preparation.chunk import Chunk
+from seqprep.preparation.lists import list_rows, take_rows
 from seqprep.preparation.rows import units
-from seqprep.preparation.spill import list_rows, take_rows
 from seqprep.preparation.totals import Totals, count_chunk, merge_totals
 from seqprep.ragged import Ragged, to_offsets
 from seqprep.schema import OOV, SPLITS

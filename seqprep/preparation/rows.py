@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from seqprep.arrays import as_array
 from seqprep.preparation.chunk import Chunk
+from seqprep.preparation.lists import list_array
 from seqprep.preparation.slots import places
-from seqprep.preparation.spill import list_array
 from seqprep.ragged import Ints, Ragged
 from seqprep.schema import OOV
 

@@ -20,10 +20,11 @@ from seqprep.preparation.chunk_rows import ChunkRows
 from seqprep.preparation.finisher import Finisher
 from seqprep.preparation.first_pass import Encoding
 from seqprep.preparation.job import Job
+from seqprep.preparation.lists import list_rows
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.rows import example_table, target_table, units
 from seqprep.preparation.slots import Slots
-from seqprep.preparation.spill import SpillFolder, list_rows
+from seqprep.preparation.spill import SpillFolder
 from seqprep.preparation.totals import Totals, count_chunk, merge_totals
 from seqprep.ragged import Ints, Ragged
 

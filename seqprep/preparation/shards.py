@@ -16,8 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from seqprep.parallel import Progress
-from seqprep.preparation.slots import Slots, SortedRows, shard_order
-from seqprep.preparation.spill import copy_table, release_memory
+from seqprep.preparation.lists import copy_table
+from seqprep.preparation.slots import Slots
+from seqprep.preparation.sorted_rows import SortedRows, shard_order
+from seqprep.preparation.spill import release_memory
 from seqprep.schema import SPLITS
 from seqprep.staging import StagedFile, StagedWriter
 

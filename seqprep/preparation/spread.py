@@ -26,9 +26,10 @@ from seqprep.chunk_ranks import ChunkRanks
 from seqprep.fitted import Fitted
 from seqprep.parallel import Json, Progress, Runner, cut_tasks
 from seqprep.preparation.finisher import Finisher
-from seqprep.preparation.first_pass import Encoding, Part, first_pass
+from seqprep.preparation.first_pass import Encoding, first_pass
 from seqprep.preparation.job import Job
 from seqprep.preparation.passes import Marks, count_slots
+from seqprep.preparation.read_parts import Part
 from seqprep.preparation.roster import Roster
 from seqprep.preparation.spill import SpillFolder
 from seqprep.preparation.spread_parts import read_parts_of

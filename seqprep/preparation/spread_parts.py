@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqprep.frequency_counter import ChunkCounts
-from seqprep.preparation.first_pass import Part, spill_part
+from seqprep.preparation.first_pass import spill_part
+from seqprep.preparation.read_parts import Part
 from seqprep.preparation.scaling import Moments
 from seqprep.preparation.spill import SpillFolder
 

@@ -22,14 +22,15 @@ from seqprep.fitted import Fitted
 from seqprep.parallel import Json
 from seqprep.preparation.chunk_rows import ChunkRows
 from seqprep.preparation.finisher import Finisher
-from seqprep.preparation.first_pass import chunk_parts
 from seqprep.preparation.job import Job
+from seqprep.preparation.lists import take_rows
 from seqprep.preparation.opened import open_encoder
+from seqprep.preparation.read_parts import chunk_parts
 from seqprep.preparation.rows import slot_schema
 from seqprep.preparation.second_pass import finish_piece
 from seqprep.preparation.shards import write_shards
 from seqprep.preparation.slots import DiskSlots, joined
-from seqprep.preparation.spill import SpillFolder, take_rows
+from seqprep.preparation.spill import SpillFolder
 from seqprep.preparation.spilled_maps import SpilledMaps
 from seqprep.preparation.spread_parts import write_part
 from seqprep.preparation.totals import Totals, merge_totals

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from seqprep import kernels, ragged
 from seqprep.preparation import shards
+from seqprep.preparation.lists import take_rows
 from seqprep.preparation.shards import ShardWriter
-from seqprep.preparation.slots import SortedRows
-from seqprep.preparation.spill import take_rows
+from seqprep.preparation.sorted_rows import SortedRows
 from seqprep.tokens import kmers
 from seqprep.tokens.kmers import encode_kmers
 

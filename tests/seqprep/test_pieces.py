@@ -11,7 +11,7 @@ import pytest
 from seqprep.errors import SeqprepError
 from seqprep.preparation import pieces
 from seqprep.preparation.form import Form
-from seqprep.preparation.spill import list_array
+from seqprep.preparation.lists import list_array
 from seqprep.prepare import prepare
 from seqprep.ragged import Ragged
 from seqprep.recipe import Prepare, Split

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from seqprep.preparation import slots
+from seqprep.preparation import slots, sorted_rows
 from seqprep.preparation.chunk import Chunk
-from seqprep.preparation.slots import DiskSlots, SortedRows
+from seqprep.preparation.slots import DiskSlots
+from seqprep.preparation.sorted_rows import SortedRows
 from seqprep.preparation.spill import SpillFolder
 from seqprep.ragged import from_lists, to_lists
 
@@ -34,7 +35,7 @@ def test_rows_are_in_order_whether_they_are_copied_or_not(
     monkeypatch: pytest.MonkeyPatch, long_bytes: int, start: int, stop: int
 ) -> None:
     """Otherwise a record would be stored with the values of another one."""
-    monkeypatch.setattr(slots, "_LONG_BYTES", long_bytes)
+    monkeypatch.setattr(sorted_rows, "LONG_BYTES", long_bytes)
     order = np.array([6, 0, 4, 2, 1, 5, 3])
     found = SortedRows.of(tables(), order, ["id", "values"]).table(start, stop)
     expected = pa.concat_tables(tables()).take(order[start:stop])
@@ -44,7 +45,7 @@ def test_rows_are_in_order_whether_they_are_copied_or_not(
 
 def test_long_rows_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise every recording would be copied before it is written, into fresh memory."""
-    monkeypatch.setattr(slots, "_LONG_BYTES", 1)
+    monkeypatch.setattr(sorted_rows, "LONG_BYTES", 1)
     parts = tables()
     rows = SortedRows.of(parts, np.array([4, 5]), ["id", "values"])
     chunk = rows.table(0, 2)["values"].chunk(1)
@@ -86,7 +87,7 @@ def test_rows_go_to_their_slots_in_order_whether_they_are_copied_or_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long_bytes: int
 ) -> None:
     """Otherwise a chromosome would be routed with the place of its neighbour."""
-    monkeypatch.setattr(slots, "_LONG_BYTES", long_bytes)
+    monkeypatch.setattr(slots, "LONG_BYTES", long_bytes)
     place = np.array([0, 2**63, 1, 2, 2**63 + 1, 3], dtype=np.uint64)
     table = pa.table(
         {
