@@ -40,6 +40,7 @@ from flows.commands.parts import (
 )
 from flows.runner import check_runner
 from seqprep import __version__
+from seqprep.errors import ConfigError
 
 app = App(
     name="seqprep",
@@ -270,6 +271,11 @@ def _launch(
 ) -> None:
     """Read what holds for every command, then run the one that is meant."""
     if endpoint is not None:
+        if not any("s3:/" in token for token in tokens):
+            raise ConfigError(
+                "--endpoint is the server of a store on S3, and none is named; add "
+                "--store s3://BUCKET/PREFIX, or leave it out"
+            )
         os.environ["AWS_ENDPOINT_URL_S3"] = endpoint
     app(tokens, exit_on_error=False, print_error=False)
 

@@ -83,7 +83,14 @@ def codes(
         print_json(done)
 
 
-def job(file: File, /, *, store: Store = STORE, settings: Settings = ()) -> None:
+def job(
+    file: File,
+    /,
+    *,
+    store: Store = STORE,
+    settings: Settings = (),
+    as_json: AsJson = False,
+) -> None:
     """Write the job file of a training and print its path, to train by torchrun on several nodes.
 
     The newest examples with these options are trained on. `seqprep train` with the same options
@@ -96,7 +103,10 @@ def job(file: File, /, *, store: Store = STORE, settings: Settings = ()) -> None
 
     spec = load(file, overrides=settings)
     store = store_folder(store, dataset=spec.dataset)
-    print(write_job(spec, asdict(find_prepared(spec, store=store)), store=store)[0])
+    path, is_trained = write_job(spec, asdict(find_prepared(spec, store=store)), store=store)
+    print(path)
+    if as_json:
+        print_json({"dataset": spec.dataset, "job": str(path), "trained": is_trained})
 
 
 def models(path: Dataset, /, *, store: InStore = None, as_json: AsJson = False) -> None:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +19,7 @@ from cyclopts import Parameter
 
 from flows.commands.ending import tell
 from seqprep.errors import ConfigError
-from seqprep.remote.address import is_remote
+from seqprep.remote.address import is_remote, parse
 
 Store = Annotated[
     Path, Parameter(name="--store", help="Folder of the datasets, or s3://BUCKET/PREFIX.")
@@ -69,6 +73,8 @@ Bundle = Annotated[str, Parameter(help="Folder of a model bundle, or DATASET@cur
 STORE = Path("store")
 EVERY = 100
 """Steps between two predictions of a stream where a person names none."""
+ANSWERS_S = 10.0
+"""Seconds in which Prefect's server must answer."""
 SETTLE_S = 5.0
 """A new file that nothing has touched for so many seconds is taken to be whole."""
 InStore = Annotated[
@@ -93,10 +99,13 @@ def stored_at(path: Path | None, store: Path | None) -> Path:
 def store_name(store: Path) -> str:
     """A store as flows take it: `Path` makes one slash of the two in an address.
 
+    Raises:
+        ConfigError: if an address, or that of its server, is none.
+
     >>> store_name(Path("store")), store_name(Path("s3://bucket/a/"))
     ('store', 's3://bucket/a')
     """
-    return str(store).replace("s3:/", "s3://", 1) if is_remote(store) else str(store)
+    return str(parse(store)) if is_remote(store) else str(store)
 
 
 def here(path: Path) -> Path:
@@ -193,14 +202,45 @@ def guarded() -> None:
 
 
 def start_prefect() -> None:
-    """Set Prefect up for a flow of this command: quiet, in this folder, ended with it."""
+    """Set Prefect up for a flow of this command: quiet, in this folder, ended with it.
+
+    Raises:
+        ConfigError: if PREFECT_API_URL names a server that does not answer.
+    """
     from flows.commands import guard
     from flows.environment import quiet
 
+    url = os.environ.get("PREFECT_API_URL")
+    if url:
+        check_server(url)
     guard.start()
-    if not os.environ.get("PREFECT_API_URL"):
+    if not url:
         tell("starting Prefect ...")
     quiet(home=Path.cwd() / ".prefect")
+
+
+def check_server(url: str) -> None:
+    """Refuse a server that nobody reaches, before anything is imported that would wait for it.
+
+    Args:
+        url: of its API.
+
+    Raises:
+        ConfigError: saying what to start, or to unset.
+    """
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=ANSWERS_S):
+            pass
+    except urllib.error.HTTPError:
+        return  # something answers, and Prefect says what it wants
+    except (OSError, ValueError, HTTPException) as error:
+        why = getattr(error, "reason", error)
+        if isinstance(why, ssl.SSLError):
+            return  # Prefect has settings of its own for this
+        raise ConfigError(
+            f"PREFECT_API_URL is {url}, where no server answers ({why}); start it, as by "
+            "`./run up`, or unset PREFECT_API_URL: then the command starts Prefect by itself"
+        ) from error
 
 
 def at_least_one(value: int, name: str) -> None:

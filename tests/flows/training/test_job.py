@@ -201,7 +201,11 @@ def test_the_command_job_writes_what_torchrun_is_given(
     ingest_and_prepare(spec, tmp_path / "store")
     file = tmp_path / "tiny.yaml"
     file.write_text(json.dumps(to_json(spec)))
-    job(file, store=tmp_path / "store", settings=("train.updates=7",))
+    options: Any = {"store": tmp_path / "store", "settings": ("train.updates=7",)}
+    job(file, **options)
     path = Path(capsys.readouterr().out.strip())
     assert path.is_absolute()
     assert read_job(path).train.updates == 7
+    job(file, **options, as_json=True)
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told == {"dataset": "tiny", "job": str(path), "trained": False}
