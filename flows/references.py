@@ -27,11 +27,15 @@ def resolve(
     Raises:
         ConfigError: if both or neither are given, or something in them is wrong.
     """
-    if (file is None) == (pipeline is None):
-        raise ConfigError("give `file`, the path of a pipeline file, or `pipeline`, its content")
+    if file is not None and pipeline is not None:
+        raise ConfigError(
+            f"both `file` ({file}) and `pipeline` are given; set one to None (a deployment has "
+            "a `file` already)"
+        )
     if file is not None:
         return load(Path(file), overrides=settings or ()), base(Path(file))
-    assert pipeline is not None
+    if pipeline is None:
+        raise ConfigError("give `file`, the path of a pipeline file, or `pipeline`, its content")
     if settings:
         raise ConfigError("`settings` change a pipeline `file`; change `pipeline` itself instead")
     for key, path in (
