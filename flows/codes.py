@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from flows.pipeline_file import Pipeline
-from flows.progress import Callback, say, stage
+from flows.progress import Callback, say, silent, stage
 from flows.references import Json
 from flows.stored import pipeline_of, prepared_records
 from flows.training.job import training_snapshot
@@ -44,6 +44,34 @@ KEPT = ("id", "name", "group", "label", "source", "record", "header", "content_h
 
 
 def make_codes(bundle: str, *, dataset: str, store: Path, source_dataset: str | None) -> Json:
+    """Encode every record of a dataset, and store the codes as another one; see `store_codes`.
+
+    Args:
+        bundle: folder of an autoencoder's bundle.
+        dataset: name of the new dataset.
+        store: folder of the datasets.
+        source_dataset: whose records are encoded; none: that of the training.
+    """
+    with stage(f"{dataset}: codes") as progress:
+        done = store_codes(
+            bundle, dataset=dataset, store=store, source_dataset=source_dataset, progress=progress
+        )
+    say(
+        f"{dataset}: sequences version {done['version']}: {done['rows']:,} records of "
+        f"{done['source_dataset']}; pipeline file: {done['pipeline']}"
+    )
+    return done
+
+
+def store_codes(
+    bundle: str,
+    *,
+    dataset: str,
+    store: Path,
+    source_dataset: str | None,
+    into: Path | None = None,
+    progress: Callback = silent,
+) -> Json:
     """Encode every record of a dataset, and store the codes as another one.
 
     Args:
@@ -51,6 +79,8 @@ def make_codes(bundle: str, *, dataset: str, store: Path, source_dataset: str | 
         dataset: name of the new dataset.
         store: folder of the datasets.
         source_dataset: whose records are encoded; none: that of the training.
+        into: folder of the new dataset's folder; none: the store.
+        progress: called as (what, done, total).
 
     Returns:
         What was made, and from what.
@@ -66,11 +96,12 @@ def make_codes(bundle: str, *, dataset: str, store: Path, source_dataset: str | 
     if name == dataset:
         raise SeqprepError(f"--dataset {dataset}: codes need a name of their own")
     store = store_folder(store, dataset=name)
-    origin, table = (Table(store / part / "sequences") for part in (name, dataset))
+    folder = (into or store) / dataset
+    origin, table = Table(store / name / "sequences"), Table(folder / "sequences")
     version = _version(origin, spec, Fitted.from_bytes(model.fitted))
     task = derived_task(origin, version)
     channels = [f"code_{number}" for number in range(model.config.hidden)]
-    with using(store / dataset), stage(f"{dataset}: codes of {name}") as progress:
+    with using(folder):
         made = commit_derived(
             table,
             _rows(model, spec, origin, version, progress),
@@ -81,11 +112,10 @@ def make_codes(bundle: str, *, dataset: str, store: Path, source_dataset: str | 
             made_by={"bundle": bundle_digest(Path(bundle)), "kind": "codes"},
         )
     rows = table.info(made).counts["rows"]
-    file = store / dataset / "pipeline.yaml"
+    file = folder / "pipeline.yaml"
     if not file.exists():  # a person's own stays
         split = _kept_split(spec, name, file.with_name(SPLITS_FILE), Path(bundle))
         _write_pipeline(file, dataset, task, split)
-    say(f"{dataset}: sequences version {made}: {rows:,} records; pipeline file: {file}")
     return {
         "dataset": dataset,
         "version": made,
