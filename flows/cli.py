@@ -189,8 +189,17 @@ def compare(
         Parameter(name="--all", help="Train all in full, not the best of a search.", negative=""),
     ] = False,
     workers: Annotated[int | None, Parameter(help="Trainings at once; else one a core.")] = None,
+    stop_hopeless: Annotated[
+        bool,
+        Parameter(help="Stop a training when it is worse than most were by then.", negative=""),
+    ] = False,
+    reference: Annotated[
+        Path | None, Parameter(help="A table of tokens of other text, for the strategy idf.")
+    ] = None,
     store: Store = STORE,
     settings: Settings = (),
+    runner: RunnerOption = "local",
+    address: Address = None,
     as_json: AsJson = False,
 ) -> None:
     """Find out which way of handling long sequences works on this data."""
@@ -206,13 +215,23 @@ def compare(
         seeds=seeds,
         everything=everything,
         workers=default_workers() if workers is None else workers,
+        stop_hopeless=stop_hopeless,
+        reference=None if reference is None else str(reference.absolute()),
     )
     check_asked(load(file, overrides=settings), asked)
+    check_runner(runner, address)
     start_prefect()
     from flows.compare import compare as flow
     from flows.comparison.print import print_comparison
 
-    done = flow(file=str(file), store=store_name(store), settings=list(settings), asked=asked)
+    done = flow(
+        file=str(file),
+        store=store_name(store),
+        settings=list(settings),
+        asked=asked,
+        runner=runner,
+        address=address,
+    )
     print_comparison(done)
     if as_json:
         print_json(done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,29 @@ from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.references import Json, check_tables, resolve
 from flows.reporting.artifacts import compare_artifact
+from flows.runner import RunnerName, scheduler_of
 from seqprep.stores import store_folder
 
 
 @task(name="compare strategies", **RETRIED)
-def compare_strategies(pipeline: Json, asked: dict[str, Any], *, base: str, store: str) -> Json:
+def compare_strategies(
+    pipeline: Json,
+    asked: dict[str, Any],
+    *,
+    base: str,
+    store: str,
+    start_s: float,
+    scheduler: str | None = None,
+) -> Json:
     """Train the strategies on a dataset that is ingested, and write the page."""
-    return conduct(build(pipeline), Asked(**asked), base=Path(base), store=store_folder(store))
+    return conduct(
+        build(pipeline),
+        Asked(**asked),
+        base=Path(base),
+        store=store_folder(store),
+        scheduler=scheduler,
+        start_s=start_s,
+    )
 
 
 @flow(name="compare", flow_run_name="compare-{file}", **TOLD)
@@ -31,6 +48,8 @@ def compare(
     store: str = "store",
     settings: list[str] | None = None,
     asked: Asked = Asked(),  # noqa: B008 - frozen, thus a value
+    runner: RunnerName = "local",
+    address: str | None = None,
 ) -> Json:
     """Train every way of handling long sequences that fits, fairly, and recommend one.
 
@@ -40,14 +59,25 @@ def compare(
         store: folder of the datasets.
         settings: `a.b=value` texts that change the file's values.
         asked: strategies, time, and what every training gets the same of.
+        runner: where ingest and the trainings work: `local`, or `dask` on a cluster.
+        address: of a Dask scheduler; without one `dask` starts a cluster of this machine.
 
     Returns:
         The recommendation, the rows of the table, and where the page lies.
     """
+    start_s = time.time()
     spec, base = resolve(file, pipeline, settings)
     check_tables(spec, base=base)
-    ingest_files(to_json(spec), base=str(base), store=store)
     wanted = {key: getattr(asked, key) for key in Asked.__dataclass_fields__}
-    done = compare_strategies(to_json(spec), wanted, base=str(base), store=store)
+    with scheduler_of(runner, address) as scheduler:
+        ingest_files(to_json(spec), base=str(base), store=store, scheduler=scheduler)
+        done = compare_strategies(
+            to_json(spec),
+            wanted,
+            base=str(base),
+            store=store,
+            start_s=start_s,
+            scheduler=scheduler,
+        )
     compare_artifact(done)
     return done

@@ -62,7 +62,7 @@ IfNewer = Annotated[
 ]
 RunnerOption = Annotated[
     Literal["local", "dask"],
-    Parameter(name="--runner", help="Where ingest and prepare work: here, or on a Dask cluster."),
+    Parameter(name="--runner", help="Where the work is done: here, or on a Dask cluster."),
 ]
 Address = Annotated[
     str | None,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from flows.comparison.combinations import check_strategy, combined
 from flows.comparison.strategies import STRATEGIES
 from flows.comparison.strategy import Case, Strategy
 from flows.pipeline_file import Pipeline, build, to_json
@@ -66,12 +67,13 @@ def choose(
         base: the plain pipeline.
 
     Raises:
-        ConfigError: for a name that is not known.
+        ConfigError: for a name that is not known, or contradicts itself.
     """
     chosen: dict[str, tuple[Strategy, Pipeline]] = {}
     refused: dict[str, str] = {}
     for name in names:
-        found = _combined(name, case)
+        check_strategy(name)
+        found = combined(name, case)
         if isinstance(found, str):
             refused[name] = found
             continue
@@ -82,39 +84,6 @@ def choose(
     return chosen, refused
 
 
-def check_strategy(name: str) -> None:
-    """Refuse a name that is none of a single strategy.
-
-    Raises:
-        ConfigError: naming those that there are.
-    """
-    if name not in STRATEGIES:
-        raise ConfigError(
-            f"unknown strategy {name!r}; choose from {', '.join(STRATEGIES)}, or join some of "
-            "them by +"
-        )
-
-
-def _combined(name: str, case: Case) -> Strategy | str:
-    """One strategy, or several in the order in which they are named."""
-    parts: list[Strategy] = []
-    for part in name.split("+"):
-        check_strategy(part)
-        found = STRATEGIES[part](case)
-        if isinstance(found, str):
-            return found
-        parts.append(found)
-    if len(parts) == 1:
-        return parts[0]
-    return Strategy(
-        name=name,
-        family="combination",
-        told="; ".join(part.told for part in parts),
-        steps=tuple(step for part in parts for step in part.steps),
-        train={key: value for part in parts for key, value in part.train.items()},
-    )
-
-
 def apply(base: Pipeline, strategy: Strategy) -> Pipeline:
     """The plain pipeline with a strategy.
 
@@ -123,14 +92,14 @@ def apply(base: Pipeline, strategy: Strategy) -> Pipeline:
         JobError: if the model or its training cannot be.
     """
     body = to_json(base)
-    stored = [step for step in base.prepare.steps if not _in_training(step)]
-    late = [step for step in base.prepare.steps if _in_training(step)]
+    stored = [step for step in base.prepare.steps if not is_in_training(step)]
+    late = [step for step in base.prepare.steps if is_in_training(step)]
     own = [dict(step) for step in strategy.steps]
     body["prepare"]["steps"] = [
         *stored,
-        *(step for step in own if not _in_training(step)),
+        *(step for step in own if not is_in_training(step)),
         *late,
-        *(step for step in own if _in_training(step)),
+        *(step for step in own if is_in_training(step)),
     ]
     for key, value in strategy.train.items():
         _set(body["train"], key, value)
@@ -152,7 +121,8 @@ def recipe_name(strategy: str) -> str:
     return f"compare-{strategy.replace('+', '_')}"[:64]
 
 
-def _in_training(step: Mapping[str, Mapping[str, Any] | None]) -> bool:
+def is_in_training(step: Mapping[str, Mapping[str, Any] | None]) -> bool:
+    """Whether a step is drawn anew in every epoch, and thus stands behind what is stored."""
     (options,) = step.values()
     return (options or {}).get("when") == "train"
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import ConfigDict
 
-from flows.comparison.applied import check_strategy
 from flows.comparison.budget import SEEDS, Equal
+from flows.comparison.combinations import check_strategy
 from flows.comparison.scores import check_task
 from flows.descriptions import describe
 from flows.pipeline_file import Pipeline
 from seqprep.errors import ConfigError
+from seqprep.token_table import TokenTable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +26,9 @@ class Asked:
         equal: what every training gets the same of.
         seeds: of each finalist.
         everything: train all strategies in full, not the best of a search alone.
-        workers: trainings at once.
+        workers: trainings at once, on this machine.
+        stop_hopeless: stop trainings early by the rule of `hopeless`.
+        reference: a table of tokens of other text, for `idf`.
     """
 
     strategies: tuple[str, ...] = ()
@@ -33,6 +37,8 @@ class Asked:
     seeds: int = SEEDS
     everything: bool = False
     workers: int = 2
+    stop_hopeless: bool = False
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "minutes", float(self.minutes))  # 5 and 5.0 are one question
@@ -57,12 +63,13 @@ def check_asked(spec: Pipeline, asked: Asked) -> None:
         asked: of its comparison.
 
     Raises:
-        ConfigError: naming the task, the strategy or the split.
+        ConfigError: naming the task, the strategy, the table of tokens or the split.
     """
     check_task(spec.source.task, study="compare")
     for name in asked.strategies:
-        for part in name.split("+"):
-            check_strategy(part)
+        check_strategy(name)
+    if asked.reference is not None:
+        TokenTable.read(Path(asked.reference), key="--reference")
     if spec.split.validation == 0:
         raise ConfigError(
             "compare chooses on validation rows, and the split has none; give split.validation a "

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import fmean
 
-from flows.comparison import course
-from flows.comparison.applied import OWN, choose, is_plain, names_of, plain
+from flows.comparison import course, entries, tell
+from flows.comparison.applied import plain
 from flows.comparison.asked import Asked, check_asked
-from flows.comparison.budget import FINALISTS, UNITS, Plan, make_plan
+from flows.comparison.budget import FEWEST, FINALISTS, MEASURED_SHARE, Plan, Terms, make_plan
 from flows.comparison.course import Entry, Standing
-from flows.comparison.scores import record_scores
-from flows.comparison.strategy import Case, Strategy
-from flows.comparison.trials import Outcome, Pace, Trial
+from flows.comparison.left import Left
+from flows.comparison.pieces import Crew
+from flows.comparison.trials import Pace
 from flows.comparison.written import write
 from flows.pipeline_file import Pipeline, to_json
-from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json
+from flows.runner import runner_at
 from flows.training.warm import refuse_warm
 from seqprep import __version__
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fingerprint import fingerprint
+from seqprep.parallel import Runner
 from seqprep.snapshot import Snapshot, replace_bytes
-from seqprep.transforms import build_steps, final_unit
+
+CLOSING_S = 5.0
+"""Seconds for the page at the end."""
 
 
-def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
+def conduct(
+    spec: Pipeline,
+    asked: Asked,
+    *,
+    base: Path,
+    store: Path,
+    scheduler: str | None = None,
+    start_s: float | None = None,
+) -> Json:
     """Compare strategies on a dataset that is ingested.
 
     Args:
@@ -37,6 +49,8 @@ def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
         asked: what a person wants.
         base: folder that the pipeline's relative paths are relative to.
         store: folder of the datasets.
+        scheduler: of a Dask cluster that trains; None: this machine.
+        start_s: when the minutes began, in seconds since 1970; None: now.
 
     Returns:
         The recommendation, the rows of the table, and paths of what was written.
@@ -45,78 +59,39 @@ def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
         ConfigError: if the task or the split cannot be compared, or the time is too short.
         SeqprepError: if no strategy could be trained.
     """
-    start_s = time.monotonic()
+    start_s = start_s or time.time()
     check_asked(spec, asked)
     refuse_warm(spec, "compare")
-    bare = plain(spec)
-    whole = _prepare(bare, base=base, store=store)
-    if not whole["records"].get("validation"):
-        raise ConfigError(
-            "compare chooses on validation rows, and there are none; give split.validation a share "
-            "or values"
-        )
-    case = _case(bare, whole)
-    chosen, refused = choose(names_of(asked.strategies), case, bare)
-    entries, failed = _prepared(spec, chosen, base=base, store=store)
-    folder = _folder(spec, asked, entries, store)
-    spent_s = time.monotonic() - start_s
-    plan, is_new = _plan(folder, entries, failed, asked, store=store, spent_s=spent_s)
-    entries = [entry for entry in entries if entry.name in plan.updates]
-    standings = _train(entries, plan, asked, failed, store=store)
-    took_s = time.monotonic() - start_s if is_new else None
-    return write(folder, spec, standings, refused, failed, plan, took_s, base=base)
+    say(f"  comparing within {asked.minutes:g} minutes")
+    bare, left = plain(spec), Left()
+    found = entries.make(spec, bare, asked, left, base=base, store=store, start_s=start_s)
+    folder = _folder(spec, asked, found, store)
+    with runner_at(scheduler, store=store, sees=None) as runner:
+        crew = _crew(asked, folder, store, runner, start_s)
+        plan, is_new = _plan(folder, found, left, asked, crew, start_s=start_s)
+        found = [entry for entry in found if entry.name in plan.updates]
+        standings = _train(found, plan, left, crew)
+    took_s = time.time() - start_s if is_new else None
+    done = write(folder, spec, standings, left, plan, took_s, base=base)
+    say(tell.how_long(plan, took_s))
+    return done
 
 
-def _prepare(spec: Pipeline, *, base: Path, store: Path) -> Json:
-    prepared: Json = prepare_rows.fn(to_json(spec), base=str(base), store=str(store))
-    return prepared
-
-
-def _case(bare: Pipeline, whole: Json) -> Case:
-    facts = Snapshot.read(Path(whole["snapshot"])).facts
-    quantiles = whole["length_quantiles"]["after"]
-    steps = build_steps(bare.prepare)
-    return Case(
-        unit=final_unit(steps, bare.source.domain, bare.prepare.tokens),
-        steps=round(quantiles["0.5"]),
-        longest=round(quantiles["1"]),
-        vocab_size=facts.vocab_size,
-        rate_hz=facts.rate_hz,
-        channels=len(facts.channels),
-        hidden=bare.train.model.hidden,
+def _crew(asked: Asked, folder: Path, store: Path, runner: Runner | None, start_s: float) -> Crew:
+    return Crew(
+        store=store,
+        workers=asked.workers if runner is None else runner.workers,
+        until_s=start_s + 60 * asked.minutes - CLOSING_S,
+        runner=runner,
+        rounds=folder if asked.stop_hopeless else None,
     )
 
 
-def _prepared(
-    spec: Pipeline,
-    chosen: Mapping[str, tuple[Strategy, Pipeline]],
-    *,
-    base: Path,
-    store: Path,
-) -> tuple[list[Entry], dict[str, str]]:
-    """The strategies with their rows; the same recipe is prepared once."""
-    entries: list[Entry] = []
-    failed: dict[str, str] = {}
-    wanted = {name: (s.family, s.told, own) for name, (s, own) in chosen.items()}
-    if not is_plain(spec):
-        wanted[OWN] = ("the file", "the pipeline file as it stands", spec)
-    known: dict[str, Json] = {}
-    for name, (family, what, own) in wanted.items():
-        recipe = own.prepare.recipe
-        try:
-            rows = known[recipe] = known.get(recipe) or _prepare(own, base=base, store=store)
-        except SeqprepError as error:
-            failed[name] = str(error).partition("\n")[0]
-            continue
-        entries.append(Entry(name=name, family=family, told=what, spec=own, prepared=rows))
-    return entries, failed
-
-
-def _folder(spec: Pipeline, asked: Asked, entries: Sequence[Entry], store: Path) -> Path:
+def _folder(spec: Pipeline, asked: Asked, found: Sequence[Entry], store: Path) -> Path:
     """Where a comparison is written: named by what determines it."""
     digest = fingerprint(
-        [Snapshot.read(Path(entry.prepared["snapshot"])).sha256 for entry in entries],
-        [[entry.name, to_json(entry.spec)["train"]] for entry in entries],
+        [Snapshot.read(Path(entry.prepared["snapshot"])).sha256 for entry in found],
+        [[entry.name, to_json(entry.spec)["train"]] for entry in found],
         {key: value for key, value in asdict(asked).items() if key != "workers"},
         __version__,
     )
@@ -125,80 +100,86 @@ def _folder(spec: Pipeline, asked: Asked, entries: Sequence[Entry], store: Path)
 
 def _plan(
     folder: Path,
-    entries: Sequence[Entry],
-    failed: dict[str, str],
+    found: Sequence[Entry],
+    left: Left,
     asked: Asked,
+    crew: Crew,
     *,
-    store: Path,
-    spent_s: float,
+    start_s: float,
 ) -> tuple[Plan, bool]:
     """What will be trained, and whether it is a new plan: one that was begun before goes on."""
     path = folder / "plan.json"
-    if path.is_file():
-        plan = Plan(**json.loads(path.read_bytes()))
+    is_new = not path.is_file()
+    if is_new:
+        made = _new_plan(found, left, asked, crew, start_s)
+        replace_bytes(path, json.dumps(asdict(made), indent=1).encode())
+    else:
         say(f"  going on with {folder}")
-        return plan, False
-    start_s = time.monotonic()
-    say(f"  {len(entries)} strategies; measuring how fast each trains ...")
+    plan = Plan(**json.loads(path.read_bytes()))
+    for name in plan.left_out:
+        left.late[name] = f"no time for it within --minutes {asked.minutes:g}"
+    for line in tell.planned(plan, asked.seeds):
+        say(line)
+    return plan, is_new
 
-    def note(entry: Entry, found: Pace | Exception) -> None:
-        if isinstance(found, Exception):
-            failed[entry.name] = str(found).partition("\n")[0]
-            say(f"    {entry.name}: {failed[entry.name]}")
 
-    paces = course.measure_all(entries, store=store, told=note)
+def _new_plan(found: Sequence[Entry], left: Left, asked: Asked, crew: Crew, start_s: float) -> Plan:
+    """Measure how fast each strategy trains, and plan by that."""
+    say(f"  {len(found)} strategies; measuring how fast each trains ...")
+    until_s = start_s + MEASURED_SHARE * 60 * asked.minutes
+
+    def note(entry: Entry, pace: Pace | Exception) -> None:
+        if isinstance(pace, Exception):
+            say(f"    {entry.name}: {left.note(entry.name, pace)}")
+
+    paces = course.measure_all(found, replace(crew, until_s=until_s), told=note)
     if not paces:
-        raise SeqprepError(f"no strategy could be trained; the first: {next(iter(failed.items()))}")
-    plan = make_plan(
-        paces,
+        raise SeqprepError(f"no strategy could be trained; {left.first}")
+    if len(paces) < FEWEST and left.late:
+        raise ConfigError(
+            f"--minutes {asked.minutes:g} is too short to measure even {FEWEST} strategies in "
+            f"{MEASURED_SHARE:.0%} of it; allow more"
+        )
+    terms = Terms(
         equal=asked.equal,
-        seconds=60 * asked.minutes,
-        spent_s=spent_s + time.monotonic() - start_s,
         settings=len(course.SEARCHED),
         finalists=len(paces) if asked.everything else FINALISTS,
         seeds=asked.seeds,
-        workers=asked.workers,
+        workers=crew.workers,
     )
-    replace_bytes(path, json.dumps(asdict(plan), indent=1).encode())
-    say(
-        f"  expected: {plan.seconds / 60:,.1f} minutes in all; each full training gets "
-        f"{plan.amount:,.4g} {UNITS[plan.equal]}"
-    )
-    return plan, True
+    spent_s = time.time() - start_s + CLOSING_S
+    return make_plan(paces, terms, seconds=60 * asked.minutes, spent_s=spent_s)
 
 
-def _train(
-    entries: Sequence[Entry], plan: Plan, asked: Asked, failed: dict[str, str], *, store: Path
-) -> list[Standing]:
+def _train(found: Sequence[Entry], plan: Plan, left: Left, crew: Crew) -> list[Standing]:
     """Where every strategy stands at the end, the best first."""
-    trainings = len(entries) * plan.settings
-    told_of = _teller("search", trainings, failed)
-    searched = course.search(entries, plan, store=store, workers=asked.workers, told=told_of)
+    told = tell.teller("search", len(found) * plan.settings, left)
+    until_s = None if crew.until_s is None else crew.until_s - plan.seed_s
+    searching = replace(_round(crew, "search"), until_s=until_s)
+    searched = course.search(found, plan, searching, told=told)
     chosen = course.finalists(searched, plan)
-    told_of = _teller("in full", len(chosen) * plan.seeds, failed)
-    full = course.train_in_full(chosen, plan, store=store, workers=asked.workers, told=told_of)
+    plan = _slowed(plan, searched)
+    told = tell.teller("in full", len(chosen) * plan.seeds, left)
+    full = course.train_in_full(chosen, plan, _round(crew, "full"), told=told)
     if not full:
-        raise SeqprepError(f"no strategy could be trained in full: {failed}")
+        raise SeqprepError(
+            f"no strategy could be trained in full; {left.first}; what was trained is kept, "
+            "and the same command goes on"
+        )
     names = {one.entry.name for one in full}
     return [*full, *(one for one in searched if one.entry.name not in names)]
 
 
-def _teller(
-    round_: str, total: int, failed: dict[str, str]
-) -> Callable[[Trial, Outcome | Exception], None]:
-    """Says a line after each training, and remembers those that failed."""
-    done = 0
+def _round(crew: Crew, name: str) -> Crew:
+    return crew if crew.rounds is None else replace(crew, rounds=crew.rounds / name)
 
-    def tell(trial: Trial, found: Outcome | Exception) -> None:
-        nonlocal done
-        done += 1
-        head = f"  {round_} {done} of {total}: {trial.strategy}, {trial.setting}"
-        if isinstance(found, Exception):
-            failed[trial.strategy] = str(found).partition("\n")[0]
-            say(f"{head}: {failed[trial.strategy]}")
-            return
-        task = trial.spec.source.task
-        _, scores = record_scores(Path(found.folder) / "predictions-validation.parquet", task)
-        say(f"{head}, seed {found.seed}: {abs(scores.mean()):.3f} in {found.wall_seconds:.0f} s")
 
-    return tell
+def _slowed(plan: Plan, searched: Sequence[Standing]) -> Plan:
+    """The plan with the seconds of full trainings as the search lets expect them, if longer."""
+    ratios = [
+        outcome.wall_seconds / plan.search_s[one.entry.name]
+        for one in searched
+        for outcome in one.outcomes
+    ]
+    factor = max(1.0, fmean(ratios or [1.0]))
+    return replace(plan, full_s={name: factor * s for name, s in plan.full_s.items()})

@@ -13,21 +13,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from flows.comparison.applied import OWN, with_options
-from flows.comparison.budget import PACE_UPDATES, Plan, search_updates
-from flows.comparison.scores import MEASURES, Floats, Score, record_scores, score
-from flows.comparison.trials import Outcome, Pace, Trial, measure_pace, run_all
+from flows.comparison.applied import with_options
+from flows.comparison.budget import KEPT, PACE_UPDATES, Plan, in_turn, search_updates
+from flows.comparison.pieces import Crew, Piece, Told, measure_each, train_all
+from flows.comparison.pretraining import Pretraining
+from flows.comparison.scores import MEASURES, Score, record_scores, score
+from flows.comparison.trials import Outcome, Pace, Trial
 from flows.pipeline_file import Pipeline
 from flows.references import Json
-from seqprep.errors import SeqprepError
 
 SEARCHED: tuple[float, ...] = (1.0, 3.0)
 """Multiples of the file's learning rate that every strategy is tried with."""
-KEPT = ("full", OWN)
-"""Strategies that are trained in full, whatever the search says: the others are held against
-them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +33,7 @@ class Entry:
     Args:
         name: of the strategy. family, told: see Strategy.
         spec: the pipeline. prepared: what `prepare` made with it.
+        pretraining: what comes before its training.
     """
 
     name: str
@@ -44,6 +41,7 @@ class Entry:
     told: str
     spec: Pipeline
     prepared: Json
+    pretraining: Pretraining | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,52 +64,65 @@ class Standing:
     is_final: bool
 
 
-Told = Callable[[Trial, Outcome | Exception], None]
+def train_seconds(one: Standing) -> float:
+    """Of one training, the mean over its seeds."""
+    return sum(outcome.train_seconds for outcome in one.outcomes) / len(one.outcomes)
 
 
 def measure_all(
-    entries: Sequence[Entry], *, store: Path, told: Callable[[Entry, Pace | Exception], None]
+    entries: Sequence[Entry], crew: Crew, *, told: Callable[[Entry, Pace | Exception], None]
 ) -> dict[str, Pace]:
-    """The pace of each strategy; those that cannot train are left out, and told.
+    """The pace of each strategy, in the order in which they are tried.
+
+    Those that cannot train, or whose turn does not come in time, are left out and told.
 
     Args:
         entries: the strategies.
-        store: folder of the datasets.
+        crew: who trains, and until when.
         told: called after each.
     """
+    known = {entry.name: entry for entry in entries}
+    kept = [name for name in KEPT if name in known]
+    others = {entry.name: entry.family for entry in entries if entry.name not in kept}
+    order = [known[name] for name in (*kept, *in_turn(others))]
     paces: dict[str, Pace] = {}
-    for entry in entries:
-        try:
-            paces[entry.name] = measure_pace(_trial(entry, {"updates": PACE_UPDATES}), store=store)
-            told(entry, paces[entry.name])
-        except (SeqprepError, RuntimeError) as error:
-            told(entry, error)
-    return paces
+
+    def note(place: int, found: Pace | Exception) -> None:
+        if isinstance(found, Pace):
+            paces[order[place].name] = found
+        told(order[place], found)
+
+    trials = [_trial(entry, {"updates": PACE_UPDATES}) for entry in order]
+    measure_each(trials, crew, told=note)
+    return {entry.name: paces[entry.name] for entry in order if entry.name in paces}
 
 
-def search(
-    entries: Sequence[Entry], plan: Plan, *, store: Path, workers: int, told: Told
-) -> list[Standing]:
+def search(entries: Sequence[Entry], plan: Plan, crew: Crew, *, told: Told) -> list[Standing]:
     """Every strategy at its best setting of the search, the best strategy first.
 
     Args:
         entries: the strategies.
         plan: what will be trained.
-        store: folder of the datasets.
-        workers: trainings at once.
+        crew: who trains, and until when.
         told: called after each training.
     """
-    trials = [
-        _trial(entry, _setting(entry, factor, search_updates(plan, entry.name)), factor)
+    entries = sorted(entries, key=lambda one: one.name not in KEPT)
+    pieces = [
+        _piece(trial, plan.search_s, number=number)
         for entry in entries
-        for factor in SEARCHED[: plan.settings]
+        for number, factor in enumerate(SEARCHED[: plan.settings])
+        for trial in [_trial(entry, _setting(entry, factor, search_updates(plan, entry.name)))]
     ]
-    outcomes = run_all(trials, store=store, workers=workers, told=told)
+    outcomes = train_all(pieces, crew, told=told)
     found: list[Standing] = []
     for place, entry in enumerate(entries):
         tried = slice(place * plan.settings, (place + 1) * plan.settings)
-        pairs = zip(trials[tried], outcomes[tried], strict=True)
-        stood = [_standing(entry, t, [o], place, final=False) for t, o in pairs if o is not None]
+        pairs = zip(pieces[tried], outcomes[tried], strict=True)
+        stood = [
+            _standing(entry, piece.trial, [outcome], place, final=False)
+            for piece, outcome in pairs
+            if outcome is not None
+        ]
         found += sorted(stood, key=lambda one: -one.validation.mean)[:1]
     return sorted(found, key=lambda one: -one.validation.mean)
 
@@ -123,38 +134,50 @@ def finalists(standings: Sequence[Standing], plan: Plan) -> list[Standing]:
 
 
 def train_in_full(
-    chosen: Sequence[Standing], plan: Plan, *, store: Path, workers: int, told: Told
+    chosen: Sequence[Standing], plan: Plan, crew: Crew, *, told: Told
 ) -> list[Standing]:
-    """The finalists with all seeds, the best first.
+    """The finalists with all seeds, the best first; a seed of each before the next one of any.
 
     Args:
         chosen: by the search.
         plan: what will be trained.
-        store: folder of the datasets.
-        workers: trainings at once.
+        crew: who trains, and until when.
         told: called after each training.
     """
-    first = [one.spec.train.seed for one in chosen]
-    trials = [
-        Trial(
-            strategy=one.entry.name,
-            setting=one.setting,
-            spec=with_options(
-                one.spec, {"updates": plan.updates[one.entry.name], "seed": seed + number}
-            ),
-            prepared=one.entry.prepared,
-        )
-        for one, seed in zip(chosen, first, strict=True)
+    pieces = [
+        _piece(_in_full(one, plan, number), plan.full_s, number=number)
         for number in range(plan.seeds)
+        for one in chosen
     ]
-    outcomes = run_all(trials, store=store, workers=workers, told=told)
+    outcomes = train_all(pieces, crew, told=told)
     found = []
     for place, one in enumerate(chosen):
-        mine = slice(place * plan.seeds, (place + 1) * plan.seeds)
-        done = [outcome for outcome in outcomes[mine] if outcome is not None]
+        done = [outcome for outcome in outcomes[place :: len(chosen)] if outcome is not None]
         if done:
-            found.append(_standing(one.entry, trials[mine.start], done, place, final=True))
+            found.append(_standing(one.entry, pieces[place].trial, done, place, final=True))
     return sorted(found, key=lambda one: -one.validation.mean)
+
+
+def _in_full(one: Standing, plan: Plan, number: int) -> Trial:
+    """A finalist's training with a seed of its own."""
+    seed = one.spec.train.seed + number
+    spec = with_options(one.spec, {"updates": plan.updates[one.entry.name], "seed": seed})
+    return Trial(
+        strategy=one.entry.name,
+        setting=one.setting,
+        spec=spec,
+        prepared=one.entry.prepared,
+        pretraining=one.entry.pretraining,
+    )
+
+
+def _piece(trial: Trial, expected_s: Mapping[str, float], *, number: int) -> Piece:
+    return Piece(
+        trial=trial,
+        expected_s=expected_s[trial.strategy],
+        note=f"{trial.strategy}-{number}",
+        may_stop=trial.strategy not in KEPT,
+    )
 
 
 def _setting(entry: Entry, factor: float, updates: int) -> Mapping[str, Any]:
@@ -162,10 +185,16 @@ def _setting(entry: Entry, factor: float, updates: int) -> Mapping[str, Any]:
     return {"optimizer.lr": float(f"{rate:.6g}"), "updates": updates}
 
 
-def _trial(entry: Entry, changes: Mapping[str, Any], factor: float = 1.0) -> Trial:
+def _trial(entry: Entry, changes: Mapping[str, Any]) -> Trial:
     spec = with_options(entry.spec, {"threads": 1, "tracking": "none", **changes})
     setting = f"lr {spec.train.optimizer.lr:g}"
-    return Trial(strategy=entry.name, setting=setting, spec=spec, prepared=entry.prepared)
+    return Trial(
+        strategy=entry.name,
+        setting=setting,
+        spec=spec,
+        prepared=entry.prepared,
+        pretraining=entry.pretraining,
+    )
 
 
 def _standing(
@@ -193,8 +222,5 @@ def held_out(split: str, outcomes: Sequence[Outcome], *, task: str, place: int) 
         task: what was learnt.
         place: see `score`.
     """
-    rows: list[Floats] = []
-    for outcome in outcomes:
-        _, found = record_scores(Path(outcome.folder) / f"predictions-{split}.parquet", task)
-        rows.append(found)
-    return score(MEASURES[task], np.stack(rows), place=place)
+    files = [Path(outcome.folder) / f"predictions-{split}.parquet" for outcome in outcomes]
+    return score(MEASURES[task], [record_scores(file, task)[1] for file in files], place=place)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.comparison.budget import MOST_EPOCHS, SEARCH_SHARE, UNITS, Plan
-from flows.comparison.table import HEAD, Cheap, Row, cells, cheap_cells
+from flows.comparison.left import Left
+from flows.comparison.scores import TOLD
+from flows.comparison.table import EXPLAINED, HEAD, Cheap, Row, cells, cheap_cells
 from flows.reporting import web_page
 from flows.reporting.reports import markdown_table
 from seqprep.snapshot import replace_bytes
@@ -22,8 +24,7 @@ class Told:
     Args:
         dataset: its name. measure: what is compared. records: of validation.
         verdict: the recommendation. rows: of strategies. cheap: of baselines.
-        refused: strategies that do not fit, with the reason.
-        failed: those whose training failed, with the reason.
+        left: strategies that do not stand in the table, with the reason.
         plan: what was trained. took_s: seconds that it took; None where it was found again.
         winner: path of the pipeline file.
     """
@@ -34,8 +35,7 @@ class Told:
     verdict: str
     rows: Sequence[Row]
     cheap: Sequence[Cheap]
-    refused: Mapping[str, str]
-    failed: Mapping[str, str]
+    left: Left
     plan: Plan
     took_s: float | None
     winner: Path
@@ -51,13 +51,30 @@ def write_pages(folder: Path, told: Told) -> None:
 def markdown(told: Told) -> str:
     """The page as Markdown."""
     parts = [f"# {told.dataset}: which way of handling long sequences works", told.verdict]
+    parts += [_opening(told), *(f"![{text}]({name})" for name, text in IMAGES.items())]
     for title, head, table in _tables(told):
         parts.append(f"## {title}\n\n{markdown_table(head, table)}")
-        if title.startswith("Trained in full"):
-            parts += [f"![{text}]({name})" for name, text in IMAGES.items()]
+        if head == HEAD:
+            parts.append("\n".join(f"- {line}" for line in _columns(told)))
     parts.append("## How it was done\n\n" + "\n".join(f"- {line}" for line in _how(told)))
     parts.append(f"The pipeline file of the recommended way, ready to run: `{told.winner}`")
     return "\n\n".join(parts) + "\n"
+
+
+def _opening(told: Told) -> str:
+    """What was done, for somebody who did not ask for it."""
+    tried, full = len(told.rows), sum(row.in_full for row in told.rows)
+    where = "down" if told.measure == "rmse" else "up"
+    return (
+        f"{tried} ways of coping with the length of these records were tried with the same split, "
+        f"model sizes and budget; {full} of them were trained in full. Further {where} in the "
+        "first plot is better and further left is quicker; in the second, dots of one line that "
+        "lie far apart mean that its score is luck of the seed."
+    )
+
+
+def _columns(told: Told) -> list[str]:
+    return [line.format(measure=TOLD[told.measure]) for line in EXPLAINED]
 
 
 def _tables(told: Told) -> list[tuple[str, Sequence[str], list[list[str]]]]:
@@ -66,23 +83,31 @@ def _tables(told: Told) -> list[tuple[str, Sequence[str], list[list[str]]]]:
     rest = [row for row in told.rows if not row.in_full]
     found: list[tuple[str, Sequence[str], list[list[str]]]] = [
         (
-            f"Trained in full, {told.plan.seeds} seeds; baselines in italics",
+            f"Trained in full, up to {told.plan.seeds} seeds; cheap baselines in italics",
             HEAD,
             [*map(cells, finals), *map(cheap_cells, told.cheap)],
         )
     ]
     if rest:
-        head = ["strategy", f"validation {told.measure}", "95 % interval", "what it does"]
+        head = ["strategy", f"validation {TOLD[told.measure]}", "95 % interval", "what it does"]
         table = [
             [r.strategy, f"{r.score:.3f}", f"{r.low:.3f} to {r.high:.3f}", r.told] for r in rest
         ]
-        found.append((f"Left after the search ({SEARCH_SHARE:.0%} of it, one seed)", head, table))
+        found.append(("Left after the search (a quarter of the updates, one seed)", head, table))
     what = [[row.strategy, row.told, row.setting] for row in finals]
     found.append(("What they do", ["strategy", "what it does", "found by the search"], what))
-    for title, reasons in (("Do not fit here", told.refused), ("Failed", told.failed)):
+    for title, reasons in _reasons(told.left):
         if reasons:
             found.append((title, ["strategy", "why"], [[k, v] for k, v in reasons.items()]))
     return found
+
+
+def _reasons(left: Left) -> Sequence[tuple[str, Mapping[str, str]]]:
+    return (
+        ("Do not fit here", left.refused),
+        ("Failed, or stopped early", left.failed),
+        ("Not begun, or not with all seeds: the time was too short", left.late),
+    )
 
 
 def _how(told: Told) -> list[str]:
@@ -105,11 +130,12 @@ def _how(told: Told) -> list[str]:
 def _html(folder: Path, told: Told) -> str:
     """The same as one file, its pictures inside."""
     title = f"{told.dataset}: which way of handling long sequences works"
-    parts = [web_page.verdict(told.verdict)]
+    parts = [web_page.verdict(told.verdict), web_page.paragraph(_opening(told))]
+    parts += [web_page.picture(folder / file, text) for file, text in IMAGES.items()]
     for name, head, table in _tables(told):
         parts += [web_page.heading(name), web_page.table(head, table, numbers=head == HEAD)]
-        if name.startswith("Trained in full"):
-            parts += [web_page.picture(folder / file, text) for file, text in IMAGES.items()]
+        if head == HEAD:
+            parts.append(web_page.points(_columns(told)))
     parts += [web_page.heading("How it was done"), web_page.points(_how(told))]
     parts.append(web_page.paragraph(f"The recommended way, ready to run: `{told.winner}`"))
     return web_page.document(title, parts)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.ticker import FuncFormatter
 
-from flows.comparison.table import Row
-from flows.reporting.plots import BLUE, GREY, LEGEND, ORANGE, new_figure, save
+from flows.comparison.scores import TOLD
+from flows.comparison.table import LEAST, Cheap, Row
+from flows.reporting.plots import BLUE, GREY, LEGEND, ORANGE, VIOLET, new_figure, save
 
 
-def pareto(path: Path, *, rows: Sequence[Row], measure: str, best: str) -> None:
+def pareto(
+    path: Path, *, rows: Sequence[Row], cheap: Sequence[Cheap], measure: str, best: str
+) -> None:
     """Validation score against training time; a line joins those that nothing beats in both.
 
     Args:
         path: of the PNG.
         rows: of the strategies that were trained in full.
+        cheap: baselines, the best first.
         measure: what the score is.
         best: the strategy that is recommended.
     """
@@ -33,6 +38,7 @@ def pareto(path: Path, *, rows: Sequence[Row], measure: str, best: str) -> None:
             color=colour,
             markersize=5,
             elinewidth=0.8,
+            label="recommended" if row.strategy == best else None,
         )
         axes.annotate(
             row.strategy,
@@ -50,13 +56,15 @@ def pareto(path: Path, *, rows: Sequence[Row], measure: str, best: str) -> None:
         linestyle="--",
         label="nothing is both better and quicker",
     )
+    for one, line in _lines(cheap):
+        axes.axhline(one.score, label=one.name, **line)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.tick_params(axis="x", which="minor", labelsize=7)
     axes.margins(x=0.12)
     axes.set_xlabel("seconds of one training on one process")
-    axes.set_ylabel(f"validation {measure}, with 95 % interval")
+    axes.set_ylabel(f"validation {TOLD[measure]}, with 95 % interval")
     figure.legend(*axes.get_legend_handles_labels(), **LEGEND)
     save(figure, path)
 
@@ -73,26 +81,33 @@ def _front(rows: Sequence[Row], *, smaller: bool) -> list[Row]:
     return front
 
 
-def seeds(
-    path: Path, *, rows: Sequence[Row], scores: Sequence[Sequence[float]], measure: str
-) -> None:
+def _lines(cheap: Sequence[Cheap]) -> list[tuple[Cheap, dict[str, Any]]]:
+    """The best baseline and the one that looks at no record, and how they are drawn."""
+    shown = [one for one in cheap if one is cheap[0] or one.name in LEAST]
+    style = {"linewidth": 1, "color": VIOLET, "alpha": 0.7}
+    return [(one, {**style, "linestyle": "-." if n == 0 else ":"}) for n, one in enumerate(shown)]
+
+
+def seeds(path: Path, *, rows: Sequence[Row], cheap: Sequence[Cheap], measure: str) -> None:
     """The validation score of each seed beside the mean and its interval.
 
     Args:
         path: of the PNG.
         rows: of the strategies that were trained in full, the best first.
-        scores: of each, one a seed.
+        cheap: baselines, the best first.
         measure: what the score is.
     """
     figure, axes = new_figure(7.6, 1.2 + 0.32 * len(rows))
     axes.grid(axis="x", color="#e4e6ea", linewidth=0.8)
-    for place, (row, each) in enumerate(zip(rows, scores, strict=True)):
+    for place, row in enumerate(rows):
         bar, dot = ("mean and 95 % interval", "one seed") if place == 0 else (None, None)
         axes.plot([row.low, row.high], [place, place], color=GREY, linewidth=2, alpha=0.6)
         axes.plot(row.score, place, "|", color=BLUE, markersize=12, label=bar)
-        axes.plot(each, [place] * len(each), "o", color=ORANGE, markersize=4, label=dot)
+        axes.plot(row.seed_scores, [place] * row.seeds, "o", color=ORANGE, markersize=4, label=dot)
+    for one, line in _lines(cheap):
+        axes.axvline(one.score, label=one.name, **line)
     axes.set_yticks(range(len(rows)), [row.strategy for row in rows], fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel(f"validation {measure}")
+    axes.set_xlabel(f"validation {TOLD[measure]}")
     figure.legend(*axes.get_legend_handles_labels(), **LEGEND)
     save(figure, path)

@@ -4,31 +4,42 @@ A percentile bootstrap of two levels: records are drawn again, and so are the se
 records are the same for all strategies, so that what two of them share cancels out in their
 difference. Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapters 8 and 13.
 
-Legend: D draws, R records, S seeds.
+Every measure is a mean of ratios: of sums over records, such as right answers and answers, a ratio
+each, of F1 one a class. A record brings its parts of these sums, and a draw sums those of its
+records.
+
+Legend: D draws, R records, S seeds, K ratios.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from seqprep.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
 DRAWS, SEED, LEVEL = 2000, 0, 0.95
+LEAST_RECORDS = 6
+"""Of fewer, all may speak for one of two by chance alone, in 1 of 16 (sign test)."""
 MEASURES = {
     "classify": "accuracy",
     "regress": "rmse",
-    "label_steps": "accuracy",
+    "label_steps": "macro_f1",
     "regress_steps": "rmse",
 }
-"""What strategies are compared by, by task."""
+"""What strategies are compared by, by task (CONTRACT 27)."""
+TOLD = {"accuracy": "accuracy", "rmse": "RMSE", "macro_f1": "macro-F1 over steps"}
+"""The same for a person."""
 
 
 def check_task(task: str, *, study: str) -> None:
@@ -49,29 +60,78 @@ def check_task(task: str, *, study: str) -> None:
 
 
 def record_scores(path: Path, task: str) -> tuple[list[str], Floats]:
-    """Ids in order, and how good each record's answer is: more is better, `(R,)`.
+    """Ids in order, and each record's parts of the score, `(R, 2 K)`: above and below the line.
 
     Args:
         path: predictions of a training.
-        task: what was learnt. Of steps a record's score is the mean over its own.
+        task: what was learnt. Errors are negative: more is always better. Of steps each counts
+            alike, whichever record it is of.
     """
     table = pq.read_table(path, columns=["id", "prediction", "truth"]).sort_by("id")
-    answers, truths = table["prediction"], table["truth"]
+    ids = table["id"].to_pylist()
+    answers, truths = (table[name].combine_chunks() for name in ("prediction", "truth"))
     if task == "classify":
-        right = pa.compute.equal(answers, truths)
-        found = right.to_numpy(zero_copy_only=False).astype(np.float64)
-    elif task == "regress":
-        found = -np.square(answers.to_numpy() - truths.to_numpy())
-    else:
-        found = np.array([_of_steps(*row, task=task) for row in zip(answers, truths, strict=True)])
-    return table["id"].to_pylist(), found
-
-
-def _of_steps(answer: pa.Scalar, truth: pa.Scalar, *, task: str) -> float:
-    given, known = answer.values, truth.values
+        right = pc.equal(answers, truths).to_numpy(zero_copy_only=False)
+        return ids, _over_counts(right.astype(np.float64))
+    if task == "regress":
+        return ids, _over_counts(-np.square(answers.to_numpy() - truths.to_numpy()))
+    record_N = np.repeat(np.arange(len(ids)), pc.list_value_length(answers).to_numpy())
+    given, known = answers.flatten(), truths.flatten()
     if task == "label_steps":
-        return float(pa.compute.mean(pa.compute.equal(given, known)).as_py() or 0.0)
-    return -float(np.square(given.to_numpy() - known.to_numpy()).mean())
+        return ids, _of_classes(given, known, record_N, len(ids))
+    errors_N = -np.square(given.to_numpy() - known.to_numpy())
+    sums = [np.bincount(record_N, weights, minlength=len(ids)) for weights in (errors_N, None)]
+    return ids, np.stack(sums, axis=1).astype(np.float64)
+
+
+def _over_counts(scores_R: Floats) -> Floats:
+    return np.stack([scores_R, np.ones_like(scores_R)], axis=1)
+
+
+def _of_classes(
+    given: pa.Array, known: pa.Array, record_N: npt.NDArray[np.int64], records: int
+) -> Floats:
+    """Parts of the F1 of each class: twice its hits over its answers and truths, `(R, 2 K)`."""
+    has_label = known.is_valid()
+    given, known = given.filter(has_label), known.filter(has_label)
+    record_N = record_N[has_label.to_numpy(zero_copy_only=False)]
+    both = pa.chunked_array([given, known]).combine_chunks().dictionary_encode()
+    codes_N = both.indices.to_numpy()
+    said_N, real_N, classes = codes_N[: len(given)], codes_N[len(given) :], len(both.dictionary)
+
+    def counts(codes_N: npt.NDArray[np.int64], of: npt.NDArray[np.int64]) -> Floats:
+        flat = np.bincount(of * classes + codes_N, minlength=records * classes)
+        return flat.reshape(records, classes).astype(np.float64)
+
+    hit = said_N == real_N
+    hits = counts(real_N[hit], record_N[hit])
+    return np.hstack([2 * hits, counts(said_N, record_N) + counts(real_N, record_N)])
+
+
+def shown_score(path: Path, task: str) -> float:
+    """The score of one training, in the measure's own unit.
+
+    Args:
+        path: its predictions.
+        task: what was learnt.
+    """
+    parts = record_scores(path, task)[1]
+    return _shown(mean_score(parts.sum(axis=0)).item(), MEASURES[task])
+
+
+def mean_score(sums: Floats) -> Floats:
+    """The score that sums over records come to; ratios of nothing are left out.
+
+    Args:
+        sums: `(..., 2 K)`, above and below the line.
+
+    >>> mean_score(np.array([3.0, 4.0])).item()  # three of four are right
+    0.75
+    """
+    above, below = np.split(sums, 2, axis=-1)
+    ratios = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    found: Floats = ratios.sum(axis=-1) / np.maximum(1, (below > 0).sum(axis=-1))
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +140,7 @@ class Score:
 
     Args:
         measure: one of MEASURES. seeds: that were trained. records: that were answered.
-        mean, means: of more-is-better scores, of all seeds and of each. draws: `(D,)` of it.
+        mean, means: more-is-better scores, over the seeds and of each. draws: `(D,)` of the mean.
     """
 
     measure: str
@@ -113,7 +173,9 @@ class Score:
         return min(ends), max(ends)
 
     def is_distinguishable(self, other: Score) -> bool:
-        """Whether the interval of the difference leaves out 0."""
+        """Whether the interval of the difference leaves out 0; never of a handful of records."""
+        if self.records < LEAST_RECORDS:
+            return False
         tail = (1 - LEVEL) / 2
         low, high = np.quantile(self.draws - other.draws, (tail, 1 - tail))
         return bool(low > 0 or high < 0)
@@ -123,30 +185,32 @@ def _shown(mean: float, measure: str) -> float:
     return math.sqrt(max(0.0, -mean)) if measure == "rmse" else mean
 
 
-def score(measure: str, scores_SR: Floats, *, place: int) -> Score:
+def score(measure: str, parts: Sequence[Floats] | Floats, *, place: int) -> Score:
     """The mean of a strategy over seeds and records.
 
     Args:
         measure: one of MEASURES.
-        scores_SR: of each seed and record; the records in one order for all strategies.
+        parts: of each seed, those of `record_scores`, or `(R,)` scores of records, whose mean
+            counts; the records in one order for all strategies.
         place: number of the strategy: its seeds are drawn by themselves.
     """
-    seeds, records = scores_SR.shape
+    each = [_over_counts(one) if one.ndim == 1 else one for one in map(np.asarray, parts)]
+    seeds, records = len(each), len(each[0])
     drawn_DR = np.random.default_rng(SEED).multinomial(
         records, np.full(records, 1 / records), size=DRAWS
     )
-    means_DS = drawn_DR @ scores_SR.T / records
+    means_DS = np.stack([mean_score(drawn_DR @ one) for one in each], axis=1)
     weights_DS = np.random.default_rng((SEED, place)).multinomial(
         seeds, np.full(seeds, 1 / seeds), size=DRAWS
     )
-    draws = (means_DS * weights_DS).sum(axis=1) / seeds
+    means = [mean_score(one.sum(axis=0)).item() for one in each]
     return Score(
         measure=measure,
         seeds=seeds,
         records=records,
-        mean=float(scores_SR.mean()),
-        means=tuple(scores_SR.mean(axis=1).tolist()),
-        draws=draws,
+        mean=fmean(means),
+        means=tuple(means),
+        draws=(means_DS * weights_DS).sum(axis=1) / seeds,
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from seqprep.preparation.form import Unit
+from seqprep.schema import Task
 
 Step = dict[str, dict[str, Any]]
+PretrainingKind = Literal["codes", "encoder"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,14 +18,16 @@ class Case:
     """What a strategy's numbers follow from.
 
     Args:
-        unit: of the plain pipeline's steps.
+        task: what is learnt. unit: of the plain pipeline's steps.
         steps: the median row of it, in steps. longest: the longest one.
         vocab_size: ids of the input; None for values.
         rate_hz: of signals, where known.
         channels: of values; 0 for tokens.
         hidden: units of the model.
+        reference: a table of tokens of other text, as the pipeline file would name it.
     """
 
+    task: Task
     unit: Unit
     steps: int
     longest: int
@@ -31,6 +35,7 @@ class Case:
     rate_hz: float | None
     channels: int
     hidden: int
+    reference: str | None = None
 
     @property
     def cut(self) -> int:
@@ -52,7 +57,9 @@ class Strategy:
         family: what it is a kind of. told: what it does here, in a person's words.
         steps: of the recipe, after those that the plain pipeline keeps.
         train: keys under `train` -> their values, e.g. `model.pooling`.
-        tokens: keys of `prepare.tokens` -> their values.
+        pretraining: an autoencoder first, as long as what follows: its `codes` are the rows, or
+            its `encoder` is what training begins from.
+        autoencoder: keys of its model -> their values.
     """
 
     name: str
@@ -60,6 +67,8 @@ class Strategy:
     told: str
     steps: tuple[Step, ...] = ()
     train: Mapping[str, Any] = field(default_factory=dict)
+    pretraining: PretrainingKind | None = None
+    autoencoder: Mapping[str, Any] = field(default_factory=dict)
 
 
 Found = Strategy | str

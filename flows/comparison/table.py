@@ -13,10 +13,12 @@ from statistics import fmean
 
 import pyarrow as pa
 
-from flows.comparison.course import Standing
+from flows.comparison.course import Standing, train_seconds
 from flows.comparison.scores import MEASURES, wilson
-from flows.comparison.verdict import train_seconds
 from models.options.model_fits import front_stride
+
+LEAST = ("majority", "mean")
+"""Baselines that look at no record: what is not better than these has learnt nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +30,8 @@ class Row:
         in_full: whether it was trained in full; else its score is of the search, of one seed.
         score, low, high: on validation, with its 95 % interval over records and seeds.
         test, test_low, test_high: taken once; None where not trained in full.
-        seeds: that were trained. updates, epochs: of a training.
+        seeds: that were trained. seed_scores: validation scores of each.
+        updates, epochs: of a training.
         train_seconds: of one training on one process. predict_seconds: of a thousand records.
         memory_bytes: of training. kept_share: of the steps, that the recurrent layer reads.
         parameters: of the model.
@@ -46,6 +49,7 @@ class Row:
     test_low: float | None
     test_high: float | None
     seeds: int
+    seed_scores: list[float]
     updates: int
     epochs: int
     train_seconds: float
@@ -79,6 +83,7 @@ def _row(one: Standing) -> Row:
         test_low=test[1],
         test_high=test[2],
         seeds=len(outcomes),
+        seed_scores=one.validation.shown_seeds,
         updates=outcomes[0].updates,
         epochs=outcomes[0].epochs,
         train_seconds=train_seconds(one),
@@ -133,8 +138,18 @@ def to_arrow(rows: Sequence[Row]) -> pa.Table:
 
 HEAD = (
     *("strategy", "validation", "95 % interval", "test", "95 % interval", "training, s"),
-    *("predicting 1,000, s", "memory, MB", "steps kept", "parameters", "epochs"),
+    *("predicting 1,000, s", "memory, MB", "steps kept", "parameters", "epochs", "seeds"),
 )
+EXPLAINED = (
+    "**validation** and **test**: {measure}, the mean over the seeds, with the interval that "
+    "holds it in 95 % of draws; the choice is made on validation alone",
+    "**training**: seconds of one training on one process, what comes before it included",
+    "**predicting 1,000**: seconds for a thousand records",
+    "**memory**: the most that training added to the process",
+    "**steps kept**: share of the records' steps that the recurrent layer reads",
+    "**epochs**: passes over the training rows",
+)
+"""What the columns mean."""
 
 
 def cells(row: Row) -> list[str]:
@@ -153,6 +168,7 @@ def cells(row: Row) -> list[str]:
         f"{row.kept_share:.0%}",
         f"{row.parameters:,}",
         f"{row.epochs:,}",
+        f"{row.seeds}",
     ]
 
 
@@ -164,4 +180,4 @@ def cheap_cells(row: Cheap) -> list[str]:
 
     test = "" if row.test is None else f"{row.test:.3f}"
     shown = [f"*{row.name}*", f"{row.score:.3f}", between(row.interval), test]
-    return [*shown, between(row.test_interval), *[""] * 6]
+    return [*shown, between(row.test_interval), *[""] * 7]

@@ -17,22 +17,29 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from flows.comparison.pretraining import RUNS, Ground, Pretraining, ground_of
 from flows.pipeline_file import Pipeline
 from flows.progress import silent
 from flows.references import Json
 from flows.reporting.reports import read_events
 from flows.train import follow
-from flows.training.job import write_job
+from flows.training.job import is_finished, write_job
 from models.bundle import Bundle
 from models.device import prepare_torch
+from models.job import read_job
 from models.options.training import Train
 from models.predict import predict_examples
+from models.training.lock import exclusive
+from seqprep.batches import BatchSettings, BatchSource
 from seqprep.snapshot import Snapshot, read_shard, replace_bytes
 
-RUNS = "comparisons/runs"
-TIMED = 200
+TIMED = 100
 """Rows that are predicted to see how long it takes."""
 NAME = "trial.json"
+TURN_S = 24 * 3600.0
+"""Seconds to wait for another comparison that trains the very same."""
+Watch = Callable[[Path], None]
+"""Called with a training's folder at its start and after each epoch; what it raises ends it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,12 +50,14 @@ class Trial:
         strategy: its name. setting: of the search, for a person to read.
         spec: the pipeline, all options applied.
         prepared: what `prepare` made with it.
+        pretraining: what comes before it.
     """
 
     strategy: str
     setting: str
     spec: Pipeline
     prepared: Json
+    pretraining: Pretraining | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,31 +84,47 @@ class Outcome:
     memory_bytes: int
 
 
-def run_trial(trial: Trial, *, store: Path) -> Outcome:
+def run_trial(trial: Trial, *, store: Path, watch: Watch | None = None) -> Outcome:
     """Train, or find the training that was finished before.
 
     Args:
         trial: what to train.
         store: folder of the datasets.
+        watch: of the training itself, not of what comes before it.
 
     Raises:
         SeqprepError: with the trainer's own words.
     """
-    job, finished = write_job(trial.spec, trial.prepared, store=store, folder=RUNS)
+    start_s = time.monotonic()
+    ground = ground_of(trial.spec, trial.prepared, trial.pretraining, store=store, train=_train)
+    job, _ = write_job(ground.spec, ground.prepared, store=ground.store, folder=RUNS)
+    _train(job, ground.prepared, watch=watch)
     noted = job.with_name(NAME)
-    if not (finished and noted.is_file()):
-        start_s = time.monotonic()
-        follow(job, silent, tell=_untold)
-        wall_s = time.monotonic() - start_s
-        body = asdict(_outcome(trial, job.parent, wall_s))
+    if not noted.is_file():
+        body = asdict(_outcome(trial, ground, job.parent, start_s))
         replace_bytes(noted, json.dumps(body, indent=1).encode())
     known = json.loads(noted.read_bytes())
     return Outcome(**{**known, "strategy": trial.strategy, "setting": trial.setting})
 
 
-def _outcome(trial: Trial, folder: Path, wall_s: float) -> Outcome:
+def _train(job: Path, _: Json, *, watch: Watch | None = None) -> None:
+    """Train to the end; of two that want the same at once, one waits and finds it done."""
+
+    def tell(_: str) -> None:
+        if watch is not None:
+            watch(job.parent)
+
+    turn = job.parent / "turn"
+    turn.mkdir(exist_ok=True)
+    with exclusive(turn, wait_s=TURN_S):
+        if not is_finished(job.parent):
+            follow(job, silent, tell=tell)
+
+
+def _outcome(trial: Trial, ground: Ground, folder: Path, start_s: float) -> Outcome:
     report = json.loads((folder / "report.json").read_bytes())
     train = report["train"]
+    predict_s = _time_prediction(folder / "bundle", ground.prepared) + ground.predict_seconds
     return Outcome(
         strategy=trial.strategy,
         setting=trial.setting,
@@ -107,11 +132,11 @@ def _outcome(trial: Trial, folder: Path, wall_s: float) -> Outcome:
         folder=str(folder),
         updates=train["updates"],
         epochs=train["epochs"],
-        parameters=report["model"]["parameters"],
-        train_seconds=train["seconds"],
-        wall_seconds=wall_s,
-        predict_seconds=_time_prediction(folder / "bundle", trial.prepared),
-        memory_bytes=train["memory_bytes"],
+        parameters=report["model"]["parameters"] + ground.parameters,
+        train_seconds=train["seconds"] + ground.train_seconds,
+        wall_seconds=time.monotonic() - start_s,
+        predict_seconds=predict_s,
+        memory_bytes=max(train["memory_bytes"], ground.memory_bytes),
     )
 
 
@@ -155,22 +180,49 @@ def measure_pace(trial: Trial, *, store: Path) -> Pace:
         trial: with that many updates.
         store: folder of the datasets.
     """
-    job, _ = write_job(trial.spec, trial.prepared, store=store, folder=RUNS)
-    body = json.loads(job.read_bytes())
-    if not (job.parent / "report.json").is_file():
-        shutil.rmtree(job.parent)
-    folder = job.parent.parent / f".pace-{uuid4().hex}"
+    start_s = time.monotonic()
+    runs = f"comparisons/.pace-{uuid4().hex}/runs"
+    paces: list[Pace] = []
+    trained_s = 0.0
+
+    def train(job: Path, rows: Json) -> None:
+        nonlocal trained_s
+        began_s = time.monotonic()
+        follow(job, silent, tell=_untold)
+        took_s = time.monotonic() - began_s
+        paces.append(pace_of(job.parent, took_s, rows))
+        trained_s += took_s
+
     try:
-        replace_bytes(folder / "job.json", json.dumps({**body, "out": str(folder)}).encode())
-        start_s = time.monotonic()
-        follow(folder / "job.json", silent, tell=_untold)
-        return _pace(folder, time.monotonic() - start_s, trial.prepared)
+        own, rows = trial.spec, trial.prepared
+        ground = ground_of(own, rows, trial.pretraining, store=store, train=train, runs=runs)
+        job, _ = write_job(ground.spec, ground.prepared, store=ground.store, folder=runs)
+        train(job, ground.prepared)
+        _time_prediction(job.parent / "bundle", ground.prepared)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree((store / trial.spec.dataset / runs).parent, ignore_errors=True)
+    return _in_a_row(paces, time.monotonic() - start_s - trained_s)
 
 
-def _pace(folder: Path, wall_s: float, prepared: Json) -> Pace:
-    """Of a short training: its first update warms up, and is left out where there are more."""
+def _in_a_row(paces: Sequence[Pace], rest_s: float) -> Pace:
+    """Of trainings one after the other, each with as many updates, and what lies between them."""
+    return Pace(
+        update_s=sum(pace.update_s for pace in paces),
+        around_s=sum(pace.around_s for pace in paces) + rest_s,
+        judge_s=sum(pace.judge_s for pace in paces),
+        update_steps=sum(pace.update_steps for pace in paces),
+        epoch_updates=min(pace.epoch_updates for pace in paces),
+    )
+
+
+def pace_of(folder: Path, wall_s: float, prepared: Json) -> Pace:
+    """The pace of a training; its first update warms up, and is left out where there are more.
+
+    Args:
+        folder: of the run.
+        wall_s: that it took, start and end included.
+        prepared: what `prepare` made with its pipeline.
+    """
     train = json.loads((folder / "report.json").read_bytes())["train"]
     events = [e for e in read_events(folder / "metrics.jsonl") if e["event"] == "progress"]
     first, last = events[0], events[-1]
@@ -184,8 +236,21 @@ def _pace(folder: Path, wall_s: float, prepared: Json) -> Pace:
         around_s=max(0.0, wall_s - train["seconds"]),
         judge_s=max(0.0, train["seconds"] - learnt_s) / max(1, train["epochs"]),
         update_steps=update_steps,
-        epoch_updates=prepared["steps_after"]["train"] / max(1.0, update_steps),
+        epoch_updates=_epoch_updates(folder / "job.json", prepared, update_steps),
     )
+
+
+def _epoch_updates(path: Path, prepared: Json, update_steps: float) -> float:
+    """Updates of the first epoch, as its rows are drawn; of segments, about."""
+    job = read_job(path)
+    if job.train.backpropagation.mode == "segments":
+        return float(prepared["steps_after"]["train"] / max(1.0, update_steps))
+    settings = BatchSettings(
+        batch_tokens=job.train.batch_tokens, max_rows=job.train.max_rows, seed=job.train.seed
+    )
+    snapshot = Snapshot.read(Path(job.snapshot))
+    source = BatchSource.of_snapshot(snapshot, "train", settings=settings, verify=False)
+    return float(len(source.plan(0)))
 
 
 def run_all(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flows.comparison.course import Standing
+from flows.comparison.course import Standing, train_seconds
+from flows.comparison.scores import TOLD as MEASURE_NAMES
+from flows.comparison.table import LEAST, Cheap
+
+MOST_NAMED = 4
 
 
 def recommended(standings: Sequence[Standing]) -> Standing:
@@ -25,45 +29,68 @@ def rivals(standings: Sequence[Standing]) -> list[Standing]:
     return sorted(found, key=train_seconds)
 
 
-def train_seconds(one: Standing) -> float:
-    """Of one training, the mean over its seeds."""
-    return sum(outcome.train_seconds for outcome in one.outcomes) / len(one.outcomes)
-
-
-def told(standings: Sequence[Standing], *, records: int) -> str:
-    """The recommendation with its reason, and its doubt.
+def told(standings: Sequence[Standing], cheap: Sequence[Cheap]) -> str:
+    """The recommendation with its reason, and its doubt: two sentences.
 
     Args:
         standings: of all strategies.
-        records: of validation.
+        cheap: the baselines, the best first.
     """
-    best, others = recommended(standings), rivals(standings)
+    best = recommended(standings)
+    return f"{_reason(best, standings, cheap)}. {_doubt(best, standings, cheap)}."
+
+
+def _reason(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap]) -> str:
     low, high = best.validation.interval
-    name = best.validation.measure
+    seeds = best.validation.seeds
+    name, measure = best.entry.name, MEASURE_NAMES[best.validation.measure]
     text = (
-        f"Use **{best.entry.name}** ({best.entry.told}): it has the best validation {name}, "
-        f"{best.validation.shown:.3f} ({low:.3f} to {high:.3f}), over {best.validation.seeds} seeds"
+        f"the best validation {measure}, {best.validation.shown:.3f} ({low:.3f} to {high:.3f}), "
+        f"over {seeds} seed{'s' if seeds > 1 else ''}"
     )
+    least = next((one for one in cheap if one.name in LEAST), None)
+    if least is not None and not _beats(best, least):
+        return (
+            f"**No way is better than {least.name}**, which gives {least.score:.3f}: {name} has "
+            f"{text}"
+        )
+    text = f"Use **{name}** ({best.entry.told}): it has {text}"
     full = next((one for one in standings if one.entry.name == "full" and one.is_final), None)
     if full is not None and full is not best:
         text += f", where whole records give {full.validation.shown:.3f}"
-    return f"{text}. {_doubt(best, others, standings, records)}"
+    return text
 
 
-def _doubt(
-    best: Standing, others: Sequence[Standing], standings: Sequence[Standing], records: int
-) -> str:
+def _doubt(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap]) -> str:
+    others, records = rivals(standings), best.validation.records
+    size = f"at this size ({records:,} validation records)"
     finals = sum(one.is_final for one in standings)
-    if not others:
-        left = len(standings) - finals
-        text = f"At this size ({records:,} validation records) it is distinguishable from "
-        text += f"{finals - 1} others" if finals > 2 else "the other one"
-        text += " that were trained in full" if finals > 2 else ""
-        return f"{text}; {left} more left after the search." if left else f"{text}."
-    quick = others[0]
-    names = ", ".join(one.entry.name for one in others)
-    text = f"It is not distinguishable from {names} at this size ({records:,} validation records)"
-    if train_seconds(quick) < 0.8 * train_seconds(best):
-        ratio = train_seconds(best) / max(train_seconds(quick), 1e-9)
-        text += f", of which {quick.entry.name} trains {ratio:.1f} times as fast"
-    return text + "."
+    if others:
+        text = f"It is not distinguishable from {_names(others)} {size}"
+        quick = others[0]
+        if train_seconds(quick) < 0.8 * train_seconds(best):
+            ratio = train_seconds(best) / max(train_seconds(quick), 1e-9)
+            text += f", of which {quick.entry.name} trains {ratio:.1f} times as fast"
+    elif finals > 1:
+        rest = "the other one" if finals == 2 else f"the {finals - 1} others"
+        text = f"It is distinguishable from {rest} trained in full {size}"
+    else:
+        text = f"Nothing else was trained in full, so it beats nothing {size}"
+    strong = next((one for one in cheap if one.name not in LEAST and not _beats(best, one)), None)
+    if strong is not None:
+        text += f", and no better than the cheap baseline {strong.name} ({strong.score:.3f})"
+    return text
+
+
+def _beats(best: Standing, baseline: Cheap) -> bool:
+    """Whether the interval of a strategy leaves a baseline's score behind."""
+    low, high = best.validation.interval
+    if best.validation.measure == "rmse":
+        return high < baseline.score
+    return low > baseline.score
+
+
+def _names(others: Sequence[Standing]) -> str:
+    names = [one.entry.name for one in others[:MOST_NAMED]]
+    more = len(others) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")

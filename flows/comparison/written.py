@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from flows.comparison import plots
 from flows.comparison.budget import Plan
 from flows.comparison.course import Standing
+from flows.comparison.left import Left
 from flows.comparison.page import Told, write_pages
 from flows.comparison.scores import MEASURES
 from flows.comparison.table import baselines_of, rows_of, to_arrow
 from flows.comparison.verdict import recommended, told
-from flows.pipeline_file import Pipeline
+from flows.pipeline_file import Pipeline, build
 from flows.pipeline_yaml import to_yaml
 from flows.references import Json
 from seqprep.snapshot import replace_bytes
 from seqprep.table_files import write_table
+from seqprep.transforms import build_steps
+from seqprep.transforms.token_rule import TokenRule
 
 
 def write(
     folder: Path,
     spec: Pipeline,
     standings: Sequence[Standing],
-    refused: Mapping[str, str],
-    failed: Mapping[str, str],
+    left: Left,
     plan: Plan,
     took_s: float | None,
     *,
@@ -35,29 +38,22 @@ def write(
     task, rows = spec.source.task, rows_of(standings)
     best = recommended(standings)
     full = next(one for one in standings if one.entry.name == "full" or one is best)
-    records = best.validation.records
-    winner = folder / "winner.yaml"
-    comment = f"Recommended for {spec.dataset} by a comparison: {best.entry.told}."
-    replace_bytes(winner, to_yaml(_placed(best.spec, base), comment=comment).encode())
+    cheap = baselines_of(Path(full.outcomes[0].folder), task)
+    winner = _write_winner(folder / "winner.yaml", best, dataset=spec.dataset, base=base)
     finals = [row for row in rows if row.in_full]
     measure = MEASURES[task]
-    plots.pareto(folder / "pareto.png", rows=finals, measure=measure, best=best.entry.name)
-    each = {one.entry.name: one.validation.shown_seeds for one in standings if one.is_final}
-    plots.seeds(
-        folder / "seeds.png",
-        rows=finals,
-        scores=[each[r.strategy] for r in finals],
-        measure=measure,
+    plots.pareto(
+        folder / "pareto.png", rows=finals, cheap=cheap, measure=measure, best=best.entry.name
     )
+    plots.seeds(folder / "seeds.png", rows=finals, cheap=cheap, measure=measure)
     page = Told(
         dataset=spec.dataset,
         measure=measure,
-        records=records,
-        verdict=told(standings, records=records),
+        records=best.validation.records,
+        verdict=told(standings, cheap),
         rows=rows,
-        cheap=baselines_of(Path(full.outcomes[0].folder), task),
-        refused=refused,
-        failed={k: v for k, v in failed.items() if k not in {row.strategy for row in rows}},
+        cheap=cheap,
+        left=left,
         plan=plan,
         took_s=took_s,
         winner=winner,
@@ -71,8 +67,7 @@ def write(
         "measure": measure,
         "rows": [asdict(row) for row in rows],
         "baselines": [asdict(row) for row in page.cheap],
-        "refused": dict(refused),
-        "failed": dict(page.failed),
+        **asdict(left),
         "plan": asdict(plan),
         "seconds": took_s,
         "page": str(folder / "compare.md"),
@@ -81,15 +76,36 @@ def write(
     }
 
 
+def _write_winner(path: Path, best: Standing, *, dataset: str, base: Path) -> Path:
+    """The pipeline file of the training with the first seed, and the command that runs it."""
+    job = Path(best.outcomes[0].folder) / "job.json"
+    spec = build(json.loads(job.read_bytes())["pipeline"])
+    comment = (
+        f"Recommended for {dataset} by a comparison: {best.entry.told}.\n"
+        f"# Run it with: seqprep run {path.name} --store {job.parents[4]}"
+    )
+    replace_bytes(path, to_yaml(_placed(spec, base), comment=comment).encode())
+    return path
+
+
 def _placed(spec: Pipeline, base: Path) -> Pipeline:
     """The pipeline with paths that do not depend on where its file lies."""
 
     def absolute(path: str | None) -> str | None:
         return None if path is None else str((base / path).resolve())
 
+    names = {rule.table for rule in build_steps(spec.prepare) if isinstance(rule, TokenRule)}
+    steps = tuple(
+        {
+            name: {k: absolute(v) if v in names - {None} else v for k, v in (options or {}).items()}
+            for name, options in step.items()
+        }
+        for step in spec.prepare.steps
+    )
     return replace(
         spec,
         source=replace(spec.source, path=absolute(spec.source.path)),
+        prepare=replace(spec.prepare, steps=steps),
         split=replace(spec.split, table=absolute(spec.split.table)),
         train=replace(spec.train, encoder_from=absolute(spec.train.encoder_from)),
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flows.comparison.applied import choose, is_plain, names_of, plain, with_options
+from flows.comparison.asked import Asked, check_asked
 from flows.comparison.strategies import STRATEGIES
 from flows.comparison.strategy import Case
 from flows.pipeline_file import Pipeline, load
@@ -16,14 +18,18 @@ from seqprep.transforms import TRANSFORMS
 from tests.conftest import ROOT
 
 WORDS = Case(
-    unit="word", steps=800, longest=3000, vocab_size=20_000, rate_hz=None, channels=0, hidden=32
+    task="classify",
+    unit="word",
+    steps=800,
+    longest=3000,
+    vocab_size=20_000,
+    rate_hz=None,
+    channels=0,
+    hidden=32,
+    reference="other.parquet",
 )
-LETTERS = Case(
-    unit="kmer", steps=800, longest=3000, vocab_size=66, rate_hz=None, channels=0, hidden=32
-)
-SIGNAL = Case(
-    unit="value", steps=800, longest=800, vocab_size=None, rate_hz=64.0, channels=8, hidden=32
-)
+LETTERS = replace(WORDS, unit="kmer", vocab_size=66, reference=None)
+SIGNAL = replace(LETTERS, unit="value", longest=800, vocab_size=None, rate_hz=64.0, channels=8)
 CASES = {"text": WORDS, "dna": LETTERS, "eeg": SIGNAL}
 SHORTENING = ("truncate", "summarize", "subsequences", "remove_steps", "windows", "idf")
 
@@ -83,7 +89,8 @@ def test_each_strategy_is_another_pipeline() -> None:
     for name, case in CASES.items():
         chosen, _ = choose(names_of(None), case, plain(sample(name)))
         bodies = [
-            replace(own, prepare=replace(own.prepare, recipe="same")) for _, own in chosen.values()
+            (replace(own, prepare=replace(own.prepare, recipe="same")), strategy.pretraining)
+            for strategy, own in chosen.values()
         ]
         assert len({repr(body) for body in bodies}) == len(bodies), name
 
@@ -94,6 +101,34 @@ def test_strategies_joined_by_plus_do_both() -> None:
     _, own = chosen["truncate-tail+attention"]
     assert own.prepare.steps == ({"truncate": {"length": 200, "keep": "tail"}},)
     assert own.train.model.pooling == ("attention",)
+
+
+@pytest.mark.parametrize(
+    ("name", "both"),
+    [
+        ("truncate-head+truncate-tail", "both a truncate step"),
+        ("last-k+segments", "both decide train.backpropagation"),
+        ("hierarchical+split", "both decide train.model.name"),
+        ("attention+attention", "stands there twice"),
+        ("full+attention", "full changes nothing"),
+        ("autoencoder-codes+windows", "autoencoder-codes trains an autoencoder"),
+    ],
+)
+def test_parts_that_contradict_each_other_are_refused_before_anything_is_read(
+    name: str, both: str
+) -> None:
+    """Would break if one half silently won over the other."""
+    with pytest.raises(ConfigError, match=re.escape(f"strategy {name!r}: ") + f".*{both}"):
+        check_asked(sample("text"), Asked(strategies=(name,)))
+
+
+def test_idf_needs_a_reference_and_says_how_to_get_one() -> None:
+    """Would break if the person never learnt of a way that needs a table of theirs."""
+    bare = plain(sample("text"))
+    _, refused = choose(["idf"], replace(WORDS, reference=None), bare)
+    assert "--reference" in refused["idf"] and "seqprep frequencies" in refused["idf"]
+    chosen, _ = choose(["idf"], WORDS, bare)
+    assert chosen["idf"][1].prepare.steps == ({"idf": {"reference": "other.parquet", "tau": 1.0}},)
 
 
 def test_an_unknown_strategy_names_those_that_there_are() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +21,19 @@ from flows.pipeline_file import Pipeline, build, load
 from flows.references import Json
 from seqprep.errors import ConfigError
 from seqprep.ingest import ingest
+from tests.flows.stages import trained
+
+RECORDS = 200
 
 
-def told_at_the_end(folder: Path, **options: Any) -> Pipeline:
-    """Documents of 80 words; the last four of them tell the class."""
+def told_at_the_end(folder: Path, *, shuffled: bool = False, **options: Any) -> Pipeline:
+    """Documents of 80 words; the last four of them tell the class, unless labels are shuffled."""
     rng = np.random.default_rng(0)
-    for number in range(300):
+    for number in range(RECORDS):
         label = ("warm", "cold")[number % 2]
         words = [*rng.choice(["a", "b", "c", "d"], 76), *[f"{label}ly"] * 2, "a", "b"]
-        path = folder / "in" / label / f"{number}.txt"
+        place = ("warm", "cold")[int(rng.integers(2))] if shuffled else label
+        path = folder / "in" / place / f"{number}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(" ".join(words))
     body: Json = {
@@ -44,8 +50,8 @@ def told_at_the_end(folder: Path, **options: Any) -> Pipeline:
     return build({**body, **options})
 
 
-ASKED = Asked(
-    strategies=("truncate-head", "truncate-tail", "sax"), minutes=4, equal="updates", seeds=2
+ASKED = Asked(  # with time enough for as many updates as there can be
+    strategies=("truncate-head", "truncate-tail", "sax"), minutes=60, equal="updates", seeds=2
 )
 
 
@@ -71,8 +77,8 @@ def test_the_part_that_tells_is_recommended_and_nothing_is_trained_twice(tmp_pat
     assert pq.read_table(page.with_suffix(".parquet"))["strategy"].to_pylist() == list(rows)
     assert "naive_bayes" in page.read_text()
     assert page.with_suffix(".html").read_text().count("data:image/png") == 2
-    winner = load(Path(done["winner"]))
-    assert winner.source == spec.source and winner.split == spec.split
+    best = rows[done["recommended"]]
+    assert again_by_its_file(done, tmp_path / "elsewhere") == best["seed_scores"][0]
 
     runs = sorted(p.stat().st_mtime_ns for p in (store / "ends/comparisons/runs").glob("*/bundle"))
     again = compared(spec, store)
@@ -81,6 +87,53 @@ def test_the_part_that_tells_is_recommended_and_nothing_is_trained_twice(tmp_pat
     )
     assert again["rows"] == done["rows"]
     assert not (store / "ends" / "registry").exists()  # its trainings are no models of the dataset
+
+
+def again_by_its_file(done: Json, store: Path) -> float:
+    """The validation accuracy of the winner's pipeline file, run by itself."""
+    run = trained(load(Path(done["winner"])), store)
+    found = json.loads((run / "report.json").read_bytes())["metrics"]["validation"]["accuracy"]
+    return float(found)
+
+
+@pytest.mark.slow
+def test_an_autoencoder_comes_first_and_its_cost_counts(tmp_path: Path) -> None:
+    """Would break if codes lost records, came from test labels, or were free of charge."""
+    spec, store = told_at_the_end(tmp_path), tmp_path / "store"
+    asked = replace(ASKED, strategies=("autoencoder-codes", "encoder-start"), seeds=1)
+    done = compared(spec, store, asked)
+    assert not done["failed"] and not done["refused"]
+    rows = {row["strategy"]: row for row in done["rows"]}
+    assert rows["autoencoder-codes"]["parameters"] > rows["full"]["parameters"]
+    runs = store / "ends" / "comparisons"
+    first, second = (
+        [json.loads(path.read_bytes()) for path in runs.glob(place)]
+        for place in ("codes/*/comparisons/runs/*/report.json", "runs/*/report.json")
+    )
+    assert len(first) == 3  # two learning rates, and one in full
+    learnt = max(report["train"]["seconds"] for report in first)
+    assert rows["autoencoder-codes"]["train_seconds"] > learnt
+    assert sum(report["model"]["name"] == "autoencoder" for report in second) == 6
+    tables = [
+        pq.read_table(path, columns=["id", "truth"]).sort_by("id")
+        for path in sorted(runs.glob("**/predictions-test.parquet"))
+        if "truth" in pq.read_schema(path).names
+    ]
+    assert len(tables) >= 9 and all(table == tables[0] for table in tables)
+
+
+@pytest.mark.slow
+def test_permuted_labels_give_chance_and_nothing_is_recommended(tmp_path: Path) -> None:
+    """Would break if a way saw its labels elsewhere than in training, or luck made a winner."""
+    spec, store = told_at_the_end(tmp_path, shuffled=True), tmp_path / "store"
+    names = ("truncate-tail", "random-piece-each-epoch", "windows", "attention", "hashing")
+    done = compared(spec, store, replace(ASKED, strategies=(*names, "encoder-start")))
+    finals = [row for row in done["rows"] if row["in_full"]]
+    assert len(finals) == 7
+    for row in finals:
+        assert row["test_low"] <= 0.5 <= row["test_high"], row["strategy"]
+        assert abs(row["score"] - 0.5) < 0.15, row["strategy"]
+    assert "not distinguishable from" in done["verdict"]
 
 
 @pytest.mark.slow
@@ -117,7 +170,7 @@ def test_a_split_without_validation_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value"), [("minutes", 0.0), ("seeds", 0), ("workers", 0), ("minutes", float("nan"))]
 )
-def test_what_cannot_be_asked_is_refused(option: str, value: float) -> None:
+def test_what_cannot_be_asked_is_refused(option: str, value: Any) -> None:
     """Would break if a comparison of no time or no seed began."""
     with pytest.raises(ConfigError, match=f"--{option} must be"):
         Asked(**{option: value})

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.comparison.scores import check_task, record_scores, score
+from models.scores.metrics import classify_scores
 from seqprep.errors import ConfigError
 
 
@@ -30,6 +31,14 @@ def test_a_much_better_strategy_is_distinguishable() -> None:
     better = score("accuracy", drawn(0.9, seed=1), place=0)
     worse = score("accuracy", drawn(0.6, seed=2), place=1)
     assert better.is_distinguishable(worse) and worse.is_distinguishable(better)
+
+
+def test_a_handful_of_records_tells_nothing_apart() -> None:
+    """Would break if one recording that is split by time made a winner: its interval is a point."""
+    one, other = (score("accuracy", np.full((3, 5), s), place=n) for n, s in enumerate((0.9, 0.2)))
+    assert not one.is_distinguishable(other)
+    one, other = (score("accuracy", np.full((3, 6), s), place=n) for n, s in enumerate((0.9, 0.2)))
+    assert one.is_distinguishable(other)
 
 
 def test_what_all_records_share_cancels_out_of_a_difference() -> None:
@@ -68,16 +77,44 @@ def test_errors_of_numbers_are_shown_as_root_mean_square(tmp_path: Path) -> None
         pa.table({"id": ["b", "a"], "prediction": [1.0, 5.0], "truth": [4.0, 1.0]}), path
     )
     ids, found = record_scores(path, "regress")
-    assert (ids, found.tolist()) == (["a", "b"], [-16.0, -9.0])
+    assert (ids, found.tolist()) == (["a", "b"], [[-16.0, 1.0], [-9.0, 1.0]])
     assert score("rmse", found[None], place=0).shown == pytest.approx(12.5**0.5)
 
 
-def test_steps_of_a_record_are_averaged(tmp_path: Path) -> None:
-    """Would break if a long record counted for more than a short one."""
+def test_labelled_steps_have_the_f1_of_the_report(tmp_path: Path) -> None:
+    """Would break if steps were scored otherwise than in a model's report, or unlabelled ones were.
+
+    Of x 3 hits, 4 answers, 4 truths; of y 1, 2, 2; z is answered once and never true.
+    """
     path = tmp_path / "predictions.parquet"
-    answers = {"id": ["a", "b"], "prediction": [["x", "y"], ["x"]], "truth": [["x", "x"], ["x"]]}
+    answers = {
+        "id": ["a", "b"],
+        "prediction": [["x", "y", "x", "x"], ["y", "z", "x", "x"]],
+        "truth": [["x", "x", "y", "x"], ["y", "x", None, "x"]],
+    }
     pq.write_table(pa.table(answers), path)
-    assert record_scores(path, "label_steps")[1].tolist() == [0.5, 1.0]
+    _, parts = record_scores(path, "label_steps")
+    hits = {"x": (3, 4, 5), "y": (1, 2, 2), "z": (0, 1, 0)}
+    wanted = np.mean([2 * hit / (said + real) for hit, said, real in hits.values()])
+    assert score("macro_f1", [parts], place=0).shown == pytest.approx(wanted)
+    truth = np.array([0, 0, 1, 0, 1, 0, 0])
+    given = np.eye(3)[[0, 1, 0, 0, 1, 2, 0]]
+    report = classify_scores(given, truth, majority=None)
+    assert report["macro_f1"] == pytest.approx(score("macro_f1", [parts], place=0).shown)
+
+
+def test_the_bootstrap_has_the_variance_that_can_be_worked_out() -> None:
+    """Would break if records or seeds were drawn wrongly, or one of them not at all.
+
+    Seeds alike: the variance is p (1 - p) / R. Records alike: that of the seeds' means, over S.
+    """
+    scores = np.tile((np.arange(200) < 150).astype(float), (3, 1))
+    draws = score("accuracy", scores, place=0).draws
+    assert np.var(draws) == pytest.approx(0.75 * 0.25 / 200, rel=0.1)
+    assert draws.mean() == pytest.approx(0.75, abs=0.003)
+    means = np.array([0.2, 0.5, 0.8])
+    draws = score("accuracy", np.tile(means[:, None], (1, 200)), place=0).draws
+    assert np.var(draws) == pytest.approx(means.var() / 3, rel=0.1)
 
 
 def test_tasks_without_a_score_a_record_are_refused() -> None:

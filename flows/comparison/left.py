@@ -1,0 +1,40 @@
+"""Strategies that do not stand in the table of a comparison, with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class LateError(RuntimeError):
+    """A training was not begun, for it would not have ended in time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Left:
+    """Why strategies gave nothing; filled while a comparison runs.
+
+    Args:
+        refused: they mean nothing here. failed: their training failed, or was stopped.
+        late: the time was too short.
+    """
+
+    refused: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    late: dict[str, str] = field(default_factory=dict)
+
+    def note(self, name: str, error: Exception) -> str:
+        """Remember why a strategy gave nothing, and say it in one line.
+
+        Args:
+            name: of the strategy.
+            error: what happened to its training.
+        """
+        why = str(error).partition("\n")[0]
+        (self.late if isinstance(error, LateError) else self.failed)[name] = why
+        return why
+
+    @property
+    def first(self) -> str:
+        """The first reason, for an error message."""
+        every = {**self.failed, **self.late, **self.refused}
+        return next((f"{name}: {why}" for name, why in every.items()), "none was named")

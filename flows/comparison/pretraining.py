@@ -1,0 +1,175 @@
+"""What a training stands on: rows as prepared, or an autoencoder that is learnt first (M7).
+
+The autoencoder learns the same training rows without their labels: a snapshot of the same shards
+for another task, so nothing is prepared twice. It gets as many updates, and the learning rate, of
+the training that follows, and both count: seconds and parameters are added, of memory the larger
+is taken.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flows.codes import store_codes
+from flows.comparison.strategy import PretrainingKind
+from flows.pipeline_file import Pipeline, build, load, to_json
+from flows.references import Json
+from flows.training.job import write_job
+from seqprep.prepare import prepare
+from seqprep.snapshot import Snapshot
+
+RUNS = "comparisons/runs"
+"""Folder of a dataset where its trainings lie; codes, as datasets of a store, lie beside it."""
+_SHARED = ("embedding", "input", "hidden", "layers", "bidirectional", "front", "dropout")
+"""Options of the model that an autoencoder takes over."""
+Trainer = Callable[[Path, Json], None]
+"""Runs a job file, with what `prepare` made for it, to its end, where it has not ended."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pretraining:
+    """An autoencoder before a training.
+
+    Args:
+        kind: what is taken from it. options: keys of its model -> their values.
+    """
+
+    kind: PretrainingKind
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """What a training stands on.
+
+    Args:
+        spec, prepared: the pipeline and its rows. store: where their dataset lies.
+        train_seconds, memory_bytes, parameters: of what was learnt before.
+        predict_seconds: for a thousand records, to make such rows of them.
+    """
+
+    spec: Pipeline
+    prepared: Json
+    store: Path
+    train_seconds: float = 0.0
+    memory_bytes: int = 0
+    parameters: int = 0
+    predict_seconds: float = 0.0
+
+
+def ground_of(
+    spec: Pipeline,
+    prepared: Json,
+    pretraining: Pretraining | None,
+    *,
+    store: Path,
+    train: Trainer,
+    runs: str = RUNS,
+) -> Ground:
+    """What a training stands on; an autoencoder that was trained before is found again.
+
+    Args:
+        spec: of the training.
+        prepared: its rows, those of the autoencoder.
+        pretraining: of it; None where there is none.
+        store: folder of the datasets.
+        train: of the autoencoder.
+        runs: folder of the trainings.
+    """
+    if pretraining is None:
+        return Ground(spec=spec, prepared=prepared, store=store)
+    own = autoencoder_of(spec, pretraining.options)
+    folder = (store / spec.dataset / runs).parent
+    rows = {**prepared, "snapshot": str(unlabelled(Path(prepared["snapshot"]), folder))}
+    job, _ = write_job(own, rows, store=store, folder=runs)
+    train(job, rows)
+    report = json.loads((job.parent / "report.json").read_bytes())
+    bundle = job.parent / "bundle"
+    cost = {
+        "train_seconds": report["train"]["seconds"],
+        "memory_bytes": report["train"]["memory_bytes"],
+        "parameters": report["model"]["parameters"],
+    }
+    if pretraining.kind == "encoder":
+        begun = replace(spec, train=replace(spec.train, encoder_from=str(bundle)))
+        parameters = {"parameters": 0}  # its front and core are those of the model
+        return Ground(spec=begun, prepared=prepared, store=store, **(cost | parameters))
+    return _coded(spec, bundle, cost, store=store, into=folder / "codes")
+
+
+def autoencoder_of(spec: Pipeline, options: Mapping[str, Any]) -> Pipeline:
+    """The pipeline of the autoencoder that comes before a training.
+
+    Args:
+        spec: of the training.
+        options: keys of the autoencoder's model -> their values.
+    """
+    body = to_json(spec)
+    model = {key: body["train"]["model"][key] for key in _SHARED}
+    body["train"]["model"] = {**model, "name": "autoencoder", **options}
+    for key in ("backpropagation", "class_weights", "label_smoothing", "select_by"):
+        del body["train"][key]
+    body["source"]["task"] = "reconstruct"
+    body["source"]["target"] = None
+    body["predict"] = {}
+    return build(body)
+
+
+def unlabelled(snapshot: Path, folder: Path) -> Path:
+    """A snapshot of the same shards whose rows are to be rebuilt.
+
+    Args:
+        snapshot: of labelled rows.
+        folder: of the comparison's files.
+    """
+    known = Snapshot.read(snapshot)
+    facts = replace(known.facts, task="reconstruct")
+    other = replace(known, facts=facts)
+    path = folder / "unlabelled" / f"{other.sha256[:12]}.json"
+    if not path.is_file():
+        other.write(path)
+    return path
+
+
+def _coded(
+    spec: Pipeline, bundle: Path, cost: Mapping[str, Any], *, store: Path, into: Path
+) -> Ground:
+    """The codes of all records as a dataset of its own, prepared with the same split."""
+    name = f"codes-{bundle.parent.name.rpartition('-')[2]}"
+    start_s = time.monotonic()
+    made = store_codes(str(bundle), dataset=name, store=store, source_dataset=None, into=into)
+    encode_s = time.monotonic() - start_s
+    file = Path(made["pipeline"])
+    body = to_json(load(file))
+    train = to_json(spec)["train"]
+    for key in ("embedding", "input"):
+        del train["model"][key]
+    body["train"], body["prepare"]["buckets"] = train, spec.prepare.buckets
+    body["source"]["path"] = str(file.parent / body["source"]["path"])
+    if body["split"]["table"] is not None:
+        body["split"]["table"] = str(file.parent / body["split"]["table"])
+    coded = build(body)
+    rows = prepare(
+        dataset=name,
+        store=into,
+        domain=coded.source.domain,
+        task=coded.source.task,
+        split=coded.split,
+        recipe=coded.prepare,
+        base=file.parent,
+    )
+    each_s = encode_s / made["rows"]
+    return Ground(
+        spec=coded,
+        prepared=asdict(rows),
+        store=into,
+        train_seconds=cost["train_seconds"] + encode_s,
+        memory_bytes=cost["memory_bytes"],
+        parameters=cost["parameters"],
+        predict_seconds=1000 * each_s,
+    )

@@ -1,0 +1,79 @@
+"""Trainings that are begun, not begun, or stopped early."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.comparison.hopeless import HopelessError, curve
+from flows.comparison.left import LateError
+from flows.comparison.pieces import Crew, Piece, train_all, trial_json, trial_of, watch_of
+from flows.comparison.pretraining import Pretraining
+from flows.comparison.trials import Trial
+from flows.pipeline_file import build
+
+
+def trial(**more: Any) -> Trial:
+    spec = build({"dataset": "d", "source": {"domain": "text", "path": "/none"}})
+    return Trial(strategy="windows", setting="lr 0.1", spec=spec, prepared={"rows": 1}, **more)
+
+
+def test_what_would_not_end_in_time_is_not_begun(tmp_path: Path) -> None:
+    """Would break if a training began that outlasts the minutes a person allows."""
+    crew = Crew(store=tmp_path, workers=2, until_s=time.time() + 30)
+    pieces = [Piece(trial=trial(), expected_s=60.0, note="n", may_stop=False)] * 3
+    told: list[object] = []
+    assert train_all(pieces, crew, told=lambda _, found: told.append(found)) == [None] * 3
+    assert [type(one) for one in told] == [LateError] * 3
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_trial_is_the_same_in_another_process() -> None:
+    """Would break if a cluster trained with other options, or without what comes first."""
+    one = trial(pretraining=Pretraining(kind="codes", options={"code_every": 8}))
+    assert trial_of(json.loads(json.dumps(trial_json(one)))) == one
+
+
+def run_of(folder: Path, scores: list[float]) -> Path:
+    """A run's folder with one epoch each 10 of 40 updates."""
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(json.dumps({"train": {"updates": 40}}))
+    events = [
+        {"event": "epoch", "update": 10 * (n + 1), "validation": {"accuracy": score}}
+        for n, score in enumerate(scores)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in events))
+    return folder
+
+
+def test_the_worse_half_is_stopped_after_half_of_its_updates(tmp_path: Path) -> None:
+    """Would break if a hopeless training went on, or one ended before the others can be judged."""
+    notes = tmp_path / "search"
+    look = watch_of(trial(), notes / "own.json")
+    half = [run_of(tmp_path / f"at-{n}", [0.5, score]) for n, score in enumerate([0.69, 0.71])]
+    quarter = run_of(tmp_path / "early", [0.1])
+    notes.mkdir()
+    for number, ended in enumerate([0.6, 0.7, 0.9]):
+        look(half[0])  # there are not three others yet
+        folder = run_of(tmp_path / f"ended-{number}", [0.5, ended, 0.2, 0.95])
+        (notes / f"{number}.json").write_text(json.dumps({"folder": str(folder)}))
+    (notes / "stopped.json").write_text(json.dumps({"hopeless": "of no account"}))
+    assert curve(half[0], measure="accuracy") == [(0.25, 0.5), (0.5, 0.69)]
+    look(quarter)
+    look(half[1])
+    with pytest.raises(HopelessError, match="after 50% of its updates, at a validation accuracy"):
+        look(half[0])
+
+
+def test_what_was_stopped_as_hopeless_is_not_trained_again(tmp_path: Path) -> None:
+    """Would break if a comparison that goes on spent its time on what it gave up before."""
+    (tmp_path / "n.json").write_text(json.dumps({"hopeless": "stopped as hopeless"}))
+    crew = Crew(store=tmp_path / "store", workers=1, rounds=tmp_path)
+    told: list[object] = []
+    piece = Piece(trial=trial(), expected_s=1.0, note="n", may_stop=True)
+    assert train_all([piece], crew, told=lambda _, found: told.append(found)) == [None]
+    assert str(told[0]) == "stopped as hopeless"

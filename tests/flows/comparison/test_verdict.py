@@ -1,0 +1,88 @@
+"""What is recommended, and what is doubted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flows.comparison.course import Entry, Standing
+from flows.comparison.scores import score
+from flows.comparison.table import Cheap
+from flows.comparison.trials import Outcome
+from flows.comparison.verdict import recommended, told
+from flows.pipeline_file import build
+
+SPEC = build({"dataset": "d", "source": {"domain": "text", "path": "/none"}})
+
+
+def outcome(name: str, train_seconds: float) -> Outcome:
+    return Outcome(
+        strategy=name,
+        setting="",
+        seed=0,
+        folder="",
+        updates=1,
+        epochs=1,
+        parameters=1,
+        train_seconds=train_seconds,
+        wall_seconds=train_seconds,
+        predict_seconds=1.0,
+        memory_bytes=1,
+    )
+
+
+def standing(
+    name: str, right: float, *, place: int, test: float = 0.5, seconds: float = 10.0
+) -> Standing:
+    """A strategy with so many of 200 validation records right, by the same order in each seed."""
+
+    def answers(share: float) -> np.ndarray:
+        return np.tile((np.arange(200) < 200 * share).astype(float), (3, 1))
+
+    return Standing(
+        entry=Entry(name=name, family="", told=f"does {name}", spec=SPEC, prepared={}),
+        outcomes=(outcome(name, seconds),) * 3,
+        setting="",
+        spec=SPEC,
+        validation=score("accuracy", answers(right), place=place),
+        test=score("accuracy", answers(test), place=place),
+        is_final=True,
+    )
+
+
+def cheap(name: str, score: float) -> Cheap:
+    return Cheap(name=name, score=score, interval=None, test=None, test_interval=None)
+
+
+def test_validation_decides_and_test_only_stands_beside() -> None:
+    """Would break if the choice were made on test rows: its score would then promise too much."""
+    standings = [
+        standing("full", 0.6, place=0, test=0.9),
+        standing("windows", 0.8, place=1, test=0.55),
+    ]
+    assert recommended(standings).entry.name == "windows"
+    text = told(standings, [cheap("naive_bayes", 0.6), cheap("majority", 0.5)])
+    assert text.startswith("Use **windows** (does windows): it has the best validation accuracy")
+    assert "0.800" in text and "whole records give 0.600" in text and "over 3 seeds" in text
+    assert "distinguishable from the other one" in text and "0.9" not in text.replace("95", "")
+    assert "naive_bayes" not in text
+
+
+def test_what_cannot_be_told_apart_is_named_with_the_quicker_way() -> None:
+    """Would break if chance made a winner."""
+    standings = [
+        standing("windows", 0.8, place=0),
+        standing("full", 0.8, place=1),
+        standing("attention", 0.795, place=2, seconds=2.0),
+    ]
+    text = told(standings, [cheap("naive_bayes", 0.85), cheap("majority", 0.5)])
+    assert "It is not distinguishable from attention, full at this size (200 validation" in text
+    assert "attention trains 5.0 times as fast" in text
+    assert "no better than the cheap baseline naive_bayes (0.850)" in text
+
+
+def test_nothing_is_recommended_that_is_no_better_than_majority() -> None:
+    """Would break if permuted labels gave a recommendation."""
+    standings = [standing("windows", 0.52, place=0), standing("full", 0.52, place=1)]
+    text = told(standings, [cheap("majority", 0.5)])
+    assert text.startswith("**No way is better than majority**, which gives 0.500: windows has")
+    assert "not distinguishable from full" in text
