@@ -1,4 +1,4 @@
-"""What is tried again, and that nothing is remembered by Prefect (F2, F3)."""
+"""What is tried again and told, and that nothing is remembered by Prefect (F2, F3)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import errno
 from importlib import import_module
 
 import pytest
+import yaml
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import exception_to_failed_state
 from prefect.utilities.asyncutils import run_coro_as_sync
 
 from flows.faults import is_passing
-from seqprep.errors import ConfigError, SeqprepError
+from flows.notify import tell_failure
+from seqprep.errors import ConfigError, SeqprepError, UnreachableError
 from seqprep.table import ConflictError
 from tests.conftest import ROOT
 
@@ -25,6 +27,7 @@ MODULES = sorted(path.stem for path in (ROOT / "flows").glob("*.py") if path.ste
         (ConflictError("another run committed version 3 in the meantime"), True),
         (ConnectionResetError("peer"), True),
         (TimeoutError("no answer"), True),
+        (UnreachableError("s3://lab/team: http://10.0.0.5:9000 does not answer"), True),
         (SeqprepError("reads.fasta, line 3: no header"), False),
         (ConfigError("train.epochs must be >= 1"), False),
         (OSError(errno.ENOSPC, "No space left on device"), False),
@@ -57,3 +60,14 @@ def test_the_stages_are_tried_again_after_passing_faults_only() -> None:
         tasks = [v for v in vars(import_module(f"flows.{name}")).values() if isinstance(v, Task)]
         assert tasks
         assert all(task.retries and task.retry_condition_fn is is_passing for task in tasks)
+
+
+def test_every_deployed_flow_tells_failures_and_crashes() -> None:
+    """Would break if one of the flows failed without a word."""
+    deployed = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert len(deployed) == 8
+    for entrypoint in (one["entrypoint"] for one in deployed):
+        path, name = entrypoint.split(":")
+        flow = getattr(import_module(path.removesuffix(".py").replace("/", ".")), name)
+        for hooks in (flow.on_failure_hooks, flow.on_crashed_hooks):
+            assert tell_failure in hooks, entrypoint

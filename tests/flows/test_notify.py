@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from prefect.blocks.system import Secret
 
 from flows import notify
 
@@ -79,6 +80,26 @@ def test_nobody_is_told_without_a_secret(webhook: Webhook, monkeypatch: pytest.M
     monkeypatch.delenv("SEQPREP_NOTIFY", raising=False)
     notify.tell_current(DONE)
     assert not webhook.told
+
+
+def test_a_secret_of_the_server_is_taken_where_no_variable_has_the_name(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Would break if an address had to stand in the environment of every worker."""
+    blocks = {"team-hook": Secret(value=webhook.address())}
+
+    def load(name: str) -> Secret[str]:
+        if name not in blocks:
+            raise ValueError(f"Unable to find block document named {name}")
+        return blocks[name]
+
+    monkeypatch.setattr(Secret, "load", load)
+    monkeypatch.setenv("SEQPREP_NOTIFY", "team-hook")
+    notify._post({"event": "failed"}, LOGGER)
+    assert webhook.told == [{"event": "failed"}] and not caplog.messages
+    monkeypatch.setenv("SEQPREP_NOTIFY", "no-hook")
+    notify._post({"event": "failed"}, LOGGER)
+    assert "'no-hook' was not told: no variable and no Secret block has that name" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,48 @@
+"""Who must wait for whom, and that nobody fails for want of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from flows.turns import _is_free, limit_name, turn
+from tests.flows.system import free_port
+
+
+@pytest.fixture
+def no_server() -> Iterator[None]:
+    """As in the moment in which a server is restarted."""
+    url = f"http://127.0.0.1:{free_port()}/api"
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 0}):
+        yield
+
+
+def test_runs_wait_for_those_that_write_the_same_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would break if two stores of one name held each other up, or two ways to one did not."""
+    monkeypatch.chdir(tmp_path)
+    name = limit_name("tables", dataset="reviews", store="store")
+    assert name == limit_name("tables", dataset="reviews", store=str(tmp_path / "store"))
+    others = {
+        limit_name("models", dataset="reviews", store="store"),
+        limit_name("tables", dataset="letters", store="store"),
+        limit_name("tables", dataset="reviews", store="other/store"),
+        limit_name("tables", dataset="reviews", store="s3://bucket/store"),
+    }
+    assert len(others) == 4 and name not in others
+    assert limit_name("tables", dataset="d", store="s3://b/a%b") == "d tables in s3.b.a.b"
+
+
+def test_a_restart_of_the_server_is_waited_for(no_server: None) -> None:
+    """Would break if a run that waits for its turn failed where the server is restarted."""
+    assert not _is_free("reviews tables in store")
+
+
+def test_a_command_takes_no_turn(no_server: None) -> None:
+    """Would break if a command asked a server that it has not got."""
+    with turn("tables", dataset="reviews", store="store"):
+        pass
