@@ -15,7 +15,9 @@ from seqprep.ingest import ingest
 from seqprep.prepare import Prepared, prepare
 
 
-def ingest_and_prepare(spec: Pipeline, store: Path, *, prune: bool = False) -> Prepared:
+def ingest_and_prepare(
+    spec: Pipeline, store: Path, *, prune: bool = False, refit: bool = False
+) -> Prepared:
     """Ingest and prepare with the options of `spec`."""
     ingest(spec.source, dataset=spec.dataset, store=store, prune=prune)
     return prepare(
@@ -25,6 +27,7 @@ def ingest_and_prepare(spec: Pipeline, store: Path, *, prune: bool = False) -> P
         task=spec.source.task,
         split=spec.split,
         recipe=spec.prepare,
+        refit=refit,
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from flows.ingest import ingest_files
-from flows.pipeline_file import Pipeline, build, to_json
+from flows.pipeline_file import Pipeline, to_json
 from flows.predict import predict_files
 from flows.prepare import prepare_rows
 from flows.registry.bundles import find_bundle
@@ -29,25 +29,10 @@ from seqprep.remote.runs import LAST, push_run
 from seqprep.stores import located, store_folder
 from seqprep.table import ConflictError
 from tests.conftest import ROOT
+from tests.flows.training.test_job import pipeline
 from tests.object_store import ObjectServer
 
 Machine = Callable[[str], Path]
-
-
-def tiny(folder: Path) -> Pipeline:
-    """Forty tiny documents of two classes."""
-    for number in range(40):
-        label = ("warm", "cold")[number % 2]
-        path = folder / "in" / label / f"{number}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{label} words number {number} and so on")
-    return build(
-        {
-            "dataset": "tiny",
-            "source": {"domain": "text", "path": str(folder / "in")},
-            "train": {"model": {"hidden": 4, "embedding": 4}, "updates": 5, "threads": 1},
-        }
-    )
 
 
 def run_flows(spec: Pipeline, store: str) -> dict[str, Any]:
@@ -63,7 +48,7 @@ def test_a_model_that_one_machine_trained_serves_on_another(
     server: ObjectServer, machine: Machine, tmp_path: Path
 ) -> None:
     """Each machine would train for itself, fetch data again, or meet a path of the other."""
-    store, spec = f"s3://{server.bucket()}/p", tiny(tmp_path)
+    store, spec = f"s3://{server.bucket()}/p", pipeline(tmp_path)
     made = run_flows(spec, store)
     run = Path(made["bundle"]).parent
     assert json.loads((run / "job.json").read_bytes())["out"] == "."
@@ -95,7 +80,7 @@ def test_a_second_training_fetches_no_data(
     server: ObjectServer, machine: Machine, tmp_path: Path
 ) -> None:
     """A cluster would read the whole store at each training."""
-    store, spec = f"s3://{server.bucket()}/p", tiny(tmp_path)
+    store, spec = f"s3://{server.bucket()}/p", pipeline(tmp_path)
     with disable_run_logger():
         ingest_files.fn(to_json(spec), base="/", store=store)
         prepare_rows.fn(to_json(spec), base="/", store=store)
@@ -119,7 +104,7 @@ def test_two_machines_that_train_the_same_never_mix_their_files(
     server: ObjectServer, machine: Machine, tmp_path: Path
 ) -> None:
     """A bundle of two trainings would be damaged for everybody."""
-    store, spec = f"s3://{server.bucket()}/p", tiny(tmp_path)
+    store, spec = f"s3://{server.bucket()}/p", pipeline(tmp_path)
     run = Path(run_flows(spec, store)["bundle"]).parent
     mirror = mirror_of(run)
     assert mirror is not None
@@ -143,7 +128,7 @@ def test_a_bundle_that_was_damaged_on_the_server_is_trained_again(
     server: ObjectServer, machine: Machine, tmp_path: Path
 ) -> None:
     """A damaged model would stay for good, because its work counts as done."""
-    bucket, spec = server.bucket(), tiny(tmp_path)
+    bucket, spec = server.bucket(), pipeline(tmp_path)
     made = run_flows(spec, f"s3://{bucket}/p")
     name = next(one for one in server.names(bucket) if one.endswith("weights.safetensors"))
     server.client.put_object(Bucket=bucket, Key=name, Body=b"damaged")

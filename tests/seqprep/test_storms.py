@@ -13,24 +13,15 @@ import pytest
 from tests.conftest import ROOT
 
 RACE = """
-import os, sys
+import sys
 from pathlib import Path
 from seqprep.errors import SeqprepError
 from seqprep.ingest import ingest
 from seqprep.source import Source
+from tests.forks import child, ends
 from tests.sources import stored_rows, write_files
 root, rounds, processes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 source = Source(domain="text", path=str(root / "in"))
-
-def child(work):
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os._exit(work())
-        except BaseException as error:
-            print(type(error).__name__, error, flush=True)
-            os._exit(1)
-    return pid
 
 def take():
     try:
@@ -40,15 +31,14 @@ def take():
         # nothing else may go wrong.
         told = str(error)
         if "run again" in told and ("another run committed" in told or "was read" in told):
-            return 0
+            return
         raise
-    return 0
 
 def settle():
     ingest(source, dataset="d", store=root / "store")
     stored = {row["id"]: row["text"] for row in stored_rows(root / "store", "d")}
     here = {f"a/{path.name}#0": path.read_text() for path in (root / "in" / "a").iterdir()}
-    return 0 if stored == here else 5
+    assert stored == here
 
 for number in range(rounds):
     new = {f"a/{number}-{n}.txt": f"text {number} {n}" for n in range(3)}
@@ -56,8 +46,8 @@ for number in range(rounds):
     runs = [child(take) for _ in range(processes)]
     # Files also come while the others are at work: they no longer all do the same.
     write_files(root / "in", {f"a/{number}-late.txt": f"late {number}"})
-    codes = [os.waitstatus_to_exitcode(os.waitpid(run, 0)[1]) for run in runs]
-    codes.append(os.waitstatus_to_exitcode(os.waitpid(child(settle), 0)[1]))
+    codes = [ends(run) for run in runs]
+    codes.append(ends(child(settle)))
     assert codes == [0] * (processes + 1), (number, codes)
 print("done", flush=True)
 """
@@ -68,25 +58,12 @@ from pathlib import Path
 from seqprep.upkeep.collect import collect
 from seqprep.upkeep.removal import remove
 from seqprep.upkeep.verification import verify_dataset
+from tests.forks import child, ends
 from tests.sources import stored_rows
 from tests.stores import documents_of, ingested, prepared
 root, kills = Path(sys.argv[1]), int(sys.argv[2])
 folder, later = root / "store" / "d", time.time() + 25 * 3600
 dice = random.Random(0)
-
-def child(work):
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException as error:
-            print(type(error).__name__, error, flush=True)
-            os._exit(1)
-    return pid
-
-def must(work):
-    assert os.waitstatus_to_exitcode(os.waitpid(child(work), 0)[1]) == 0
 
 def grow(number):
     name = f"p{number}"
@@ -104,7 +81,7 @@ def check(number, gone):
     assert f"p{number}" in stored and not stored & gone, (sorted(stored), sorted(gone))
     assert verify_dataset(folder).problems == []
 
-must(lambda: ingested(root, documents_of()))
+assert ends(child(lambda: ingested(root, documents_of()))) == 0
 gone, longest = set(), 0.0
 for number in range(kills):
     group = f"p{number - 1}" if number else "joe"
@@ -113,12 +90,12 @@ for number in range(kills):
     if number:
         time.sleep(dice.random() * longest)
         os.kill(run, signal.SIGKILL)
-    os.waitpid(run, 0)
+    ends(run)
     if not number:
         longest = time.monotonic() - started
     gone.add(group)
-    must(lambda: all_of(number, group))
-    must(lambda: check(number, gone))
+    assert ends(child(lambda: all_of(number, group))) == 0
+    assert ends(child(lambda: check(number, gone))) == 0
 print("done", flush=True)
 """
 

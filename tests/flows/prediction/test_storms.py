@@ -19,25 +19,12 @@ from seqprep.ingestion import source_chunks
 from seqprep.upkeep.verification import verify_dataset
 from tests.flows.stages import trained
 from tests.flows.training.test_job import pipeline
+from tests.forks import child, ends
 from tests.sources import write_files
 root, rounds = Path(sys.argv[1]), int(sys.argv[2])
 torch.set_num_threads(1)
 source_chunks.CHUNK_FILES = 3
 dice = random.Random(0)
-
-def child(work):
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException as error:
-            print(type(error).__name__, error, flush=True)
-            os._exit(1)
-    return pid
-
-def ends(pid):
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 def train():
     (root / "bundle").symlink_to(trained(pipeline(root / "model"), root / "store") / "bundle")

@@ -20,7 +20,7 @@ from flows.training.job import find_prepared
 from models.options.retrain import Retrain
 from models.training.lock import exclusive
 from seqprep.errors import ConfigError
-from seqprep.prepare import Prepared, prepare
+from seqprep.prepare import Prepared
 from seqprep.registry import Registry
 from seqprep.table import Table
 from tests.flows.stages import ingest_and_prepare, trained
@@ -52,18 +52,6 @@ def with_policy(spec: Pipeline, **policy: Any) -> Pipeline:
 def due(spec: Pipeline, store: Path, prepared: Prepared | None = None) -> Due:
     found = prepared or find_prepared(spec, store=store)
     return decide(spec, asdict(found), store=store)
-
-
-def refitted(spec: Pipeline, store: Path) -> Prepared:
-    return prepare(
-        dataset=spec.dataset,
-        store=store,
-        domain=spec.source.domain,
-        task=spec.source.task,
-        split=spec.split,
-        recipe=spec.prepare,
-        refit=True,
-    )
 
 
 def test_a_recipe_is_trained_once_for_each_version(tmp_path: Path) -> None:
@@ -124,7 +112,7 @@ def test_drift_trains_and_a_refit_only_where_the_policy_says_so(tmp_path: Path) 
     assert (drift.trains, drift.refit, refit.trains, refit.refit) == (True, False, True, True)
     assert "training tokens were never seen" in drift.why
     # Fitted anew, and then killed: the drift is gone, and the model still missing.
-    done = refitted(spec, tmp_path)
+    done = ingest_and_prepare(spec, tmp_path, refit=True)
     assert done.refit_advised is None
     for when in ("drift", "refit", "new_rows"):
         found = due(with_policy(spec, when=when), tmp_path, done)

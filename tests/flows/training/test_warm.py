@@ -23,7 +23,7 @@ from seqprep.registry import Registry
 from seqprep.upkeep.model_runs import model_runs
 from seqprep.upkeep.removal import remove
 from tests.flows.stages import ingest_and_prepare, trained
-from tests.flows.training.test_due import add, refitted
+from tests.flows.training.test_due import add
 from tests.flows.training.test_job import pipeline
 
 
@@ -93,7 +93,7 @@ def test_what_does_not_fit_begins_fresh_and_says_why(spec: Pipeline, tmp_path: P
     first = trained(spec, tmp_path)
     add(tmp_path, 40, 50, "of another language")
     ingest_and_prepare(spec, tmp_path)
-    prepared = asdict(refitted(spec, tmp_path))
+    prepared = asdict(ingest_and_prepare(spec, tmp_path, refit=True))
     job, _ = write_job(spec, prepared, store=tmp_path)
     train(read_job(job))
     assert f"{first.name} does not fit: its vocabulary" in begun(job.parent)["told"]
