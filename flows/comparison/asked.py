@@ -15,6 +15,11 @@ from flows.pipeline_file import Pipeline
 from seqprep.errors import ConfigError
 from seqprep.token_table import TokenTable
 
+NO_VALIDATION = (
+    "compare chooses on validation rows, and there are none; give split.validation a share or "
+    "values"
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
@@ -71,7 +76,4 @@ def check_asked(spec: Pipeline, asked: Asked) -> None:
     if asked.reference is not None:
         TokenTable.read(Path(asked.reference), key="--reference")
     if spec.split.validation == 0:
-        raise ConfigError(
-            "compare chooses on validation rows, and the split has none; give split.validation a "
-            "share or values"
-        )
+        raise ConfigError(NO_VALIDATION)

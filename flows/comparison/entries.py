@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flows.comparison.applied import OWN, choose, is_plain, names_of
-from flows.comparison.asked import Asked
+from flows.comparison.asked import NO_VALIDATION, Asked
 from flows.comparison.budget import KEPT, PREPARED_SHARE, in_turn
 from flows.comparison.course import Entry
 from flows.comparison.left import Left
@@ -48,10 +48,7 @@ def make(
     """
     whole = _prepare(bare, base=base, store=store, is_ours=True)
     if not whole["records"].get("validation"):
-        raise ConfigError(
-            "compare chooses on validation rows, and there are none; give split.validation a share "
-            "or values"
-        )
+        raise ConfigError(NO_VALIDATION)
     case = _case(bare, whole, _reference(spec, asked))
     chosen, refused = choose(names_of(asked.strategies), case, bare)
     left.refused.update(refused)
