@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from flows import turns
 from flows.turns import _is_free, limit_name, turn
 from tests.flows.system import free_port
 
@@ -35,6 +41,42 @@ def test_runs_wait_for_those_that_write_the_same_alone(
     }
     assert len(others) == 4 and name not in others
     assert limit_name("tables", dataset="d", store="s3://b/a%b") == "d tables in s3.b.a.b"
+
+
+class Limits:
+    """What a run asks of Prefect's server, which knows these limits."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, GlobalConcurrencyLimitResponse] = {}
+
+    def read_global_concurrency_limit_by_name(self, name: str) -> GlobalConcurrencyLimitResponse:
+        """As the server answers."""
+        if name not in self.known:
+            raise ObjectNotFound(KeyError(name))
+        return self.known[name]
+
+    def create_global_concurrency_limit(self, asked: GlobalConcurrencyLimitCreate) -> None:
+        """Of which nothing is taken yet."""
+        self.known[asked.name] = GlobalConcurrencyLimitResponse(
+            id=uuid4(),
+            active=True,
+            name=asked.name,
+            limit=asked.limit,
+            active_slots=0,
+            slot_decay_per_second=0.0,
+        )
+
+
+def test_one_run_at_a_time_has_the_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would break if two runs wrote a dataset at once and one did its work for nothing."""
+    limits = Limits()
+    monkeypatch.setattr(turns, "get_client", lambda sync_client: nullcontext(limits))
+    assert _is_free("d tables in store")
+    (limit,) = limits.known.values()
+    assert (limit.name, limit.limit) == ("d tables in store", 1)
+    assert _is_free("d tables in store")
+    limit.active_slots = 1
+    assert not _is_free("d tables in store")
 
 
 def test_a_restart_of_the_server_is_waited_for(no_server: None) -> None:

@@ -51,6 +51,9 @@ def test_what_chance_gives_is_not_over() -> None:
     few = {**FOUND, "length_distance": 0.25, "length_distance_by_chance": 0.4}
     rows = {what: (value, limit) for what, value, limit, _ in drift.measures(few, Drift())}
     assert rows["lengths, KS distance"] == (0.25, 0.4)
+    words = {**FOUND, "token_divergence": 0.2, "token_divergence_by_chance": 0.3}
+    rows = {what: (value, limit) for what, value, limit, _ in drift.measures(words, Drift())}
+    assert rows["mix of tokens, bits"] == (0.2, 0.3)
     more = {**few, "length_distance_by_chance": 0.1}
     both = {"now": few, "since_fit": few}
     text = drift.table({**DONE, "drift": both}, Drift())

@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flows.reporting import artifacts, data_pages, model_pages
+import httpx
+import pytest
+from prefect.client.schemas.objects import Artifact as Stored
+from prefect.logging import disable_run_logger
+
+from flows.reporting import artifacts, bars, data_pages, model_pages
 
 INGESTED: dict[str, Any] = {
     "dataset": "d",
@@ -32,7 +37,10 @@ REGISTRY: dict[str, Any] = {
         {"run": "old", "examples_version": 0, "validation": {"accuracy": 0.9}, "test": {}},
         {"run": "new", "examples_version": 1, "validation": {"accuracy": 0.8}, "test": {}},
     ],
-    "events": [{"run": "new", "why": "accuracy 0.8, old 0.9"}],
+    "events": [
+        {"run": "new", "why": "accuracy 0.8, old 0.9"},
+        {"run": "other", "why": "another comparison"},
+    ],
 }
 
 
@@ -65,6 +73,37 @@ def test_models_stand_side_by_side_with_the_current_one_marked() -> None:
     assert "Accuracy 0.8, old 0.9." in text
     assert "| `new` | version 1 | 0.800 |  | this one |" in text
     assert "| `old` | version 0 | 0.900 |  | **current** |" in text
+
+
+def test_a_link_leads_to_the_version_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would break if a page's link showed the examples of another night."""
+    stored = Stored(key="d-sequences", description="Version 12: 3 files read")
+    monkeypatch.setattr(artifacts.Artifact, "get", lambda key: stored)
+    newest = artifacts._version_link("sequences", key="d-sequences", version=12)
+    assert newest == f"[sequences version 12](../../artifacts/artifact/{stored.id})"
+    for version in (1, 11):
+        link = artifacts._version_link("sequences", key="d-sequences", version=version)
+        all_of_them = "among all of them](../../artifacts/key/d-sequences)"
+        assert link == f"[sequences version {version}, {all_of_them}"
+    monkeypatch.setattr(artifacts.Artifact, "get", lambda key: None)
+    assert artifacts._version_link("sequences", key="x", version=1) == "sequences version 1"
+
+
+def test_a_bar_that_cannot_be_shown_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would break if a training ended because the server was restarted beside it."""
+    asked: list[str] = []
+
+    def refuse(**options: Any) -> None:
+        asked.append(options["key"])
+        raise httpx.ConnectError("no server")
+
+    monkeypatch.setattr(bars, "create_progress_artifact", refuse)
+    shown = bars.ProgressBars("d: train")
+    with disable_run_logger():
+        for share in (0.1, 0.2):
+            shown.show("updates", share, "updates 1 of 10")
+        shown.finish()
+    assert asked == ["d-train-updates"], "each step would wait for a server that is away"
 
 
 def test_a_picture_that_is_too_large_is_left_out(tmp_path: Path) -> None:
