@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.references import Json
+from flows.reporting.counted import counted
 from flows.show import datasets
 from flows.training.run_files import check_run
 from models.bundle import MEMBERS, check
@@ -80,7 +81,7 @@ def print_collected(done: list[Json]) -> None:
             told = f"{table} {_versions(versions)}: less than a day old"
             console.print(f"  too young   {told}", markup=False, soft_wrap=True)
         for kind, count in one["files"].items():
-            files = f"{count:,} file{'' if count == 1 else 's'}"
+            files = counted(count, "file")
             console.print(f"  {verb:11} {files}: {kind}", markup=False)
         console.print(f"  {verb:11} {one['size_bytes']:,} bytes in all", markup=False)
     if not all(one["applied"] or one["in_use"] for one in done):
@@ -115,7 +116,7 @@ def print_removed(done: Json) -> None:
 
     console.rule(f"[bold]{done['dataset']}", align="left")
     copies = f", {done['copies']:,} of them copies of one that was named" if done["copies"] else ""
-    records = f"{done['records']:,} record{'' if done['records'] == 1 else 's'}"
+    records = counted(done["records"], "record")
     line("removed" if done["applied"] else "would go", records + copies)
     held = {"sequences": done["sequences_versions"]}
     held |= {f"examples-{name}": given for name, given in done["examples_versions"].items()}

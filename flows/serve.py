@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.environment import TERMINAL, quiet
+from flows.reporting.counted import counted
 from flows.serving import processes, server
 from flows.serving.processes import Served
 from flows.serving.server import Database
@@ -217,8 +218,7 @@ def _tell(done: Up, console: Console) -> None:
     if done.deployed:
         console.print("deployed prefect.yaml and automations.yaml")
     if done.settled:
-        count = f"{done.settled} run{'' if done.settled == 1 else 's'}"
-        console.print(f"{count} without a process marked Crashed")
+        console.print(f"{counted(done.settled, 'run')} without a process marked Crashed")
     console.print(f"page:  {done.address}")
     console.print(f"try:   export PREFECT_API_URL={done.address}/api")
     console.print(

@@ -20,6 +20,7 @@ from flows.commands.parts import (
     stream_every,
 )
 from flows.commands.predict_paths import check_bundle, check_inbox, check_prediction
+from flows.reporting.counted import counted
 
 
 def predict(
@@ -51,7 +52,7 @@ def predict(
     done = predict_flow(
         str(folder), [str(path) for path in inputs], str(out), every=steps, attention=attention
     )
-    errors = f"{done['errors']:,} error{'' if done['errors'] == 1 else 's'}"
+    errors = counted(done["errors"], "error")
     print(f"{done['rows']:,} predictions ({errors}) in {done['out']}")
     if as_json:
         print_json(done)

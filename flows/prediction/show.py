@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.references import Json
+from flows.reporting.counted import counted
 from seqprep.inbox.done import NAME
 from seqprep.table import Table
 
@@ -46,5 +47,5 @@ def print_predictions(described: Json) -> None:
     line(f"version {described['version']}", ", ".join(counts))
     line("made from", described["folder"])
     for model in described["models"]:
-        files = f"{model['files']:,} file{'' if model['files'] == 1 else 's'}"
+        files = counted(model["files"], "file")
         line("model", f"{model['digest'][:12]} predicted {files}: {model['bundle']}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flows.references import Json
+from flows.reporting.counted import counted
 from flows.reporting.data_pages import table
 from flows.reporting.reports import markdown_table
 
@@ -18,25 +19,25 @@ def told_of_new_files(done: Json) -> list[str]:
     """
     where = f"{done['out']}/predictions"
     if done["files"]:
-        errors = _count(done["errors"], "error")
+        errors = counted(done["errors"], "error")
         lines = [
-            f"{_count(done['files'], 'file')}: {_count(done['rows'], 'row')} ({errors}) in "
+            f"{counted(done['files'], 'file')}: {counted(done['rows'], 'row')} ({errors}) in "
             f"{where}, version {done['version']}"
         ]
     else:
         lines = [f"no new file in {done['folder']}"]
     if done["replaced"]:
-        lines.append(f"  {_count(done['replaced'], 'file')} of these had other rows before")
+        lines.append(f"  {counted(done['replaced'], 'file')} of these had other rows before")
     if known := sum(done["known"].values()):
         others = known - done["known"].get(done["digest"], 0)
         beside = (
             f", {others:,} of them by other models: --again predicts these anew" if others else ""
         )
-        lines.append(f"  {_count(known, 'file')} done before{beside}")
+        lines.append(f"  {counted(known, 'file')} done before{beside}")
     if done["elsewhere"]:
-        lines.append(f"  {_count(done['elsewhere'], 'file')} done by another run meanwhile")
+        lines.append(f"  {counted(done['elsewhere'], 'file')} done by another run meanwhile")
     if done["waiting"]:
-        lines.append(f"  {_count(len(done['waiting']), 'file')} left for the next look:")
+        lines.append(f"  {counted(len(done['waiting']), 'file')} left for the next look:")
         waiting = sorted(done["waiting"].items())
         lines += [f"    {path}: {why}" for path, why in waiting[:SHOWN]]
         if len(waiting) > SHOWN:
@@ -70,12 +71,3 @@ def new_files_page(done: Json) -> str:
         rows = [[f"`{path}`", why] for path, why in waiting]
         parts.append("## Left for the next look\n\n" + markdown_table(["file", "why"], rows))
     return "\n\n".join(parts)
-
-
-def _count(number: int, what: str) -> str:
-    """A number of things.
-
-    >>> _count(1, "file"), _count(2000, "row")
-    ('1 file', '2,000 rows')
-    """
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

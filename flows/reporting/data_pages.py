@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from flows.references import Json
+from flows.reporting.counted import counted
 from flows.reporting.reports import markdown_table
 from seqprep.errors import REASONS
 from seqprep.schema import SPLITS
@@ -51,7 +52,7 @@ def told_of_sequences(done: Json) -> str:
     what = f"{done['rows']:,} records, {done['rejected']:,} rejected"
     if done["reused"]:
         return f"Version {done['version']}, as before: nothing is new; {what}"
-    return f"Version {done['version']}: {done['new_files']:,} files read; {what}"
+    return f"Version {done['version']}: {counted(done['new_files'], 'file')} read; {what}"
 
 
 def _reasons(done: Json) -> str:

@@ -47,7 +47,7 @@ REGISTRY: dict[str, Any] = {
 def test_a_page_of_sequences_says_what_was_rejected_and_why() -> None:
     """Would break if a person had to open a file to learn which record was left out."""
     text = data_pages.sequences_page(INGESTED)
-    assert "Version 3: 1 files read; 1,200 records, 2 rejected." in text
+    assert "Version 3: 1 file read; 1,200 records, 2 rejected." in text
     assert "| empty | 2 | the record holds nothing |" in text
     assert "| x.fa, line 7 | none |" in text
     assert "| timestamp gaps | 1 | 100.0% |" in text
