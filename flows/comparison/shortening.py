@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from flows.comparison.strategy import Case, Found, Strategy
 
@@ -182,6 +183,7 @@ def idf(case: Case) -> Found:
             "frequencies OTHER.yaml --out TABLE.parquet` writes it from the training rows of "
             "another dataset)"
         )
-    told = f"the tokens whose IDF differs by {TAU:g} nat or more from that in {case.reference}"
+    table = Path(case.reference).name
+    told = f"the tokens whose IDF differs by {TAU:g} nat or more from that in {table}"
     steps = ({"idf": {"reference": case.reference, "tau": TAU}},)
     return Strategy(name="idf", family="summarise", told=told, steps=steps)

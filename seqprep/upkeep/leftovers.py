@@ -21,6 +21,8 @@ from seqprep.table import Table
 from seqprep.upkeep.model_runs import FOLDER as MODELS
 from seqprep.upkeep.model_runs import REMOVED, is_live
 
+STUDIES = "comparisons"
+"""Folder of a dataset with the trainings, codes and pages of studies, which can be run again."""
 DERIVED = (".csv", ".json", ".parquet", ".png")
 SPILLS = (".spill-*", ".spilling-*")
 
@@ -149,8 +151,9 @@ def _known_objects(folder: Path, there: Listed) -> Iterator[tuple[Path, str]]:
 
 
 def derived(folder: Path, *, there: Listed = NOTHING) -> list[Leftover]:
-    """Tables and plots of a dataset's records that commands wrote beside its tables."""
+    """What commands made of a dataset's records beside its tables: plots, and whole studies."""
     paths = {path for path in folder.glob("plots/*") if path.is_file()}
+    paths |= {path for path in (folder / STUDIES).rglob("*") if path.is_file()}
     paths |= {path for path in folder.glob("[!.]*") if path.is_file() and path.suffix in DERIVED}
     plots = folder / "plots"
     paths |= {path for path in there if path.parent == plots or path.parent == folder}
