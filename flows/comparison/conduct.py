@@ -59,7 +59,7 @@ def conduct(
         ConfigError: if the task or the split cannot be compared, or the time is too short.
         SeqprepError: if no strategy could be trained.
     """
-    start_s = start_s or time.time()
+    start_s, store = start_s or time.time(), store.absolute()
     check_asked(spec, asked)
     refuse_warm(spec, "compare")
     say(f"  comparing within {asked.minutes:g} minutes")
@@ -88,10 +88,13 @@ def _crew(asked: Asked, folder: Path, store: Path, runner: Runner | None, start_
 
 
 def _folder(spec: Pipeline, asked: Asked, found: Sequence[Entry], store: Path) -> Path:
-    """Where a comparison is written: named by what determines it."""
+    """Where a comparison is written: named by what determines it, not by how far it came."""
+    body = to_json(spec)
+    del body["source"]["path"]
+    whole = next(entry for entry in found if entry.name == "full")
     digest = fingerprint(
-        [Snapshot.read(Path(entry.prepared["snapshot"])).sha256 for entry in found],
-        [[entry.name, to_json(entry.spec)["train"]] for entry in found],
+        Snapshot.read(Path(whole.prepared["snapshot"])).sha256,
+        body,
         {key: value for key, value in asdict(asked).items() if key != "workers"},
         __version__,
     )
@@ -112,12 +115,15 @@ def _plan(
     is_new = not path.is_file()
     if is_new:
         made = _new_plan(found, left, asked, crew, start_s)
-        replace_bytes(path, json.dumps(asdict(made), indent=1).encode())
+        for name in made.left_out:
+            left.late[name] = f"no time for it within --minutes {asked.minutes:g}"
+        body = {"plan": asdict(made), "left": asdict(left)}
+        replace_bytes(path, json.dumps(body, indent=1).encode())
     else:
         say(f"  going on with {folder}")
-    plan = Plan(**json.loads(path.read_bytes()))
-    for name in plan.left_out:
-        left.late[name] = f"no time for it within --minutes {asked.minutes:g}"
+    known = json.loads(path.read_bytes())
+    plan = Plan(**known["plan"])
+    left.update(**known["left"])
     for line in tell.planned(plan, asked.seeds):
         say(line)
     return plan, is_new

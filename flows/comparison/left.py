@@ -33,6 +33,14 @@ class Left:
         (self.late if isinstance(error, LateError) else self.failed)[name] = why
         return why
 
+    def update(
+        self, *, refused: dict[str, str], failed: dict[str, str], late: dict[str, str]
+    ) -> None:
+        """Remember the reasons of an earlier run, too."""
+        self.refused.update(refused)
+        self.failed.update(failed)
+        self.late.update(late)
+
     @property
     def first(self) -> str:
         """The first reason, for an error message."""
