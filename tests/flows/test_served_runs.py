@@ -9,12 +9,15 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.exceptions import ObjectAlreadyExists
 from prefect.states import Cancelling
 
 from flows.turns import limit_name
@@ -29,6 +32,7 @@ FEW = ["train.updates=5"]
 CANCELS = int(os.environ.get("SEQPREP_CANCELS", "1"))
 CANCEL_S = float(os.environ.get("SEQPREP_CANCEL_S", "10"))
 SILENCE_S = 180
+WAITS = "waiting until another run has written tables"
 
 
 @pytest.fixture(scope="module")
@@ -50,19 +54,41 @@ def finish(system: System, *runs: UUID) -> list[str | None]:
     return [system.wait(run, within_s=600).name for run in runs]
 
 
+@contextmanager
+def turn_held(system: System, store: str) -> Iterator[None]:
+    """As if another run wrote the sample's tables while the block runs."""
+    name = limit_name("tables", dataset="sample_text", store=str(system.root / store))
+    with system.client() as client:
+        with suppress(ObjectAlreadyExists):
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
+        client.increment_concurrency_slots([name], 1, "concurrency").raise_for_status()
+        yield
+        client.release_concurrency_slots([name], 1, 1.0)
+
+
+def wait_until_told(system: System, what: str, *, count: int) -> None:
+    """Until the log of the worker and its runs says it so often."""
+    limit_s = time.monotonic() + 180
+    while system.log().count(what) < count:
+        assert time.monotonic() < limit_s, f"{what}: not told {count} times"
+        time.sleep(0.5)
+
+
 def test_schedules_that_fire_at_once_take_turns(system: System, webhook: Webhook) -> None:
     """Would break if runs that write one dataset failed one another, or did work twice."""
     parameters: dict[str, Any] = {"store": "at-once", "settings": FEW}
-    runs = [
-        *(system.start("pipeline/default", **parameters) for _ in range(2)),
-        system.start("ingest/default", **parameters),
-    ]
+    with turn_held(system, "at-once"):
+        runs = [
+            *(system.start("pipeline/default", **parameters) for _ in range(2)),
+            system.start("ingest/default", **parameters),
+        ]
+        wait_until_told(system, WAITS, count=3)  # now they meet, however fast each is
     assert finish(system, *runs) == ["Completed"] * 3
     dataset = system.root / "at-once" / "sample_text"
     assert Table(dataset / "sequences").version() == 0
     assert Table(dataset / "examples-rare-words").version() == 0
     assert len(list(dataset.glob("models/*/bundle"))) == 1
-    assert "waiting until another run has written tables" in system.log()
+    assert WAITS in system.log()
     [told] = [one for one in webhook.told if one["event"] == "new current model"]
     assert told["dataset"] == "sample_text"
     assert str(told["page"]).startswith(f"http://127.0.0.1:{system.port}/")
@@ -141,21 +167,13 @@ def test_a_dataset_that_is_deleted_under_a_waiting_run(system: System) -> None:
     """Would break if a run that waited for its turn went on with what is not there any more."""
     parameters: dict[str, Any] = {"store": "deleted", "settings": FEW}
     assert finish(system, system.start("ingest/default", **parameters)) == ["Completed"]
-    place = str(system.root / "deleted")
-    name = limit_name("tables", dataset="sample_text", store=place)
-    told = "waiting until another run has written tables"
-    before = system.log().count(told)
-    with system.client() as client:
-        client.increment_concurrency_slots([name], 1, "concurrency")
+    before = system.log().count(WAITS)
+    with turn_held(system, "deleted"):
         waiting = [
             system.start(f"{flow}/default", **parameters) for flow in ("prepare", "pipeline")
         ]
-        limit_s = time.monotonic() + 180
-        while system.log().count(told) < before + 2:
-            assert time.monotonic() < limit_s
-            time.sleep(0.5)
+        wait_until_told(system, WAITS, count=before + 2)
         shutil.rmtree(system.root / "deleted" / "sample_text")
-        client.release_concurrency_slots([name], 1, 1.0)
     prepared, whole = (system.wait(run, within_s=300) for run in waiting)
     assert whole.name == "Completed", "a pipeline reads the sources again"
     if prepared.name != "Completed":  # its turn came before the pipeline's
