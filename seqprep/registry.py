@@ -134,10 +134,20 @@ class Registry:
         return known[run]
 
     def add(self, make: Callable[[Events], Event | None]) -> Event | None:
-        """Write one more event.
+        """Write one more event; see `add_at_once`."""
+
+        def one(before: Events) -> Events:
+            event = make(before)
+            return () if event is None else (event,)
+
+        found = self.add_at_once(one)
+        return found[0] if found else None
+
+    def add_at_once(self, make: Callable[[Events], Events]) -> Events:
+        """Write more events in one commit: a crash leaves all of them or none.
 
         Args:
-            make: of the events so far, the new one, or None where there is nothing to say; called
+            make: of the events so far, the new ones, or () where there is nothing to say; called
                 again where somebody else's came first.
 
         Returns:
@@ -146,14 +156,14 @@ class Registry:
         for _ in range(ATTEMPTS):
             base = self.table.version()
             before = self.events(base)
-            event = make(before)
-            if event is None:
-                return None
+            events = make(before)
+            if not events:
+                return ()
             try:
-                self._commit((*before, event), base)
+                self._commit((*before, *events), base)
             except ConflictError:
                 continue
-            return event
+            return events
         raise SeqprepError(f"{self.table.path}: others write all the time; run again")
 
     def _commit(self, events: Events, base: int | None) -> None:

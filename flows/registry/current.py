@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from flows.pipeline_file import Pipeline
@@ -40,10 +41,7 @@ def enter(spec: Pipeline, run: Path, report: Json, *, prepared: Json) -> str | N
     if not _is_known(before, trained):
         verdict = None if spec.split.by == "folds" else _verdict(spec, run, trained, before)
         why = verdict.told if isinstance(verdict, Verdict) else verdict or ""
-        new = replace(trained, why=why)
-        registry.add(lambda before: None if _is_known(before, new) else new)
-        if isinstance(verdict, Verdict) and verdict.is_better:
-            _replace(registry, replace(new, event="promoted", at_ms=now_ms()), verdict.against)
+        registry.add_at_once(partial(_entered, replace(trained, why=why), verdict))
         if verdict is not None:
             say(f"{spec.dataset}: {why}")
             _say_current(registry.current_run(), run)
@@ -66,14 +64,20 @@ def _verdict(spec: Pipeline, run: Path, trained: Event, before: Events) -> Verdi
         return f"not compared with {found[-1].run}: {error}"
 
 
-def _replace(registry: Registry, promoted: Event, against: str) -> None:
-    """Make a model current in the place of the one that it was compared with, and of no other."""
+def _entered(new: Event, verdict: Verdict | str | None, before: Events) -> Events:
+    """That a model was trained and, where it is better, takes the place of that very other one.
 
-    def unless_changed(before: Events) -> Event | None:
-        found = standing(before)
-        return promoted if found and found[-1].run == against else None
-
-    registry.add(unless_changed)
+    Both are one commit: a run that dies between two would leave a better model that nobody uses,
+    for its successor finds it entered.
+    """
+    if _is_known(before, new):
+        return ()
+    found = standing(before)
+    if not isinstance(verdict, Verdict) or not verdict.is_better or not found:
+        return (new,)
+    if found[-1].run != verdict.against:
+        return (new,)
+    return (new, replace(new, event="promoted", at_ms=now_ms()))
 
 
 def _say_current(current: str | None, run: Path) -> None:

@@ -77,6 +77,19 @@ def test_a_better_model_becomes_current_and_says_why(
     assert told["events"][-2]["why"] == why
 
 
+def test_a_better_model_is_entered_and_current_at_once(
+    store: Path, rivals: tuple[Path, Path, Pipeline]
+) -> None:
+    """A run killed between the two would leave a better model that its successor calls known."""
+    _, good, _ = rivals
+    registry = Registry(store / "letters")
+    last = registry.table.version()
+    assert last is not None
+    for version in range(last + 1):
+        kinds = [one.event for one in registry.events(version) if one.run == good.name]
+        assert kinds in ([], ["trained", "promoted"])
+
+
 def test_a_worse_model_is_entered_and_stays_behind(
     store: Path, rivals: tuple[Path, Path, Pipeline], capsys: pytest.CaptureFixture[str]
 ) -> None:
