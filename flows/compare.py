@@ -14,7 +14,7 @@ from flows.faults import RETRIED
 from flows.ingest import ingest_files
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
-from flows.references import Json, check_tables, resolve
+from flows.references import Json, check_tables, resolve, run_name
 from flows.reporting.artifacts import compare_artifact
 from flows.runner import RunnerName, scheduler_of
 from seqprep.stores import store_folder
@@ -41,7 +41,7 @@ def compare_strategies(
     )
 
 
-@flow(name="compare", flow_run_name="compare-{file}", **TOLD)
+@flow(name="compare", flow_run_name=run_name, **TOLD)
 def compare(
     file: str | None = None,
     pipeline: Pipeline | None = None,

@@ -11,7 +11,7 @@ from flows.faults import RETRIED
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
-from flows.references import Json, resolve
+from flows.references import Json, resolve, run_name
 from flows.reporting.artifacts import ingest_artifact
 from flows.reporting.rejections import rejected_records
 from flows.runner import RunnerName, runner_at, scheduler_of
@@ -68,7 +68,7 @@ def ingest_files(
     return {**asdict(done), "rejected_records": rejected}
 
 
-@flow(name="ingest", flow_run_name="ingest-{file}", **TOLD)
+@flow(name="ingest", flow_run_name=run_name, **TOLD)
 def ingest(
     file: str | None = None,
     pipeline: Pipeline | None = None,

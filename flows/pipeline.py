@@ -16,7 +16,7 @@ from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, check_folds, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
-from flows.references import Json, check_tables, resolve
+from flows.references import Json, check_tables, resolve, run_name
 from flows.reporting.artifacts import Page, ingest_artifact, overview_artifact, prepare_artifact
 from flows.runner import RunnerName, scheduler_of
 from flows.train import train_when_due
@@ -27,7 +27,7 @@ from seqprep.stores import store_folder
 from seqprep.table import Table
 
 
-@flow(name="pipeline", flow_run_name="pipeline-{file}", **TOLD)
+@flow(name="pipeline", flow_run_name=run_name, **TOLD)
 def pipeline(
     file: str | None = None,
     pipeline: Pipeline | None = None,

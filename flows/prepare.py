@@ -13,7 +13,7 @@ from flows.new_version import announce
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
-from flows.references import Json, resolve
+from flows.references import Json, resolve, run_name
 from flows.reporting import drift
 from flows.reporting.artifacts import prepare_artifact
 from flows.runner import RunnerName, runner_at, scheduler_of
@@ -104,7 +104,7 @@ def remarks(done: Prepared) -> list[str]:
     return found
 
 
-@flow(name="prepare", flow_run_name="prepare-{file}", **TOLD)
+@flow(name="prepare", flow_run_name=run_name, **TOLD)
 def prepare(
     file: str | None = None,
     pipeline: Pipeline | None = None,

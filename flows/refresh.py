@@ -14,12 +14,12 @@ from flows.new_version import announce
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
-from flows.references import Json, check_tables, resolve
+from flows.references import Json, check_tables, resolve, run_name
 from flows.reporting.artifacts import ingest_artifact, prepare_artifact
 from flows.runner import RunnerName, scheduler_of
 
 
-@flow(name="refresh", flow_run_name="refresh-{file}", **TOLD)
+@flow(name="refresh", flow_run_name=run_name, **TOLD)
 def refresh(
     file: str | None = None,
     pipeline: Pipeline | None = None,

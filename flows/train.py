@@ -20,7 +20,7 @@ from flows.notify import TOLD, tell_current
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.prepare import prepare_rows
 from flows.progress import Shown, say, stage
-from flows.references import Json, resolve
+from flows.references import Json, resolve, run_name
 from flows.registry.current import enter
 from flows.reporting.artifacts import Page, prepare_artifact, standing_artifact, train_artifact
 from flows.reporting.reports import write_report
@@ -235,7 +235,7 @@ def train_when_due(
     return prepared, done, train_artifact(done)
 
 
-@flow(name="train", flow_run_name="train-{file}", **TOLD)
+@flow(name="train", flow_run_name=run_name, **TOLD)
 def train(
     file: str | None = None,
     pipeline: Pipeline | None = None,

@@ -1,13 +1,22 @@
-"""What a flow is called with: a pipeline file, or its content."""
+"""What a flow is called with, a pipeline file or its content, and how its run is named."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prefect.context import FlowRunContext
+from prefect.flows import Flow
 
-from flows.pipeline_file import build
-from flows.references import resolve
+from flows.compare import compare
+from flows.ingest import ingest
+from flows.pipeline import pipeline
+from flows.pipeline_file import build, to_json
+from flows.prepare import prepare
+from flows.references import resolve, run_name
+from flows.refresh import refresh
+from flows.train import train
 from seqprep.errors import ConfigError
 from tests.conftest import ROOT
 
@@ -37,3 +46,20 @@ def test_content_takes_no_settings_and_absolute_paths_only() -> None:
     beside = build({"dataset": "d", "source": {"domain": "text", "path": "texts"}})
     with pytest.raises(ConfigError, match=r"source\.path must be absolute .* got 'texts'"):
         resolve(None, beside, None)
+
+
+def named(flow: Flow[..., Any], **given: Any) -> str:
+    """The name of a run of a flow with these parameters, as a deployment gives them."""
+    parameters = flow.validate_parameters({"file": None, "pipeline": None, **given})
+    with FlowRunContext.model_construct(flow=flow, parameters=parameters):
+        assert callable(flow.flow_run_name)
+        return flow.flow_run_name()
+
+
+@pytest.mark.parametrize("flow", [compare, ingest, pipeline, prepare, refresh, train])
+def test_a_run_is_named_by_what_it_was_given(flow: Flow[..., Any]) -> None:
+    """Runs of a pipeline that was typed into the form would all be called `pipeline-None`."""
+    assert flow.flow_run_name is run_name
+    assert named(flow, file="data/text.yaml") == f"{flow.name}-data/text.yaml"
+    assert named(flow, pipeline=to_json(SPEC)) == f"{flow.name}-d"
+    assert named(flow) == flow.name  # and refused in the next moment
