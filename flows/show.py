@@ -13,10 +13,14 @@ from seqprep.ingestion.withdrawn import read_withdrawn
 from seqprep.registry import Registry
 from seqprep.table import CommitInfo, Table
 from seqprep.upkeep.gone import gone_reason
+from seqprep.upkeep.leftovers import recipe_of, tables_of
 from seqprep.upkeep.model_runs import model_runs
 
 SHOWN = 8
 """Rejected records that `show` lists; the file that it names has all."""
+OF_STUDIES = ("compare-", "lengths-")
+"""So begin recipes that studies make for themselves; one is a person's own when a model is trained
+on it, as by the pipeline file that a comparison recommends."""
 
 
 def datasets(path: Path) -> list[Path]:
@@ -43,18 +47,22 @@ def describe(path: Path) -> Json:
 
 
 def _dataset(folder: Path) -> Json:
-    recipes = sorted(p.parent for p in folder.glob("examples-*/_delta_log"))
+    runs = model_runs(folder)
+    recipes = {recipe_of(table): table for table in tables_of(folder)[1:]}
+    used = {run.recipe for run in runs}
+    own = [name for name in recipes if not name.startswith(OF_STUDIES) or name in used]
     return {
         "dataset": folder.name,
         "sequences": _versions(Table(folder / "sequences")),
         "withdrawn": _withdrawn(Table(folder / "sequences")),
         "rejections": rejected_records(Table(folder / "sequences")),
-        "recipes": {p.name.removeprefix("examples-"): _versions(Table(p)) for p in recipes},
+        "recipes": {name: _versions(recipes[name]) for name in own},
+        "recipes_of_studies": [name for name in recipes if name not in own],
         "models": [_model(p) for p in sorted(folder.glob("models/*/report.json"))],
         "current": Registry(folder).current_run(),
         "trained_on_withdrawn": {
             run.path.name: {split: len(ids) for split, ids in run.withdrawn.items()}
-            for run in model_runs(folder)
+            for run in runs
             if run.withdrawn
         },
     }

@@ -43,6 +43,9 @@ def print_description(described: Json) -> None:
         domain = item["sequences"][-1]["params"].get("source", {}).get("domain")
         for recipe, versions in item["recipes"].items():
             _print_recipe(console, recipe, versions, unit=NATURAL_UNITS.get(domain, "steps"))
+        if item["recipes_of_studies"]:
+            told = ", ".join(item["recipes_of_studies"])
+            console.print(f"  of studies  {told}", markup=False, soft_wrap=True)
         if item["models"]:
             _print_models(console, item["models"], current=item["current"])
         for name, seen in item["trained_on_withdrawn"].items():

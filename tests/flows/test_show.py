@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from flows.cli import app
+from flows.comparison.applied import recipe_name
 from flows.show import describe
 from flows.show_print import print_description
 from seqprep.errors import SeqprepError
 from seqprep.ingest import ingest
-from seqprep.prepare import prepare
+from seqprep.prepare import Prepared, prepare
 from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.source import Source
 from tests.sources import write_files
@@ -24,17 +26,20 @@ def store(tmp_path: Path) -> Path:
     write_files(tmp_path / "in", {**files, "a/empty.txt": "", "b/twice.txt": "x" * 19})
     source = Source(domain="text", path=str(tmp_path / "in"))
     ingest(source, dataset="d", store=tmp_path / "store")
-    split = Split(train=0.5, validation=0.25, test=0.25)
-    recipe = Prepare(tokens=Tokens(unit="character"))
-    prepare(
+    prepare_as("default", tmp_path / "store")
+    return tmp_path / "store"
+
+
+def prepare_as(recipe: str, store: Path) -> Prepared:
+    """Characters, as a recipe of that name."""
+    return prepare(
         dataset="d",
-        store=tmp_path / "store",
+        store=store,
         domain="text",
         task="classify",
-        split=split,
-        recipe=recipe,
+        split=Split(train=0.5, validation=0.25, test=0.25),
+        recipe=Prepare(recipe=recipe, tokens=Tokens(unit="character")),
     )
-    return tmp_path / "store"
 
 
 def test_rejected_records_are_shown_with_file_and_reason(
@@ -58,6 +63,23 @@ def test_lengths_end_at_the_longest_record(store: Path, capsys: pytest.CaptureFi
     assert "before      1 .. 20 characters" in shown
     assert "after       1 .. 20 steps" in shown
     assert "left out    duplicate" in shown or "left out    conflicting label" in shown
+
+
+def test_recipes_of_studies_stand_apart(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A person would look for the own recipe among twenty that `compare` made."""
+    tried = recipe_name("truncate-tail")
+    snapshot = prepare_as(tried, store).snapshot
+    prepare_as("comparable", store)
+    print_description(describe(store))
+    shown = capsys.readouterr().out
+    assert shown.count("examples, recipe ") == 2 and "examples, recipe comparable" in shown
+    assert "  of studies  compare-truncate-tail\n" in shown
+    job = store / "d" / "models" / f"{tried}-1" / "job.json"  # the recommended file was run
+    job.parent.mkdir(parents=True)
+    job.write_text(json.dumps({"snapshot": snapshot}))
+    print_description(describe(store))
+    shown = capsys.readouterr().out
+    assert f"examples, recipe {tried}" in shown and "of studies" not in shown
 
 
 @pytest.mark.parametrize("command", ["show", "verify", "gc"])
