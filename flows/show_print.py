@@ -12,9 +12,7 @@ from rich.table import Table as Grid
 from flows.references import Json
 from flows.reporting.reports import best_baseline, main_score
 from flows.show import when
-
-NATURAL_UNITS = {"text": "characters", "dna": "bases"}
-
+from seqprep.schema import length_unit
 
 BARS = " ▁▂▃▄▅▆▇█"
 
@@ -40,9 +38,9 @@ def print_description(described: Json) -> None:
         _print_rejections(console, item["rejections"])
         if item["withdrawn"]:
             console.print(f"  withdrawn   {_pairs(item['withdrawn'])}", markup=False)
-        domain = item["sequences"][-1]["params"].get("source", {}).get("domain")
+        domain = item["sequences"][-1]["params"]["domain"]
         for recipe, versions in item["recipes"].items():
-            _print_recipe(console, recipe, versions, unit=NATURAL_UNITS.get(domain, "steps"))
+            _print_recipe(console, recipe, versions, unit=length_unit(domain))
         if item["recipes_of_studies"]:
             told = ", ".join(item["recipes_of_studies"])
             console.print(f"  of studies  {told}", markup=False, soft_wrap=True)

@@ -35,11 +35,26 @@ STEP_TASKS: tuple[Task, ...] = ("label_steps", "regress_steps")
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
-CONTENT_COLUMN = {"dna": "bases", "text": "text", "eeg": "values", "prices": "values"}
+CONTENT_COLUMN = {
+    "dna": "bases",
+    "text": "text",
+    "eeg": "values",
+    "prices": "values",
+}
 """The column of `sequences` that holds the record's own content, by domain."""
+_LENGTH_UNIT = {"bases": "bases", "text": "characters", "values": "steps"}
 
 IGNORED_LABEL = -1
 """A step without a label in `targets` of labelled steps: no loss, no score."""
+
+
+def length_unit(domain: str) -> str:
+    """What `length` counts in `sequences`.
+
+    >>> length_unit("text")
+    'characters'
+    """
+    return _LENGTH_UNIT[CONTENT_COLUMN[domain]]
 
 
 def sequences_schema(domain: str, task: Task) -> pa.Schema:

@@ -22,9 +22,10 @@ from flows.references import Json
 from flows.registry.current import models
 from flows.reporting import data_pages, drift, model_pages, plots
 from flows.reporting.keys import artifact_key
-from flows.reporting.reports import UNITS, data_uri
+from flows.reporting.reports import data_uri
 from models.job import read_job
 from seqprep.options.drift import Drift
+from seqprep.schema import length_unit
 from seqprep.snapshot import Facts, Snapshot
 
 LIMIT = 100_000
@@ -115,7 +116,7 @@ def prepare_artifact(done: Json, limits: Drift) -> list[Page]:
 
 def _lengths(path: Path, done: Json, facts: Facts) -> None:
     before, after = done["lengths_before"], done["lengths_after"]
-    plots.lengths(path, before=before, after=after, unit=UNITS[facts.domain])
+    plots.lengths(path, before=before, after=after, unit=length_unit(facts.domain))
 
 
 def _padding(path: Path, done: Json) -> None:

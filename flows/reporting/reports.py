@@ -14,9 +14,9 @@ from typing import Any
 
 from flows.references import Json
 from flows.reporting import plots
+from seqprep.schema import length_unit
 from seqprep.snapshot import replace_bytes
 
-UNITS = {"dna": "bases", "text": "characters", "eeg": "steps", "prices": "steps"}
 SCORES = ("accuracy", "macro_f1", "auroc", "auprc", "mcc", "sensitivity", "specificity")
 MAIN_SCORES = ("accuracy", "perplexity", "reconstruction_error", "token_accuracy", "rmse")
 LOWER_IS_BETTER = ("rmse", "perplexity", "reconstruction_error")
@@ -74,7 +74,7 @@ def _plots(
     images = []
     if prepared is not None:
         before, after = prepared["lengths_before"], prepared["lengths_after"]
-        plots.lengths(out / "lengths.png", before=before, after=after, unit=UNITS[domain])
+        plots.lengths(out / "lengths.png", before=before, after=after, unit=length_unit(domain))
         images.append(("Lengths", "lengths.png"))
         shares = {
             "padded to the longest": prepared["padding_share_unbucketed"],
