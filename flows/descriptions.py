@@ -12,7 +12,8 @@ from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
 
-_END = re.compile(r"\n(?:Returns|Raises|Source)\b.*", re.DOTALL)
+_END = re.compile(r"\n(?:Returns\b|Raises\b|Source\b|\s*>>>).*", re.DOTALL)
+_ARGS = "\nArgs:\n"
 
 
 def describe(schema: dict[str, Any], class_: type) -> None:
@@ -22,14 +23,14 @@ def describe(schema: dict[str, Any], class_: type) -> None:
         schema: of the class, as pydantic made it.
         class_: a dataclass.
     """
-    text = inspect.cleandoc(class_.__doc__ or "")
-    head, _, arguments = text.partition("\nArgs:\n")
-    names = [field.name for field in fields(class_)]
-    schema["description"] = _one_line(head)
-    for name, meaning in meanings(_END.sub("", arguments), names).items():
-        place = schema.get("properties", {}).get(name.rstrip("_"))
-        if place is not None:
-            place["description"] = meaning
+    for holder in reversed(class_.__mro__[:-1]):  # what a class inherits, its base describes
+        head, _, arguments = _END.sub("", inspect.cleandoc(holder.__doc__ or "")).partition(_ARGS)
+        schema["description"] = _one_line(head)
+        names = [field.name for field in fields(class_)]
+        for name, meaning in meanings(arguments, names).items():
+            place = schema.get("properties", {}).get(name.rstrip("_"))
+            if place is not None:
+                place["description"] = meaning
 
 
 def meanings(arguments: str, names: Collection[str]) -> dict[str, str]:

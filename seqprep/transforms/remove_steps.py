@@ -19,7 +19,6 @@ class RemoveSteps(ViewOptions):
 
     Args:
         length: steps that stay; a shorter row stays whole.
-        views: see ViewOptions. original: likewise. when: likewise.
 
     >>> from seqprep.ragged import from_lists
     >>> from seqprep.views import apply_view

@@ -32,7 +32,6 @@ class ReverseComplement(ViewOptions):
 
     Args:
         p: share of the rows that are turned.
-        views: see ViewOptions. original: likewise. when: likewise.
 
     >>> ReverseComplement(views=1).p
     1.0

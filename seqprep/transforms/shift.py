@@ -18,7 +18,6 @@ class Shift(ViewOptions):
     Args:
         max: at most this many steps go; at least one step of a row always stays.
         stride: only multiples of it go, e.g. 3 keeps the reading frame of bases.
-        views: see ViewOptions. original: likewise. when: likewise.
 
     >>> from seqprep.ragged import from_lists, to_lists
     >>> from seqprep.views import apply_view

@@ -21,7 +21,6 @@ class Subsequences(ViewOptions):
         overlap: `forbid`: disjoint, every placement as likely; a record with fewer steps than
             pieces x piece stays whole. `allow`: starts drawn independently and sorted; a record
             of at most one piece's length stays whole, and is never repeated to fill up.
-        views: see ViewOptions. original: likewise. when: likewise.
 
     >>> Subsequences(pieces=2, piece=100, overlap="forbid", views=4).total
     200

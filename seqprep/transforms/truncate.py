@@ -21,7 +21,6 @@ class Truncate(ViewOptions):
         length: steps to keep; a shorter row stays whole.
         keep: `head`, `tail`, `middle`, `head_tail` (half of each, joined; of an odd length the
             head has one step more) or `random` (a span drawn from seed, id and view).
-        views: for `random` only, see ViewOptions. original: likewise. when: likewise.
 
     >>> from seqprep.ragged import from_lists, to_lists
     >>> from seqprep.views import apply_view
