@@ -57,14 +57,18 @@ class System:
         """Prefect's home: its database, its logs, the list of processes."""
         return self.root / ".prefect"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of a person who works there."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "DATABASE"))}
+        return {**kept, "PYTHONPATH": str(self.root), "PORT": str(self.port)}
+
     def serve(self, what: str, *, status: int = 0, **more: str) -> str:
         """`./run up` or `./run down`, and what it prints."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "DATABASE"))}
-        environment = {**kept, "PYTHONPATH": str(self.root), "PORT": str(self.port)}
         done = subprocess.run(
             [sys.executable, "-m", "flows.serve", what],
             cwd=self.root,
-            env={**environment, **self.more, **more},
+            env={**self.environment, **self.more, **more},
             capture_output=True,
             text=True,
             timeout=900,

@@ -1,0 +1,80 @@
+"""The commands of "Operate it" that need a server: run upon one, with its address put in."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.console import GUIDE, blocks, commands, folder_of_a_reader, matches, run
+from tests.flows.system import System
+from tests.object_store import ObjectServer
+
+PAGE = GUIDE / "operate.md"
+
+
+def told(test: str) -> list[str]:
+    """The blocks of the page that a test of this file runs."""
+    note = f"tested by tests/docs/test_operate.py::{test}"
+    return [block.body for block in blocks(PAGE) if block.note == note]
+
+
+@pytest.mark.slow
+def test_a_server_does_what_the_guide_says(tmp_path: Path) -> None:
+    """A command of the page would be refused by the server that `./run up` starts."""
+    started, nightly, refresh = told("test_a_server_does_what_the_guide_says")
+    with System(tmp_path) as system:
+        # as after `./run down`, but for the port
+        system.serve("down")
+        ((command, shown),) = commands(started)
+        assert command == "./run up"
+        port = str(system.port)
+        assert matches(shown.replace("4200", port), system.up())
+
+        def follow(lines: str) -> str:
+            here = lines.replace("4200", port).replace(
+                ".venv/bin/prefect", f"{sys.executable} -m prefect"
+            )
+            done = subprocess.run(
+                ["bash", "-ec", here],
+                cwd=tmp_path,
+                env=system.environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        address, listing, resume = nightly.splitlines()
+        listed = follow(f"export COLUMNS=200\n{address}\n{listing}")
+        schedule = re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", listed)
+        assert schedule is not None, listed
+        follow(f"{address}\n{resume.replace('/default ID', f'/default {schedule[0]}')}")
+        assert "Completed" in follow(f"{address}\n{refresh}")
+
+
+@pytest.mark.slow
+def test_a_store_on_s3_as_the_guide_says(objects: ObjectServer, tmp_path: Path) -> None:
+    """A person would copy addresses and credentials into commands that do not take them."""
+    (block,) = told("test_a_store_on_s3_as_the_guide_says")
+    folder = folder_of_a_reader(tmp_path)
+    bucket = objects.bucket()
+    here = block.replace("http://127.0.0.1:9000", objects.url).replace("//lab/", f"//{bucket}/")
+    here = here.replace(
+        "seqprep run data/text.yaml", "seqprep run data/text.yaml --set train.updates=8"
+    )
+    here = here.replace(
+        "seqprep train data/text.yaml", "seqprep train data/text.yaml --set train.updates=8"
+    )
+    machines = [folder / name for name in ("first", "second")]
+    first, second = here.split("# on another machine", 1)
+    keys = first.splitlines()[0]
+    status, printed = run(f"export SEQPREP_CACHE={machines[0]}\n{first}", folder)
+    assert status == 0, printed
+    status, printed = run(f"export SEQPREP_CACHE={machines[1]}\n{keys}\n#{second}", folder)
+    assert status == 0 and "reused" in printed, printed
+    assert (folder / "p.parquet").is_file() and not (folder / "store").exists()
