@@ -146,6 +146,16 @@ def test_hashed_text_has_no_options_of_embeddings() -> None:
     assert "hashing" in chosen, refused
 
 
+@pytest.mark.parametrize("name", ["movie_reviews", "bonn", "cpat", "cpat_matched", "muse_sessions"])
+def test_the_real_pipelines_can_be_compared(name: str) -> None:
+    """Would break if one of the files that results are reported of chose on test rows, or not."""
+    spec = load(ROOT / "data" / "real" / f"{name}.yaml")
+    check_asked(spec, Asked())
+    assert plain(spec).split == spec.split
+    named = set(spec.split.validation) if isinstance(spec.split.validation, tuple) else set()
+    assert not named & set(spec.split.test if isinstance(spec.split.test, tuple) else ())
+
+
 def test_steps_that_strategies_use_are_transforms() -> None:
     """Would break if a renamed transform silently refused its strategy."""
     for case in CASES.values():
