@@ -17,6 +17,7 @@ from flows.commands import data as cli_data
 from flows.commands import models as cli_models
 from flows.commands import predict as cli_predict
 from flows.commands import store as cli_store
+from flows.commands import studies as cli_studies
 from flows.commands.ending import ending, tell
 from flows.commands.parts import (
     STORE,
@@ -273,6 +274,7 @@ def schema() -> None:
 
 
 for _command in (
+    *cli_studies.COMMANDS,
     *cli_predict.COMMANDS,
     *cli_data.COMMANDS,
     *cli_models.COMMANDS,

@@ -10,7 +10,6 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -251,35 +250,6 @@ def _epoch_updates(path: Path, prepared: Json, update_steps: float) -> float:
     snapshot = Snapshot.read(Path(job.snapshot))
     source = BatchSource.of_snapshot(snapshot, "train", settings=settings, verify=False)
     return float(len(source.plan(0)))
-
-
-def run_all(
-    trials: Sequence[Trial],
-    *,
-    store: Path,
-    workers: int,
-    told: Callable[[Trial, Outcome | Exception], None],
-) -> list[Outcome | None]:
-    """Outcomes in the order of the trials; None of those that failed.
-
-    Args:
-        trials: what to train.
-        store: folder of the datasets.
-        workers: trainings at once, each in a process of its own.
-        told: called after each.
-    """
-    found: list[Outcome | None] = [None] * len(trials)
-    with ThreadPoolExecutor(workers) as pool:
-        running = {pool.submit(run_trial, t, store=store): n for n, t in enumerate(trials)}
-        for done in as_completed(running):
-            place = running[done]
-            error = done.exception()
-            if isinstance(error, Exception):
-                told(trials[place], error)
-                continue
-            found[place] = done.result()
-            told(trials[place], done.result())
-    return found
 
 
 def _untold(text: str) -> None:

@@ -32,6 +32,22 @@ def by_lag(
         title: whose gradient it is.
     """
     figure, axes = new_figure(7.6, 4.4)
+    draw(axes, bins=bins, reach=reach, title=title)
+    figure.legend(*axes.get_legend_handles_labels(), **LEGEND)
+    save(figure, path)
+
+
+def draw(
+    axes: Axes, *, bins: Mapping[str, Sequence[float]], reach: Mapping[float, int], title: str
+) -> None:
+    """The same into a pair of axes, for a figure of more than one.
+
+    Args:
+        axes: to draw into.
+        bins: see `by_lag`.
+        reach: see `by_lag`.
+        title: whose gradient it is.
+    """
     column = {name: np.asarray(values, dtype=np.float64) for name, values in bins.items()}
     # counted from 1, the last step, since a logarithmic axis has no 0
     place = np.sqrt((column["from_lag"] + 1) * (column["to_lag"] + 1))
@@ -62,8 +78,6 @@ def by_lag(
     axes.set_title("How far back does the model look?", fontsize=10, loc="left")
     _mark(axes, reach, last)
     _dead(axes, column, place, floor)
-    figure.legend(*axes.get_legend_handles_labels(), **LEGEND)
-    save(figure, path)
 
 
 def _floor(column: Mapping[str, Floats], highest: float) -> float:

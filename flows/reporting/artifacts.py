@@ -233,16 +233,31 @@ def predict_new_artifact(done: Json) -> Page:
 
 def compare_artifact(done: Json) -> Page:
     """Show which way of handling long sequences a comparison recommends, and all it tried."""
-    page = Path(done["page"])
-    text = page.read_text(encoding="utf-8")
-    for image in sorted(page.parent.glob("*.png")):
-        text = text.replace(f"({image.name})", f"({data_uri(image)})")
     return _publish(
         "Which way works",
-        text,
+        _with_pictures(Path(done["page"])),
         key=artifact_key(done["dataset"], "comparison"),
         told=f"{done['recommended']} is recommended, of {len(done['rows'])} strategies",
     )
+
+
+def lengths_artifact(done: Json) -> Page:
+    """Show how long records must be, and what each length costs."""
+    named = f"{done['named']:,} steps are named" if done["named"] else "no length beats chance"
+    return _publish(
+        "How long records must be",
+        _with_pictures(Path(done["page"])),
+        key=artifact_key(done["dataset"], "lengths"),
+        told=f"{named}, of {len(done['rows'])} lengths",
+    )
+
+
+def _with_pictures(page: Path) -> str:
+    """A page of Markdown with the pictures beside it inside."""
+    text = page.read_text(encoding="utf-8")
+    for image in sorted(page.parent.glob("*.png")):
+        text = text.replace(f"({image.name})", f"({data_uri(image)})")
+    return text
 
 
 def overview_artifact(done: Json, pages: Sequence[Page]) -> Page:

@@ -15,6 +15,8 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows import progress
 from flows.environment import TERMINAL
+from flows.length_study.asked import AskedLengths
+from flows.lengths import lengths
 from flows.pipeline import pipeline
 from flows.train import train
 from tests.conftest import ROOT
@@ -90,3 +92,14 @@ def test_a_long_stage_has_a_bar(server: None, monkeypatch: pytest.MonkeyPatch) -
     found = artifacts()
     assert "d-short-records" not in found
     assert float(str(found["d-long-records"].data)) == 100
+
+
+@pytest.mark.slow
+def test_a_length_study_leaves_its_page_with_its_plots(server: None, tmp_path: Path) -> None:
+    """Would break if a person who started it on Prefect's page had to look for files."""
+    asked = AskedLengths(rungs=(8, 64), seeds=1, minutes=5)
+    done = lengths(file=TEXT, store=str(tmp_path), asked=asked)
+    page = str(artifacts()["sample-text-lengths"].data)
+    assert done["verdict"] in page
+    assert page.count("data:image/png") == 3
+    assert len(page) < 3 * 100_000

@@ -1,0 +1,66 @@
+"""Commands that train many models to learn something of the data; they run as Prefect flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from flows.commands.parts import (
+    STORE,
+    AsJson,
+    File,
+    Settings,
+    Store,
+    check_files,
+    print_json,
+    start_prefect,
+    store_name,
+)
+
+
+def lengths(
+    file: File,
+    /,
+    *,
+    rungs: Annotated[
+        str, Parameter(help="Lengths in steps with commas between; else 8, 16, 32 and so on.")
+    ] = "",
+    keep: Annotated[
+        Literal["tail", "head", "middle", "head_tail"] | None,
+        Parameter(help="The part of a record that stays; else the tail."),
+    ] = None,
+    minutes: Annotated[float, Parameter(help="That all of it may take.")] = 30.0,
+    seeds: Annotated[int, Parameter(help="Trainings of each length.")] = 3,
+    workers: Annotated[int | None, Parameter(help="Trainings at once; else one a core.")] = None,
+    store: Store = STORE,
+    settings: Settings = (),
+    as_json: AsJson = False,
+) -> None:
+    """Find out how long records must be: score, time and memory at a ladder of lengths."""
+    check_files((file,), settings, tables=True)
+    from flows.length_study.asked import AskedLengths, check_lengths, rungs_of
+    from flows.pipeline_file import load
+    from seqprep.parallel import default_workers
+
+    asked = AskedLengths(
+        rungs=rungs_of(rungs),
+        keep=keep,
+        minutes=minutes,
+        seeds=seeds,
+        workers=default_workers() if workers is None else workers,
+    )
+    check_lengths(load(file, overrides=settings), asked)
+    start_prefect()
+    from flows.length_study.print import print_lengths
+    from flows.lengths import lengths as flow
+
+    done = flow(file=str(file), store=store_name(store), settings=list(settings), asked=asked)
+    print_lengths(done)
+    if as_json:
+        print_json(done)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (lengths,)
+"""In the order of the help text."""

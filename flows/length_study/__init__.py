@@ -1,0 +1,1 @@
+"""How long must records be: the parts of `seqprep lengths` (S2)."""
