@@ -10,12 +10,15 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import VariableCreate, VariableUpdate
+from prefect.client.schemas.actions import VariableCreate, VariableUpdate, WorkPoolCreate
 from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.workers.process import ProcessWorker
 
 from seqprep.errors import SeqprepError
 
@@ -32,7 +35,7 @@ Switches = dict[tuple[str, str], bool]
 def deploy(
     client: SyncPrefectClient, *, root: Path, pool: str, environment: Mapping[str, str]
 ) -> bool:
-    """Deploy, unless this very state of files and code was deployed there already.
+    """Deploy, unless this very state of files and code stands there already.
 
     Args:
         client: of the server.
@@ -48,10 +51,16 @@ def deploy(
     """
     digest = _digest(root)
     known = client.read_variable_by_name(VARIABLE)
-    if known is not None and known.value == digest:
+    if known is not None and known.value == digest and are_there(client, root=root, pool=pool):
         return False
-    if not any(one.name == pool for one in client.read_work_pools()):  # else it stays as it is
-        _prefect(["work-pool", "create", pool, "--type", "process"], root, environment)
+    with suppress(ObjectAlreadyExists):  # then it stays as it is
+        client.create_work_pool(
+            WorkPoolCreate(
+                name=pool,
+                type=ProcessWorker.type,
+                base_job_template=ProcessWorker.get_default_base_job_template(),
+            )
+        )
     before = _switches(client)
     _prefect(["--no-prompt", "deploy", "--all"], root, environment)
     _restore(client, before)
@@ -61,6 +70,19 @@ def deploy(
     else:
         client.update_variable(VariableUpdate(name=VARIABLE, value=digest))
     return True
+
+
+def are_there(client: SyncPrefectClient, *, root: Path, pool: str) -> bool:
+    """Whether the server has all deployments, in their pool: who deletes that takes it from them.
+
+    Args:
+        client: of the server.
+        root: the project's folder.
+        pool: name of their work pool.
+    """
+    told = yaml.safe_load((root / DEPLOYMENTS).read_text(encoding="utf-8"))["deployments"]
+    found = {one.entrypoint for one in client.read_deployments() if one.work_pool_name == pool}
+    return found >= {one["entrypoint"] for one in told}
 
 
 def _digest(root: Path) -> str:
