@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from flows import runner
-from flows.cluster import connect, probe
+from flows.cluster import connect, probe, tasks
+from flows.cluster.versions import versions
 from flows.runner import check_runner
 from seqprep.errors import ConfigError
 
@@ -62,6 +63,14 @@ def test_a_worker_that_cannot_do_the_work_is_named(
     changed = {**found, **change, "versions": {**here, **change.get("versions", {})}}
     with pytest.raises(ConfigError, match=f"Dask worker tcp://b:1 on b {message}"):
         connect.check_worker("tcp://b:1", changed, **how)
+
+
+def test_a_worker_that_joins_late_is_looked_at_too() -> None:
+    """A machine with other packages would make a part of a table that the others would not."""
+    piece = tasks.Piece(len, [1, 2], versions={**versions(), "polars": "0.1"})
+    with pytest.raises(ConfigError, match=r"Dask worker on .* instead of 0\.1; install the same"):
+        tasks.do_piece.fn(piece, "count")
+    assert tasks.do_piece.fn(tasks.Piece(len, [1, 2], versions=versions()), "count") == 2
 
 
 def test_a_process_sees_what_is_there(tmp_path: Path) -> None:
