@@ -25,7 +25,6 @@ from flows.commands.parts import (
     AsJson,
     File,
     IfNewer,
-    InStore,
     Prune,
     Refit,
     Rehash,
@@ -37,7 +36,6 @@ from flows.commands.parts import (
     standing_model,
     start_prefect,
     store_name,
-    stored_at,
 )
 from flows.runner import check_runner
 from seqprep import __version__
@@ -236,33 +234,6 @@ def compare(
     print_comparison(done)
     if as_json:
         print_json(done)
-
-
-@app.command
-def show(
-    path: Annotated[
-        Path | None, Parameter(help="A store, a dataset, or a folder of predictions; else `store`.")
-    ] = None,
-    /,
-    *,
-    store: InStore = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show datasets, their versions and what made them."""
-    from flows.prediction.show import describe_predictions, print_predictions
-    from flows.show import describe
-    from flows.show_print import print_description
-    from seqprep.upkeep.leftovers import predictions_of
-
-    place = stored_at(path, store)
-    is_inbox = bool(predictions_of(place))
-    described = describe_predictions(place) if is_inbox else describe(place)
-    if as_json:
-        print_json(described)
-    elif is_inbox:
-        print_predictions(described)
-    else:
-        print_description(described)
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""Commands that look after what is stored: `verify`, `gc`, `remove`."""
+"""Commands that show, and look after, what is stored: `show`, `verify`, `gc`, `remove`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,32 @@ from cyclopts import Parameter
 from flows.commands.parts import AsJson, Dataset, InStore, print_json, stored_at
 
 Apply = Annotated[bool, Parameter(help="Do it; without it only say what would go.", negative="")]
+
+
+def show(
+    path: Annotated[
+        Path | None, Parameter(help="A store, a dataset, or a folder of predictions; else `store`.")
+    ] = None,
+    /,
+    *,
+    store: InStore = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show datasets, their versions and what made them."""
+    from flows.prediction.show import describe_predictions, print_predictions
+    from flows.show import describe
+    from flows.show_print import print_description
+    from seqprep.upkeep.leftovers import predictions_of
+
+    place = stored_at(path, store)
+    is_inbox = bool(predictions_of(place))
+    described = describe_predictions(place) if is_inbox else describe(place)
+    if as_json:
+        print_json(described)
+    elif is_inbox:
+        print_predictions(described)
+    else:
+        print_description(described)
 
 
 def verify(
@@ -84,4 +110,4 @@ def remove(
         print_json(done)
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (verify, gc, remove)
+COMMANDS: tuple[Callable[..., None], ...] = (show, verify, gc, remove)
