@@ -70,11 +70,11 @@ STAGES = {
         begun=(f"{DATASET}/models/*/checkpoint/{NAME}", 1),
         over=(f"{DATASET}/models/*/report.json", 1),
     ),
-    # The decision which model is current: trained with few updates, against one of fewer.
+    # The decision which model is current, which a trained and sealed one awaits.
     "compare": Stage(
         deployment="train/default",
         before="model",
-        begun=(f"{DATASET}/models/*/report.json", 2),
+        begun=(f"{DATASET}/models/*/files.json", 2),
         over=(f"{DATASET}/registry/{LOG}", 3),
         parameters={"settings": ["train.updates=40"]},
     ),
