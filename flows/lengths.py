@@ -14,7 +14,7 @@ from flows.length_study.asked import AskedLengths, check_lengths
 from flows.length_study.conduct import conduct
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
-from flows.references import Json, check_tables, resolve
+from flows.references import Json, check_tables, resolve, run_name
 from flows.reporting.artifacts import lengths_artifact
 from seqprep.stores import store_folder
 
@@ -27,7 +27,7 @@ def study_lengths(pipeline: Json, asked: dict[str, Any], *, base: str, store: st
     )
 
 
-@flow(name="lengths", flow_run_name="lengths-{file}", **TOLD)
+@flow(name="lengths", flow_run_name=run_name, **TOLD)
 def lengths(
     file: str | None = None,
     pipeline: Pipeline | None = None,

@@ -11,6 +11,7 @@ from prefect.flows import Flow
 
 from flows.compare import compare
 from flows.ingest import ingest
+from flows.lengths import lengths
 from flows.pipeline import pipeline
 from flows.pipeline_file import build, to_json
 from flows.prepare import prepare
@@ -56,7 +57,7 @@ def named(flow: Flow[..., Any], **given: Any) -> str:
         return flow.flow_run_name()
 
 
-@pytest.mark.parametrize("flow", [compare, ingest, pipeline, prepare, refresh, train])
+@pytest.mark.parametrize("flow", [compare, ingest, lengths, pipeline, prepare, refresh, train])
 def test_a_run_is_named_by_what_it_was_given(flow: Flow[..., Any]) -> None:
     """Runs of a pipeline that was typed into the form would all be called `pipeline-None`."""
     assert flow.flow_run_name is run_name
