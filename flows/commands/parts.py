@@ -214,9 +214,21 @@ def start_prefect() -> None:
     if url:
         check_server(url)
     guard.start()
+    home = Path.cwd() / ".prefect"
     if not url:
-        tell("starting Prefect ...")
-    quiet(home=Path.cwd() / ".prefect")
+        tell(starting(Path(os.environ.get("PREFECT_HOME", home))))
+    quiet(home=home)
+
+
+def starting(home: Path) -> str:
+    """What is said while Prefect's temporary server starts.
+
+    Args:
+        home: of Prefect, which makes its database there at the first start.
+    """
+    if (home / "prefect.db").exists():
+        return "starting Prefect ..."
+    return "starting Prefect; the first time in this folder it makes its database ..."
 
 
 def check_server(url: str) -> None:

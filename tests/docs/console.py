@@ -40,7 +40,7 @@ _MASKS = [
     (re.compile(r"[ \t]+"), " "),
 ]
 _PROGRESS = re.compile(
-    r"^(?:[\w-]+: [\w ]+: .* \d+ of [\d,]+.*|starting Prefect \.\.\.)\n", re.MULTILINE
+    r"^(?:[\w-]+: [\w ]+: .* \d+ of [\d,]+.*|starting Prefect.*)\n", re.MULTILINE
 )
 """Printed every few seconds, so more or less often; and only without a server."""
 _EPOCHS = re.compile(r"(^ +epoch 1:.*\n)(?: +epoch .*\n)+(?= +epoch)", re.MULTILINE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli import app
-from flows.commands.parts import check_server, store_name
+from flows.commands.parts import check_server, starting, store_name
 from seqprep.errors import ConfigError
 from tests.flows.system import free_port
 
@@ -37,6 +37,13 @@ def test_a_server_that_asks_for_more_is_left_to_prefect() -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         check_server(f"http://127.0.0.1:{server.server_port}/api/")
         server.shutdown()
+
+
+def test_the_first_start_of_a_project_says_why_it_takes_longer(tmp_path: Path) -> None:
+    """Would break if a newcomer's first command looked as if it hung."""
+    assert "makes its database" in starting(tmp_path)
+    (tmp_path / "prefect.db").touch()
+    assert starting(tmp_path) == "starting Prefect ..."
 
 
 def test_an_endpoint_without_a_store_on_s3_is_refused() -> None:
