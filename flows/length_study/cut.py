@@ -25,6 +25,7 @@ TOLD: dict[str, str] = {
     "head_tail": "{:,} steps, half from each end",
     "pieces": "pieces of {:,} steps",
 }
+WHOLE = "whole records"
 CUTTING = ("truncate", "subsequences", "remove_steps", "windows")
 """Steps of the file that set a length themselves, and are left out."""
 MOST_SHIFT = 4
@@ -97,7 +98,7 @@ def told(steps: int, part: str, *, longest: int) -> str:
     >>> told(64, "tail", longest=900), told(900, "tail", longest=900)
     ('the last 64 steps', 'whole records')
     """
-    return "whole records" if steps >= longest else TOLD[part].format(steps)
+    return WHOLE if steps >= longest else TOLD[part].format(steps)
 
 
 def rows_an_update(spec: Pipeline, *, longest: int) -> int:

@@ -52,6 +52,8 @@ def fit(points: Sequence[tuple[float, float]]) -> Exponent | None:
     >>> fit([(10, 0.2), (100, 2.0), (1000, 20.0)]).value.__round__(6)
     1.0
     """
+    if not points:
+        return None
     steps, seconds = (np.asarray(column, np.float64) for column in zip(*points, strict=True))
     if np.ptp(np.log(steps)) < 1e-4:
         return None

@@ -27,7 +27,7 @@ def scores(
     *,
     rows: Sequence[Row],
     measure: str,
-    named: int,
+    named: int | None,
     baseline: str | None,
     limits: tuple[float, float] | None,
 ) -> None:
@@ -37,7 +37,7 @@ def scores(
         path: of the PNG.
         rows: of the lengths.
         measure: what the score is.
-        named: the length that the study names.
+        named: the length that the study names, where it names one.
         baseline: the cheap estimator's name.
         limits: of the axis of lengths, so that it stands above that of the gradient; None: its own.
     """
@@ -77,7 +77,8 @@ def scores(
         )
     if rows[-1].chance is not None:
         axes.axhline(rows[-1].chance, color=GREY, linewidth=1, linestyle=":", label="chance")
-    axes.axvline(named, color=GREEN, linewidth=1.4, label=f"named: {named:,} steps")
+    if named is not None:
+        axes.axvline(named, color=GREEN, linewidth=1.4, label=f"named: {named:,} steps")
     _ticks(axes, steps)
     axes.set_xlabel("length: steps of a record that are kept, at most")
     axes.set_ylabel(f"validation {measure}")

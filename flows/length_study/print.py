@@ -16,7 +16,9 @@ def print_lengths(done: Json) -> None:
     """The table, the named length, the exponent and the paths, for a person at a terminal."""
     console = Console(highlight=False)
     head = ["length", f"validation {TOLD[done['measure']]}", "test", "update, s", "MB"]
-    grid = Grid(head[0], *(Column(name, justify="right", no_wrap=True) for name in head[1:]))
+    columns = [Column(name, justify="right", no_wrap=True) for name in head]
+    columns[0].justify = "left"
+    grid = Grid(*columns)
     for body in done["rows"]:
         row = Row(**body)
         name, score, between, test, _, _, _, _, update_s, _, _, memory = cells(row)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.comparison.scores import TOLD, Score
+from flows.length_study.cut import WHOLE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +112,8 @@ def _doubts(
         )
     else:
         found.append("nothing shorter was tried")
+    if decision.shortest == max(scores) and names[decision.shortest] != WHOLE:
+        found.append("nothing longer was tried")
     if decision.is_named_chance:
         found.append(f"{names[decision.shortest]} alone do not leave chance behind")
     if decision.is_behind:

@@ -70,12 +70,13 @@ def write(
         plan=plan,
         took_s=took_s,
     )
-    _draw(folder, told, named=decision.shortest, is_tail=part == "tail")
+    named = None if decision.is_chance else decision.shortest
+    _draw(folder, told, named=named, is_tail=part == "tail")
     write_table(to_arrow(rows), folder / "lengths.parquet")
     write_pages(folder, told)
     return {
         "dataset": spec.dataset,
-        "named": None if decision.is_chance else decision.shortest,
+        "named": named,
         "best": decision.best,
         "verdict": told.verdict,
         "time": of_time(exponent),
@@ -94,7 +95,7 @@ def write(
     }
 
 
-def _draw(folder: Path, told: Told, *, named: int, is_tail: bool) -> None:
+def _draw(folder: Path, told: Told, *, named: int | None, is_tail: bool) -> None:
     """The plots of IMAGES; where the tail is kept the first two count the same steps."""
     back, rows = told.back, told.rows
     longest = max(rows[-1].steps, *(lag + 1 for lag in back.bins["to_lag"]))

@@ -47,3 +47,4 @@ def test_two_lengths_have_no_error_and_one_has_no_exponent() -> None:
     two = fit([(10, 1.0), (100, 10.0)])
     assert two is not None and two.standard_error is None
     assert fit([(10, 1.0), (10, 1.1)]) is None
+    assert fit([]) is None

@@ -89,4 +89,6 @@ def test_the_verdict_is_two_sentences_with_the_doubt() -> None:
 def test_the_longest_is_needed_where_it_alone_is_good() -> None:
     """Would break if whole records were called enough."""
     assert said(scores_of(0.5, 0.5, 0.5, 0.9)).startswith("**Whole records are needed**")
+    cut_off = {8: right(0.5), 16: right(0.9, place=1)}
+    assert "nothing longer was tried" in said(cut_off)
     assert "nothing shorter was tried" in said(scores_of(0.9, 0.9, 0.9, 0.9))
