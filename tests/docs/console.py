@@ -113,6 +113,7 @@ def run(command: str, folder: Path) -> tuple[int, str]:
         "PATH": f"{folder / '.bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "COLUMNS": "88",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # on a busy machine
     }
     done = subprocess.run(
         ["bash", "-c", command],
