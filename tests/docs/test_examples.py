@@ -90,7 +90,7 @@ def test_examples_run_from_raw_files_to_a_score(checkout: Path, tmp_path: Path) 
     folder = folder_of_a_reader(tmp_path, code=checkout)
     shutil.copy(EXAMPLES / "proteins.yaml", folder)
     write_proteins(folder / "proteins")
-    quick = "--set train.updates=8"
+    quick = "--set train.epochs=null --set train.updates=8"
     for command in (
         f"seqprep run data/eeg.yaml --set 'prepare.steps=[{{thin: {{every: 2}}}}]' {quick}",
         f"seqprep run data/text.yaml --set train.model.name=gru {quick}",

@@ -22,48 +22,51 @@ def told(test: str) -> list[str]:
     return [block.body for block in blocks(PAGE) if block.note == note]
 
 
+def follow(lines: str, system: System) -> str:
+    """Do what a block says, with the port of a server; what it prints."""
+    here = lines.replace("4200", str(system.port))
+    done = subprocess.run(
+        ["bash", "-ec", here.replace(".venv/bin/prefect", f"{sys.executable} -m prefect")],
+        cwd=system.root,
+        env=system.environment | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_a_server_does_what_the_guide_says(tmp_path: Path) -> None:
     """A command of the page would be refused by the server that `./run up` starts."""
     started, nightly, refresh = told("test_a_server_does_what_the_guide_says")
-    with System(tmp_path) as system:
-        # as after `./run down`, but for the port
-        system.serve("down")
-        ((command, shown),) = commands(started)
-        assert command == "./run up"
-        port = str(system.port)
-        assert matches(shown.replace("4200", port), system.up())
-
-        def follow(lines: str) -> str:
-            here = lines.replace("4200", port).replace(
-                ".venv/bin/prefect", f"{sys.executable} -m prefect"
-            )
-            done = subprocess.run(
-                ["bash", "-ec", here],
-                cwd=tmp_path,
-                env=system.environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            return done.stdout
-
+    ((command, shown),) = commands(started)
+    assert command == "./run up"
+    system = System(tmp_path)
+    try:
+        said = system.up()
+        assert matches(shown.replace("4200", str(system.port)) + "...\n", said), said
         address, listing, resume = nightly.splitlines()
-        listed = follow(f"export COLUMNS=200\n{address}\n{listing}")
+        listed = follow(f"{address}\n{listing}", system)
         schedule = re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", listed)
         assert schedule is not None, listed
-        follow(f"{address}\n{resume.replace('/default ID', f'/default {schedule[0]}')}")
-        assert "Completed" in follow(f"{address}\n{refresh}")
+        follow(f"{address}\n{resume.replace('default ID', f'default {schedule[0]}')}", system)
+        assert "Completed" in follow(f"{address}\n{refresh}", system)
+    finally:
+        system.serve("down")
 
 
 @pytest.mark.slow
-def test_a_store_on_s3_as_the_guide_says(objects: ObjectServer, tmp_path: Path) -> None:
+def test_a_store_on_s3_as_the_guide_says(
+    server: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A person would copy addresses and credentials into commands that do not take them."""
     (block,) = told("test_a_store_on_s3_as_the_guide_says")
     folder = folder_of_a_reader(tmp_path)
-    bucket = objects.bucket()
-    here = block.replace("http://127.0.0.1:9000", objects.url).replace("//lab/", f"//{bucket}/")
+    bucket = server.bucket()
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    here = block.replace("http://127.0.0.1:9000", server.url).replace("//lab/", f"//{bucket}/")
     here = here.replace(
         "seqprep run data/text.yaml", "seqprep run data/text.yaml --set train.updates=8"
     )
