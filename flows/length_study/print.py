@@ -15,7 +15,7 @@ from flows.references import Json
 def print_lengths(done: Json) -> None:
     """The table, the named length, the exponent and the paths, for a person at a terminal."""
     console = Console(highlight=False)
-    head = ["length", f"validation {TOLD[done['measure']]}", "test", "update, s", "MB"]
+    head = ["length", "validation", "test", "update, s", "MB"]
     columns = [Column(name, justify="right", no_wrap=True) for name in head]
     columns[0].justify = "left"
     grid = Grid(*columns)
@@ -23,7 +23,9 @@ def print_lengths(done: Json) -> None:
         row = Row(**body)
         name, score, between, test, _, _, _, _, update_s, _, _, memory = cells(row)
         name += " <-" if row.steps == done["named"] else ""
+        update_s = update_s.partition(" ")[0]
         grid.add_row(*map(Text, [name, f"{score} ({between})", test, update_s, memory]))
+    console.print(f"{done['dataset']}: {TOLD[done['measure']]} at each length")
     console.print(grid)
     chance, baseline = done["rows"][-1]["chance"], done["rows"][-1]["baseline"]
     beside = [f"chance {chance:.3f}"] if chance is not None else []
