@@ -32,6 +32,7 @@ from flows.commands.parts import (
     Settings,
     Store,
     check_files,
+    names,
     print_json,
     standing_model,
     start_prefect,
@@ -208,7 +209,7 @@ def compare(
     from seqprep.parallel import default_workers
 
     asked = Asked(
-        strategies=tuple(filter(None, strategies.replace(" ", "").split(","))),
+        strategies=names(strategies),
         minutes=minutes,
         equal=equal,
         seeds=seeds,

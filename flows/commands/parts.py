@@ -283,6 +283,15 @@ def stream_every(stream: bool, every: int | None) -> int | None:
     return every
 
 
+def names(text: str) -> tuple[str, ...]:
+    """What a person named with commas between.
+
+    >>> names("sgd, adam"), names("")
+    (('sgd', 'adam'), ())
+    """
+    return tuple(filter(None, text.replace(" ", "").split(",")))
+
+
 def print_json(value: Any) -> None:
     """One JSON object on a line of its own."""
     print(json.dumps(value, allow_nan=False, default=str))

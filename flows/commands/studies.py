@@ -14,6 +14,7 @@ from flows.commands.parts import (
     Settings,
     Store,
     check_files,
+    names,
     print_json,
     start_prefect,
     store_name,
@@ -62,5 +63,54 @@ def lengths(
         print_json(done)
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (lengths,)
+def optimizers(
+    file: File,
+    /,
+    *,
+    optimizers: Annotated[
+        str, Parameter(help="Names with commas between, as train.optimizer.name has them.")
+    ] = "sgd,rmsprop,adam",
+    clips: Annotated[
+        str, Parameter(help="none, a norm like 1, or value:0.5, with commas between.")
+    ] = "none,1",
+    schedules: Annotated[
+        str, Parameter(help="none, auto, or falling numbers like 100-10-1, with commas.")
+    ] = "none,100-50-10-2-1",
+    minutes: Annotated[float, Parameter(help="That all of it may take.")] = 90.0,
+    full: Annotated[
+        int | None, Parameter(help="Updates of each, whatever time they take.", negative="")
+    ] = None,
+    seeds: Annotated[int, Parameter(help="Of each variant.")] = 3,
+    workers: Annotated[int | None, Parameter(help="Trainings at once; else one a core.")] = None,
+    store: Store = STORE,
+    settings: Settings = (),
+    as_json: AsJson = False,
+) -> None:
+    """Hold optimisers against one another, with and without clipping and a segment schedule."""
+    check_files((file,), settings, tables=True)
+    from flows.optimizers.asked import Asked, check_asked
+    from flows.pipeline_file import load
+    from seqprep.parallel import default_workers
+
+    asked = Asked(
+        optimizers=names(optimizers),
+        clips=names(clips),
+        schedules=names(schedules),
+        minutes=minutes,
+        full=full,
+        seeds=seeds,
+        workers=default_workers() if workers is None else workers,
+    )
+    check_asked(load(file, overrides=settings), asked)
+    start_prefect()
+    from flows.optimizers.flow import optimizers as flow
+    from flows.optimizers.print import print_study
+
+    done = flow(file=str(file), store=store_name(store), settings=list(settings), asked=asked)
+    print_study(done)
+    if as_json:
+        print_json(done)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (lengths, optimizers)
 """In the order of the help text."""

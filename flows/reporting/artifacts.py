@@ -22,7 +22,7 @@ from flows.references import Json
 from flows.registry.current import models
 from flows.reporting import data_pages, drift, model_pages, plots
 from flows.reporting.keys import artifact_key
-from flows.reporting.reports import data_uri
+from flows.reporting.reports import data_uri, inline_images
 from models.job import read_job
 from seqprep.options.drift import Drift
 from seqprep.schema import length_unit
@@ -235,7 +235,7 @@ def compare_artifact(done: Json) -> Page:
     """Show which way of handling long sequences a comparison recommends, and all it tried."""
     return _publish(
         "Which way works",
-        _with_pictures(Path(done["page"])),
+        inline_images(Path(done["page"])),
         key=artifact_key(done["dataset"], "comparison"),
         told=f"{done['recommended']} is recommended, of {len(done['rows'])} strategies",
     )
@@ -246,18 +246,20 @@ def lengths_artifact(done: Json) -> Page:
     named = f"{done['named']:,} steps are named" if done["named"] else "no length beats chance"
     return _publish(
         "How long records must be",
-        _with_pictures(Path(done["page"])),
+        inline_images(Path(done["page"])),
         key=artifact_key(done["dataset"], "lengths"),
         told=f"{named}, of {len(done['rows'])} lengths",
     )
 
 
-def _with_pictures(page: Path) -> str:
-    """A page of Markdown with the pictures beside it inside."""
-    text = page.read_text(encoding="utf-8")
-    for image in sorted(page.parent.glob("*.png")):
-        text = text.replace(f"({image.name})", f"({data_uri(image)})")
-    return text
+def optimizers_artifact(done: Json) -> Page:
+    """Show how optimisers, clipping and schedules of segments stand against one another."""
+    return _publish(
+        "Optimisers",
+        inline_images(Path(done["page"])),
+        key=artifact_key(done["dataset"], "optimizers"),
+        told=f"{len(done['rows'])} variants, {done['plan']['updates']:,} updates each",
+    )
 
 
 def overview_artifact(done: Json, pages: Sequence[Page]) -> Page:

@@ -18,6 +18,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 BLUE, ORANGE, GREY, VIOLET = "#1f6fb4", "#d9741a", "#8a8f98", "#7a4fa3"
 DPI = 100
@@ -40,12 +41,16 @@ def new_figure(width: float = 6.4, height: float = 3.6) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG and close it."""
+def save(figure: Figure, path: Path, *, colours: int | None = None) -> None:
+    """Write a figure as PNG and close it; `colours`: at most so many, for a smaller file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # No software version and no date: the same numbers give the same bytes.
     figure.savefig(path, metadata={"Software": None})
     plt.close(figure)
+    if colours is not None:
+        with Image.open(path) as image:
+            fewer = image.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        fewer.save(path, optimize=True)
 
 
 def lengths(

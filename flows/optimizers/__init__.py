@@ -1,0 +1,1 @@
+"""Optimiser, clipping and schedule of segments against one another, in equal updates (S3)."""

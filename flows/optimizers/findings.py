@@ -1,0 +1,147 @@
+"""What the numbers say of the source's findings: sentences, computed, for the top of the page.
+
+The source of the study found that clipping removes Adam's spikes, and that a schedule of segments
+is faster at the beginning. Each finding holds, holds in part or does not hold, by a stated rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flows.comparison.scores import LEAST_RECORDS, Score
+from flows.comparison.table import Cheap
+from flows.optimizers.speed import Pair
+from flows.optimizers.table import Row
+from flows.optimizers.variants import NONE, numbers_of
+
+NAMED = 3
+"""Variants that a sentence names at most."""
+
+
+def clipping(rows: Sequence[Row], *, optimizer: str) -> str | None:
+    """Whether clipping removes an optimiser's spikes; None where nothing can be compared.
+
+    It holds where spikes are left without clipping alone, in part where the largest jump is
+    smaller with clipping, whatever the schedule.
+
+    Args:
+        rows: of all variants.
+        optimizer: the one that is spoken of.
+    """
+    mine = [row for row in rows if row.optimizer == optimizer]
+    plain = {row.schedule: row for row in mine if row.clip == NONE}
+    pairs = [(plain[r.schedule], r) for r in mine if r.clip != NONE and r.schedule in plain]
+    if not pairs:
+        return None
+    told = "; ".join(_jumps(before, after) for before, after in pairs)
+    return f"**Clipping removes the spikes of {optimizer}: {_of_clipping(pairs)}.** {told}."
+
+
+def _of_clipping(pairs: Sequence[tuple[Row, Row]]) -> str:
+    if all(before.spikes > 0 and after.spikes == 0 for before, after in pairs):
+        return "holds"
+    if all(before.spikes == 0 for before, _ in pairs):
+        return "it has none here"
+    if all(after.jump < before.jump for before, after in pairs):
+        return "holds in part, they become smaller"
+    return "does not hold"
+
+
+def _jumps(before: Row, after: Row) -> str:
+    where = "Whole rows" if before.schedule == NONE else before.schedule
+    return (
+        f"{where}, clip {after.clip}: the largest jump of the loss between two updates goes from "
+        f"{before.jump:.3g} to {after.jump:.3g}, spikes from {before.spikes:.3g} to "
+        f"{after.spikes:.3g}, {after.clipped_share:.0%} of the updates are clipped"
+    )
+
+
+def speed(pairs: Sequence[Pair]) -> str | None:
+    """Whether schedules are faster early, and whether they stay so; None where there is none.
+
+    It holds where every one is faster in seconds, in part where some are.
+    """
+    early = [pair for pair in pairs if pair.of == "early training"]
+    late = [pair for pair in pairs if pair.of == "lowest validation"]
+    if not early:
+        return None
+    faster = sum(pair.speed_up > 1 for pair in early)
+    verdict = ("does not hold", "holds in part", "holds")[(faster > 0) + (faster == len(early))]
+    ratios = sorted(pair.speed_up for pair in early)
+    fewer = sum(pair.updates < pair.whole_updates for pair in early)
+    still = sum(pair.speed_up > 1 for pair in late)
+    return (
+        f"**The schedule's early speed-up: {verdict}.** To an early training loss that both reach, "
+        f"{faster} of {len(early)} are faster with a schedule in seconds (x {ratios[0]:.2g} to "
+        f"x {ratios[-1]:.2g}), {fewer} in updates; to the lowest validation loss that both reach, "
+        f"{still} of {len(late)} are faster in seconds."
+    )
+
+
+def best(rows: Sequence[Row], scores: Sequence[Score], baseline: Cheap | None) -> str:
+    """Which variant validation prefers, and what the test records say of it.
+
+    Args:
+        rows: of all variants.
+        scores: theirs on the test records.
+        baseline: the cheapest answer, the same for every record.
+    """
+    place = min(range(len(rows)), key=lambda n: rows[n].validation_loss)
+    row, score = rows[place], scores[place]
+    same = [
+        other.variant
+        for other, of_it in zip(rows, scores, strict=True)
+        if other is not row and not score.is_distinguishable(of_it)
+    ]
+    leaders = {
+        name: min((r for r in rows if r.optimizer == name), key=lambda r: r.validation_loss)
+        for name in dict.fromkeys(r.optimizer for r in rows)
+    }
+    order = sorted(leaders.values(), key=lambda r: r.validation_loss)
+    ranks = ", ".join(f"{r.optimizer} {r.validation_loss:.3g}" for r in order)
+    beside = (
+        ""
+        if baseline is None or baseline.test is None
+        else (f", where always answering the {baseline.name} gives {baseline.test:.3g}")
+    )
+    doubt = f"there it is not distinguishable from {_some(same)}"
+    if score.records < LEAST_RECORDS:
+        doubt = f"{score.records} test records are too few to tell it from the others"
+    elif not same:
+        doubt = "there it is distinguishable from all others"
+    return (
+        f"**The lowest validation loss has {row.variant}** (the best of each optimiser: {ranks}): "
+        f"test {score.measure} {row.test:.3g} ({row.low:.3g} to {row.high:.3g}){beside}; {doubt}."
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of some names, and how many more.
+
+    >>> _some(["a", "b"]), _some(["a", "b", "c", "d", "e"])
+    ('a, b', 'a, b, c and 2 more')
+    """
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def unfinished(rows: Sequence[Row], *, patience: int) -> str | None:
+    """How far the schedules got that did not come to their end; None where all did.
+
+    Args:
+        rows: of all variants.
+        patience: epochs that a schedule waits.
+    """
+    cut = {
+        row.schedule: row.segments
+        for row in rows
+        if row.schedule not in (NONE, "auto") and row.segments != numbers_of(row.schedule)
+    }
+    if not cut:
+        return None
+    got = "; ".join(f"{name} got to {numbers[-1]}" for name, numbers in cut.items())
+    return (
+        f"**Schedules that did not come to their end in {rows[0].updates:,} updates:** {got}. A "
+        f"number of segments is left after {patience} epochs without a better training loss; "
+        "`--full` gives more updates."
+    )

@@ -1,0 +1,53 @@
+"""The `optimizers` flow: optimisers, clipping and schedules of segments against one another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+
+from flows.faults import RETRIED
+from flows.ingest import ingest_files
+from flows.notify import TOLD
+from flows.optimizers.asked import Asked
+from flows.optimizers.conduct import conduct
+from flows.pipeline_file import Pipeline, build, to_json
+from flows.references import Json, check_tables, resolve
+from flows.reporting.artifacts import optimizers_artifact
+from seqprep.stores import store_folder
+
+
+@task(name="train variants", **RETRIED)
+def train_variants(pipeline: Json, asked: dict[str, Any], *, base: str, store: str) -> Json:
+    """Train the variants on a dataset that is ingested, and write the page."""
+    return conduct(build(pipeline), Asked(**asked), base=Path(base), store=store_folder(store))
+
+
+@flow(name="optimizers", flow_run_name="optimizers-{file}", **TOLD)
+def optimizers(
+    file: str | None = None,
+    pipeline: Pipeline | None = None,
+    store: str = "store",
+    settings: list[str] | None = None,
+    asked: Asked = Asked(),  # noqa: B008 - frozen, thus a value
+) -> Json:
+    """Train optimisers with and without clipping and a schedule of segments, and hold them up.
+
+    Args:
+        file: path of a pipeline file; none where `pipeline` is given.
+        pipeline: or the content of one, its paths absolute.
+        store: folder of the datasets.
+        settings: `a.b=value` texts that change the file's values.
+        asked: optimisers, clips, schedules, and how long all may take.
+
+    Returns:
+        The findings, the rows of the tables, and where the page lies.
+    """
+    spec, base = resolve(file, pipeline, settings)
+    check_tables(spec, base=base)
+    ingest_files(to_json(spec), base=str(base), store=store)
+    wanted = {key: getattr(asked, key) for key in Asked.__dataclass_fields__}
+    done = train_variants(to_json(spec), wanted, base=str(base), store=store)
+    optimizers_artifact(done)
+    return done
