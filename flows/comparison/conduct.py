@@ -14,7 +14,7 @@ from flows.comparison.applied import plain
 from flows.comparison.asked import Asked, check_asked
 from flows.comparison.budget import FEWEST, FINALISTS, MEASURED_SHARE, Plan, Terms, make_plan
 from flows.comparison.course import Entry, Standing
-from flows.comparison.left import Left
+from flows.comparison.left import LateError, Left
 from flows.comparison.pieces import Crew
 from flows.comparison.trials import Pace
 from flows.comparison.written import write
@@ -136,9 +136,13 @@ def _new_plan(found: Sequence[Entry], left: Left, asked: Asked, crew: Crew, star
 
     def note(entry: Entry, pace: Pace | Exception) -> None:
         if isinstance(pace, Exception):
-            say(f"    {entry.name}: {left.note(entry.name, pace)}")
+            why = left.note(entry.name, pace)
+            if not isinstance(pace, LateError):
+                say(f"    {entry.name}: {why}")
 
     paces = course.measure_all(found, replace(crew, until_s=until_s), told=note)
+    if left.late:
+        say(f"  no time to measure {', '.join(left.late)}")
     if not paces:
         raise SeqprepError(f"no strategy could be trained; {left.first}")
     if len(paces) < FEWEST and left.late:
