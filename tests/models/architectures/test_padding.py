@@ -31,3 +31,15 @@ def test_padding_that_is_no_number_does_not_change_output(name: str, fill: float
     if wanted.ndim == 3 and batch.target_tokens is None:
         wanted, found = wanted[real], found[real]
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", OF_VALUES)
+def test_real_steps_of_zeros_are_read(name: str) -> None:
+    """A mask made of values would take them for padding (mistake 2): only lengths say what is."""
+    task, config = OF_VALUES[name]
+    model = model_of(config, task, tokens=False, dtype=torch.float32).eval()
+    batch = batch_of(task, (23, 23), tokens=False, dtype=torch.float32)
+    zeros, specks = (batch.inputs.clone() for _ in range(2))
+    zeros[:, 5:], specks[:, 5:] = 0.0, 1e-7
+    wanted, found = (model(replace(batch, inputs=x)) for x in (specks, zeros))
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
