@@ -26,6 +26,7 @@ NAMES = (
     "overhead",
     "many_files",
     "dask",
+    "mistakes",
 )
 README = Path(__file__).parent / "README.md"
 MARK = "<!-- results -->"
