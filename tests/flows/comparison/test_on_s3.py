@@ -13,7 +13,7 @@ from flows.comparison.conduct import conduct
 from flows.ingest import ingest_files
 from flows.pipeline_file import to_json
 from seqprep.stores import store_folder
-from tests.flows.test_on_s3 import tiny
+from tests.flows.training.test_job import pipeline
 from tests.object_store import ObjectServer
 
 
@@ -22,7 +22,7 @@ def test_trials_are_not_uploaded(
     server: ObjectServer, machine: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """They would lie there for good: no machine asks for them, and `gc` knows no trial."""
-    bucket, spec = server.bucket(), tiny(tmp_path)
+    bucket, spec = server.bucket(), pipeline(tmp_path)
     store = f"s3://{bucket}/p"
     with disable_run_logger():
         ingest_files.fn(to_json(spec), base="/", store=store)
