@@ -89,6 +89,7 @@ def test_new_rows_train_at_once_or_when_they_are_enough(
     )
     enough = due(with_policy(spec, when="new_rows", share=share - 0.01), store)
     assert enough.trains and f"{share:.1%} of training records are new" in enough.why
+    assert due(with_policy(spec, when="new_rows", share=share), store).trains, "at n %, not above"
     few = due(with_policy(spec, when="new_rows", share=share + 0.01), store)
     assert not few.trains and few.model == run.name and "nothing to train" in few.why
 
