@@ -26,7 +26,7 @@ HEAD = (
 )
 SPIKE_HEAD = ("variant", "largest jump", "at update", "spikes", "updates clipped")
 SPEED_HEAD = (
-    *("variant", "loss that both reach", "", "updates", "without", "steps", "without"),
+    *("variant", "loss that both reach", "loss", "updates", "without", "steps", "without"),
     *("seconds", "without", "times as fast"),
 )
 

@@ -73,7 +73,9 @@ def held_out(path: Path, all_: Sequence[Trained], *, by: Literal["updates", "sec
         _label(row, "seconds of learning", "validation loss")
         for axes in row:
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
     _legend(figure, row, all_)
     save(figure, path, colours=COLOURS_KEPT)
 
