@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -32,7 +32,6 @@ from flows.commands.parts import (
     Settings,
     Store,
     check_files,
-    names,
     print_json,
     standing_model,
     start_prefect,
@@ -169,72 +168,6 @@ def train(
 
     done = flow(file=str(file), store=store_name(store), settings=list(settings), if_newer=if_newer)
     _finish(done, as_json)
-
-
-@app.command
-def compare(
-    file: File,
-    /,
-    *,
-    strategies: Annotated[
-        str, Parameter(help="Names with commas between, joined by + where several are one.")
-    ] = "",
-    minutes: Annotated[float, Parameter(help="That all of it may take.")] = 30.0,
-    equal: Annotated[
-        Literal["seconds", "steps", "updates"], Parameter(help="What all get the same of.")
-    ] = "seconds",
-    seeds: Annotated[int, Parameter(help="Of each that is trained in full.")] = 3,
-    everything: Annotated[
-        bool,
-        Parameter(name="--all", help="Train all in full, not the best of a search.", negative=""),
-    ] = False,
-    workers: Annotated[int | None, Parameter(help="Trainings at once; else one a core.")] = None,
-    stop_hopeless: Annotated[
-        bool,
-        Parameter(help="Stop a training when it is worse than most were by then.", negative=""),
-    ] = False,
-    reference: Annotated[
-        Path | None, Parameter(help="A table of tokens of other text, for the strategy idf.")
-    ] = None,
-    store: Store = STORE,
-    settings: Settings = (),
-    runner: RunnerOption = "local",
-    address: Address = None,
-    as_json: AsJson = False,
-) -> None:
-    """Find out which way of handling long sequences works on this data."""
-    check_files((file,), settings, tables=True)
-    from flows.comparison.asked import Asked, check_asked
-    from flows.pipeline_file import load
-    from seqprep.parallel import default_workers
-
-    asked = Asked(
-        strategies=names(strategies),
-        minutes=minutes,
-        equal=equal,
-        seeds=seeds,
-        everything=everything,
-        workers=default_workers() if workers is None else workers,
-        stop_hopeless=stop_hopeless,
-        reference=None if reference is None else str(reference.absolute()),
-    )
-    check_asked(load(file, overrides=settings), asked)
-    check_runner(runner, address)
-    start_prefect()
-    from flows.compare import compare as flow
-    from flows.comparison.print import print_comparison
-
-    done = flow(
-        file=str(file),
-        store=store_name(store),
-        settings=list(settings),
-        asked=asked,
-        runner=runner,
-        address=address,
-    )
-    print_comparison(done)
-    if as_json:
-        print_json(done)
 
 
 @app.command

@@ -14,8 +14,9 @@ from flows.faults import RETRIED
 from flows.ingest import ingest_files
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
-from flows.references import Json, check_tables, resolve, run_name
+from flows.references import Json, check_tables, resolve
 from flows.reporting.artifacts import compare_artifact
+from flows.run_names import run_name
 from flows.runner import RunnerName, scheduler_of
 from seqprep.stores import store_folder
 

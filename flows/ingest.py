@@ -11,9 +11,10 @@ from flows.faults import RETRIED
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
-from flows.references import Json, resolve, run_name
+from flows.references import Json, resolve
 from flows.reporting.artifacts import ingest_artifact
 from flows.reporting.rejections import rejected_records
+from flows.run_names import run_name
 from flows.runner import RunnerName, runner_at, scheduler_of
 from flows.turns import turn
 from seqprep.ingest import ingest as ingest_sources

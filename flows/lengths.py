@@ -14,8 +14,9 @@ from flows.length_study.asked import AskedLengths, check_lengths
 from flows.length_study.conduct import conduct
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
-from flows.references import Json, check_tables, resolve, run_name
+from flows.references import Json, check_tables, resolve
 from flows.reporting.artifacts import lengths_artifact
+from flows.run_names import run_name
 from seqprep.stores import store_folder
 
 

@@ -16,8 +16,9 @@ from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, check_folds, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
-from flows.references import Json, check_tables, resolve, run_name
+from flows.references import Json, check_tables, resolve
 from flows.reporting.artifacts import Page, ingest_artifact, overview_artifact, prepare_artifact
+from flows.run_names import run_name
 from flows.runner import RunnerName, scheduler_of
 from flows.train import train_when_due
 from flows.training.due import is_asked

@@ -13,9 +13,10 @@ from flows.new_version import announce
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.progress import say, stage
-from flows.references import Json, resolve, run_name
+from flows.references import Json, resolve
 from flows.reporting import drift
 from flows.reporting.artifacts import prepare_artifact
+from flows.run_names import run_name
 from flows.runner import RunnerName, runner_at, scheduler_of
 from flows.training.job import check_source
 from flows.turns import turn

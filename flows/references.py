@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prefect.context import FlowRunContext
-
 from flows.pipeline_file import Pipeline, base, load
 from seqprep.errors import ConfigError
 from seqprep.prepare import read_tables
@@ -50,15 +48,6 @@ def resolve(
                 f"{key} must be absolute where no pipeline file stands beside it, got {path!r}"
             )
     return pipeline, Path("/")
-
-
-def run_name() -> str:
-    """The name of a run on the page: its flow and file, or the dataset where no file is given."""
-    run = FlowRunContext.get()
-    assert run is not None and run.flow is not None and run.parameters is not None
-    given: Pipeline | None = run.parameters["pipeline"]
-    of = run.parameters["file"] if given is None else given.dataset
-    return run.flow.name if of is None else f"{run.flow.name}-{of}"
 
 
 def check_tables(spec: Pipeline, *, base: Path) -> None:

@@ -14,8 +14,9 @@ from flows.new_version import announce
 from flows.notify import TOLD
 from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
-from flows.references import Json, check_tables, resolve, run_name
+from flows.references import Json, check_tables, resolve
 from flows.reporting.artifacts import ingest_artifact, prepare_artifact
+from flows.run_names import run_name
 from flows.runner import RunnerName, scheduler_of
 
 

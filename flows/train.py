@@ -20,10 +20,11 @@ from flows.notify import TOLD, tell_current
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.prepare import prepare_rows
 from flows.progress import Shown, say, stage
-from flows.references import Json, resolve, run_name
+from flows.references import Json, resolve
 from flows.registry.current import enter
 from flows.reporting.artifacts import Page, prepare_artifact, standing_artifact, train_artifact
 from flows.reporting.reports import write_report
+from flows.run_names import run_name
 from flows.training.due import Due, decide, is_asked, standing
 from flows.training.events import NewEvents, figures
 from flows.training.job import board_is_missing, find_prepared, is_finished, write_job

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from flows.comparison.applied import OWN
-from flows.comparison.trials import Pace
+from flows.comparison.pace import Pace
 from seqprep.errors import ConfigError
 
 Equal = Literal["seconds", "steps", "updates"]

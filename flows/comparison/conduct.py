@@ -15,8 +15,8 @@ from flows.comparison.asked import Asked, check_asked
 from flows.comparison.budget import FEWEST, FINALISTS, MEASURED_SHARE, Plan, Terms, make_plan
 from flows.comparison.course import Entry, Standing
 from flows.comparison.left import LateError, Left
+from flows.comparison.pace import Pace
 from flows.comparison.pieces import Crew
-from flows.comparison.trials import Pace
 from flows.comparison.written import write
 from flows.pipeline_file import Pipeline, to_json
 from flows.progress import say
@@ -28,6 +28,7 @@ from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fingerprint import fingerprint
 from seqprep.parallel import Runner
 from seqprep.snapshot import Snapshot, replace_bytes
+from seqprep.upkeep.leftovers import STUDIES
 
 CLOSING_S = 5.0
 """Seconds for the page at the end."""
@@ -98,7 +99,7 @@ def _folder(spec: Pipeline, asked: Asked, found: Sequence[Entry], store: Path) -
         {key: value for key, value in asdict(asked).items() if key != "workers"},
         __version__,
     )
-    return store / spec.dataset / "comparisons" / digest[:12]
+    return store / spec.dataset / STUDIES / f"compare-{digest[:12]}"
 
 
 def _plan(

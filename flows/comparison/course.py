@@ -15,10 +15,11 @@ from typing import Any
 
 from flows.comparison.applied import with_options
 from flows.comparison.budget import KEPT, PACE_UPDATES, Plan, in_turn, search_updates
+from flows.comparison.pace import Pace
 from flows.comparison.pieces import Crew, Piece, Told, measure_each, train_all
 from flows.comparison.pretraining import Pretraining
 from flows.comparison.scores import MEASURES, Score, record_scores, score
-from flows.comparison.trials import Outcome, Pace, Trial
+from flows.comparison.trials import Outcome, Trial
 from flows.pipeline_file import Pipeline
 from flows.references import Json
 

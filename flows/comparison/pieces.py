@@ -16,9 +16,10 @@ from typing import Any
 
 from flows.comparison.hopeless import HopelessError, curve, is_hopeless
 from flows.comparison.left import LateError
+from flows.comparison.pace import Pace
 from flows.comparison.pretraining import Pretraining
 from flows.comparison.scores import MEASURES
-from flows.comparison.trials import Outcome, Pace, Trial, measure_pace, run_trial
+from flows.comparison.trials import Outcome, Trial, measure_pace, run_trial
 from flows.pipeline_file import build, to_json
 from flows.references import Json
 from flows.training.running import TrainingStopped

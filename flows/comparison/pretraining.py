@@ -22,8 +22,9 @@ from flows.references import Json
 from flows.training.job import write_job
 from seqprep.prepare import prepare
 from seqprep.snapshot import Snapshot
+from seqprep.upkeep.leftovers import STUDIES
 
-RUNS = "comparisons/runs"
+RUNS = f"{STUDIES}/runs"
 """Folder of a dataset where its trainings lie; codes, as datasets of a store, lie beside it."""
 _SHARED = ("embedding", "input", "hidden", "layers", "bidirectional", "front", "dropout")
 """Options of the model that an autoencoder takes over."""

@@ -1,6 +1,6 @@
 """One training of a comparison: run, or found again where it was run before.
 
-Trainings lie in the dataset's folder `comparisons/runs`, named by what determines their result, so
+Trainings lie in the dataset's folder `studies/runs`, named by what determines their result, so
 another comparison finds them, too. They are no models of the dataset: none is registered.
 """
 
@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from flows.comparison.pace import Pace
 from flows.comparison.pretraining import RUNS, Ground, Pretraining, ground_of
 from flows.pipeline_file import Pipeline
 from flows.progress import silent
@@ -31,6 +32,7 @@ from models.predict import predict_examples
 from models.training.lock import exclusive
 from seqprep.batches import BatchSettings, BatchSource
 from seqprep.snapshot import Snapshot, read_shard, replace_bytes
+from seqprep.upkeep.leftovers import STUDIES
 
 TIMED = 100
 """Rows that are predicted to see how long it takes."""
@@ -155,23 +157,6 @@ def _time_prediction(bundle: Path, prepared: Json) -> float:
     return (time.perf_counter() - start_s) * 1000 / max(1, len(found))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
-    """How fast a strategy trains, from a few updates.
-
-    Args:
-        update_s: seconds an update. around_s: of start, scores and end. judge_s: of a validation.
-        update_steps: real steps an update.
-        epoch_updates: updates of an epoch, about.
-    """
-
-    update_s: float
-    around_s: float
-    judge_s: float
-    update_steps: float
-    epoch_updates: float
-
-
 def measure_pace(trial: Trial, *, store: Path) -> Pace:
     """Train a few updates in a folder that is thrown away.
 
@@ -180,7 +165,7 @@ def measure_pace(trial: Trial, *, store: Path) -> Pace:
         store: folder of the datasets.
     """
     start_s = time.monotonic()
-    runs = f"comparisons/.pace-{uuid4().hex}/runs"
+    runs = f"{STUDIES}/.pace-{uuid4().hex}/runs"
     paces: list[Pace] = []
     trained_s = 0.0
 

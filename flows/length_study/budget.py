@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flows.comparison.budget import LEAST_UPDATES, MOST_EPOCHS, RESERVE, training_s
-from flows.comparison.trials import Pace
+from flows.comparison.pace import Pace
 from seqprep.errors import ConfigError
 
 

@@ -28,8 +28,8 @@ from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fingerprint import fingerprint
 from seqprep.snapshot import Snapshot, replace_bytes
 from seqprep.transforms import build_steps, final_unit
+from seqprep.upkeep.leftovers import STUDIES
 
-FOLDER = "lengths"
 FEWEST = 2
 """Lengths without which nothing can be held against anything."""
 CLOSING_S = 15.0
@@ -132,7 +132,7 @@ def _folder(spec: Pipeline, asked: AskedLengths, rungs: Sequence[Rung], store: P
         {key: value for key, value in asdict(asked).items() if key != "workers"},
         __version__,
     )
-    return store / spec.dataset / FOLDER / digest[:12]
+    return store / spec.dataset / STUDIES / f"lengths-{digest[:12]}"
 
 
 def _plan(

@@ -11,11 +11,12 @@ from flows.comparison.applied import with_options
 from flows.comparison.budget import PACE_UPDATES
 from flows.comparison.course import held_out
 from flows.comparison.left import Left
+from flows.comparison.pace import Pace
 from flows.comparison.pieces import Crew, Piece, measure_each, train_all
 from flows.comparison.scores import Score
 from flows.comparison.table import Cheap, baselines_of
 from flows.comparison.tell import teller
-from flows.comparison.trials import Outcome, Pace, Trial, pace_of
+from flows.comparison.trials import Outcome, Trial, pace_of
 from flows.length_study.budget import Plan
 from flows.pipeline_file import Pipeline
 from flows.progress import say

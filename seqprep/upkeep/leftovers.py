@@ -21,7 +21,7 @@ from seqprep.table import Table
 from seqprep.upkeep.model_runs import FOLDER as MODELS
 from seqprep.upkeep.model_runs import REMOVED, is_live
 
-STUDIES = "comparisons"
+STUDIES = "studies"
 """Folder of a dataset with the trainings, codes and pages of studies, which can be run again."""
 DERIVED = (".csv", ".json", ".parquet", ".png")
 SPILLS = (".spill-*", ".spilling-*")

@@ -72,7 +72,7 @@ def test_no_command_stands_untested(page: Path) -> None:
             raise AssertionError(f"{page.name}, line {block.line}: neither run nor tested")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda one: one.stem)
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda one: one.stem)
 def test_every_pipeline_file_is_valid(page: Path) -> None:
     """A key that the loader refuses would stand in an example; parts go upon the text sample."""
     sample = yaml.safe_load((ROOT / "data" / "text.yaml").read_text(encoding="utf-8"))

@@ -65,7 +65,7 @@ def test_the_stages_are_tried_again_after_passing_faults_only() -> None:
 def test_every_deployed_flow_tells_failures_and_crashes() -> None:
     """Would break if one of the flows failed without a word."""
     deployed = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    assert len(deployed) == 8
+    assert len(deployed) == 10
     for entrypoint in (one["entrypoint"] for one in deployed):
         path, name = entrypoint.split(":")
         flow = getattr(import_module(path.removesuffix(".py").replace("/", ".")), name)

@@ -278,19 +278,6 @@ def test_the_schema_accepts_the_reference_and_refuses_an_unknown_key() -> None:
     assert list(validator.iter_errors({**body, "prepare": {"steps": [{"nonsense": {}}]}}))
 
 
-def test_every_pipeline_in_the_readme_is_valid() -> None:
-    """Would break if the README showed a key that the loader refuses, in a whole file or a part."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = [yaml.safe_load(one) for one in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
-    whole = [block for block in blocks if "dataset" in block]
-    assert len(whole) >= 3
-    for block in whole:
-        assert build(block).dataset
-    sample = yaml.safe_load((ROOT / "data" / "text.yaml").read_text(encoding="utf-8"))
-    for part in (block for block in blocks if "dataset" not in block):
-        assert build(sample | {key: sample[key] | value for key, value in part.items()})
-
-
 def test_every_key_of_the_run_form_says_what_it_means() -> None:
     """Would break if the form of a deployment showed a field without a word about it."""
     schema = parameter_schema(train).model_dump()

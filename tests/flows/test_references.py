@@ -12,11 +12,13 @@ from prefect.flows import Flow
 from flows.compare import compare
 from flows.ingest import ingest
 from flows.lengths import lengths
+from flows.optimizers import optimizers
 from flows.pipeline import pipeline
 from flows.pipeline_file import build, to_json
 from flows.prepare import prepare
-from flows.references import resolve, run_name
+from flows.references import resolve
 from flows.refresh import refresh
+from flows.run_names import run_name
 from flows.train import train
 from seqprep.errors import ConfigError
 from tests.conftest import ROOT
@@ -57,7 +59,9 @@ def named(flow: Flow[..., Any], **given: Any) -> str:
         return flow.flow_run_name()
 
 
-@pytest.mark.parametrize("flow", [compare, ingest, lengths, pipeline, prepare, refresh, train])
+@pytest.mark.parametrize(
+    "flow", [compare, ingest, lengths, optimizers, pipeline, prepare, refresh, train]
+)
 def test_a_run_is_named_by_what_it_was_given(flow: Flow[..., Any]) -> None:
     """Runs of a pipeline that was typed into the form would all be called `pipeline-None`."""
     assert flow.flow_run_name is run_name

@@ -312,7 +312,7 @@ def test_tables_and_plots_that_commands_wrote_go_with_the_record(tmp_path: Path)
     ingested(tmp_path, documents_of())
     folder = folder_of(tmp_path)
     (folder / "plots").mkdir()
-    codes = folder / "comparisons" / "codes" / "c" / "sequences"
+    codes = folder / "studies" / "codes" / "c" / "sequences"
     codes.mkdir(parents=True)
     written = [folder / "usefulness-r-masking.parquet", folder / "plots" / "drift-r-v1.png"]
     written.append(codes / "part-0.parquet")  # of a study: made of the record, too

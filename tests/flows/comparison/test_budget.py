@@ -16,7 +16,7 @@ from flows.comparison.budget import (
     search_updates,
     training_s,
 )
-from flows.comparison.trials import Pace
+from flows.comparison.pace import Pace
 from seqprep.errors import ConfigError
 
 SLOW = Pace(update_s=1.0, around_s=4.0, judge_s=2.0, update_steps=4000, epoch_updates=50)

@@ -80,10 +80,10 @@ def test_the_part_that_tells_is_recommended_and_nothing_is_trained_twice(tmp_pat
     best = rows[done["recommended"]]
     assert again_by_its_file(done, tmp_path / "elsewhere") == best["seed_scores"][0]
 
-    runs = sorted(p.stat().st_mtime_ns for p in (store / "ends/comparisons/runs").glob("*/bundle"))
+    runs = sorted(p.stat().st_mtime_ns for p in (store / "ends/studies/runs").glob("*/bundle"))
     again = compared(spec, store)
     assert runs == sorted(
-        p.stat().st_mtime_ns for p in (store / "ends/comparisons/runs").glob("*/bundle")
+        p.stat().st_mtime_ns for p in (store / "ends/studies/runs").glob("*/bundle")
     )
     assert again["rows"] == done["rows"]
     assert not (store / "ends" / "registry").exists()  # its trainings are no models of the dataset
@@ -105,10 +105,10 @@ def test_an_autoencoder_comes_first_and_its_cost_counts(tmp_path: Path) -> None:
     assert not done["failed"] and not done["refused"]
     rows = {row["strategy"]: row for row in done["rows"]}
     assert rows["autoencoder-codes"]["parameters"] > rows["full"]["parameters"]
-    runs = store / "ends" / "comparisons"
+    runs = store / "ends" / "studies"
     first, second = (
         [json.loads(path.read_bytes()) for path in runs.glob(place)]
-        for place in ("codes/*/comparisons/runs/*/report.json", "runs/*/report.json")
+        for place in ("codes/*/studies/runs/*/report.json", "runs/*/report.json")
     )
     assert len(first) == 3  # two learning rates, and one in full
     learnt = max(report["train"]["seconds"] for report in first)
@@ -148,7 +148,7 @@ def test_a_comparison_that_was_killed_goes_on(tmp_path: Path) -> None:
         f"store=Path({str(store)!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    runs = store / "ends" / "comparisons" / "runs"
+    runs = store / "ends" / "studies" / "runs"
     while len(list(runs.glob("*/trial.json"))) < 2:
         assert process.poll() is None
         time.sleep(0.2)

@@ -38,7 +38,7 @@ def test_a_cluster_trains_what_one_machine_trains(tmp_path: Path) -> None:
 
     with Machines(tmp_path, count=2) as machines:
         there = compared(machines.address)
-    trials = {p: p.stat().st_mtime_ns for p in store.glob("ends/comparisons/runs/*/trial.json")}
+    trials = {p: p.stat().st_mtime_ns for p in store.glob("ends/studies/runs/*/trial.json")}
     assert len(trials) == 6 and not there["failed"]
     here = compared(None)  # finds all of it
     assert {p: p.stat().st_mtime_ns for p in trials} == trials

@@ -80,7 +80,8 @@ def test_a_split_without_validation_is_refused() -> None:
         check_lengths(spec, AskedLengths())
 
 
-def test_checking_starts_no_prefect() -> None:
+@pytest.mark.parametrize("study", ["comparison", "length_study", "optimizer_study"])
+def test_checking_starts_no_prefect(study: str) -> None:
     """Would break if a wrong option waited for Prefect, or its settings were read too early."""
-    code = "import sys, flows.length_study.asked; sys.exit('prefect' in sys.modules)"
+    code = f"import sys, flows.{study}.asked; sys.exit('prefect' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.comparison.trials import Pace
+from flows.comparison.pace import Pace
 from flows.length_study.budget import Plan, make_plan
 from seqprep.errors import ConfigError
 

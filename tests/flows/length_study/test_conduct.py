@@ -93,7 +93,7 @@ def test_a_study_that_was_killed_goes_on_and_trains_nothing_twice(tmp_path: Path
         f"store=Path({str(store)!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    runs = store / spec.dataset / "comparisons" / "runs"
+    runs = store / spec.dataset / "studies" / "runs"
     while len(list(runs.glob("*/trial.json"))) < 2:
         assert process.poll() is None
         time.sleep(0.2)

@@ -10,11 +10,12 @@ from prefect import flow, task
 from flows.faults import RETRIED
 from flows.ingest import ingest_files
 from flows.notify import TOLD
-from flows.optimizers.asked import Asked
-from flows.optimizers.conduct import conduct
+from flows.optimizer_study.asked import Asked
+from flows.optimizer_study.conduct import conduct
 from flows.pipeline_file import Pipeline, build, to_json
 from flows.references import Json, check_tables, resolve
 from flows.reporting.artifacts import optimizers_artifact
+from flows.run_names import run_name
 from seqprep.stores import store_folder
 
 
@@ -24,7 +25,7 @@ def train_variants(pipeline: Json, asked: dict[str, Any], *, base: str, store: s
     return conduct(build(pipeline), Asked(**asked), base=Path(base), store=store_folder(store))
 
 
-@flow(name="optimizers", flow_run_name="optimizers-{file}", **TOLD)
+@flow(name="optimizers", flow_run_name=run_name, **TOLD)
 def optimizers(
     file: str | None = None,
     pipeline: Pipeline | None = None,

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from flows.comparison.trials import Pace
-from flows.optimizers.asked import Asked, check_asked
-from flows.optimizers.plan import Plan, make_plan
-from flows.optimizers.variants import Variant, apply, clip_of, grid, schedule_of
+from flows.comparison.pace import Pace
+from flows.optimizer_study.asked import Asked, check_asked
+from flows.optimizer_study.plan import Plan, make_plan
+from flows.optimizer_study.variants import Variant, apply, clip_of, grid, schedule_of
 from flows.pipeline_file import load
 from models.options.checks import JobError
 from seqprep.errors import ConfigError

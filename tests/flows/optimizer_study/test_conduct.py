@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from flows.optimizers.asked import Asked
-from flows.optimizers.conduct import conduct
-from flows.optimizers.print import print_study
+from flows.optimizer_study.asked import Asked
+from flows.optimizer_study.conduct import conduct
+from flows.optimizer_study.print import print_study
 from flows.pipeline_file import Pipeline, load
 from seqprep.ingest import ingest
 from tests.conftest import ROOT
@@ -31,14 +31,14 @@ def small_study() -> Pipeline:
 
 def trials(store: Path) -> dict[Path, int]:
     """Trainings that are done, and when."""
-    runs = store / "study/comparisons/runs"
+    runs = store / "study/studies/runs"
     return {path: path.stat().st_mtime_ns for path in runs.glob("*/trial.json")}
 
 
 def kill_after_two_trainings(store: Path) -> None:
     script = (
-        "from pathlib import Path; from flows.optimizers.conduct import conduct\n"
-        "from tests.flows.optimizers.test_conduct import ASKED, small_study\n"
+        "from pathlib import Path; from flows.optimizer_study.conduct import conduct\n"
+        "from tests.flows.optimizer_study.test_conduct import ASKED, small_study\n"
         f"conduct(small_study(), ASKED, base=Path('/'), store=Path({str(store)!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)

@@ -8,9 +8,9 @@ import numpy as np
 
 from flows.comparison.scores import Score, score
 from flows.comparison.table import Cheap
-from flows.optimizers import findings
-from flows.optimizers.speed import Pair
-from flows.optimizers.table import Row
+from flows.optimizer_study import findings
+from flows.optimizer_study.speed import Pair
+from flows.optimizer_study.table import Row
 
 PLAIN = Row(
     variant="adam",

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.comparison.budget import LEAST_UPDATES, RESERVE, training_s
-from flows.comparison.trials import Pace
-from flows.optimizers.variants import NONE, Variant
+from flows.comparison.pace import Pace
+from flows.optimizer_study.variants import NONE, Variant
 from seqprep.errors import ConfigError
 
 MOST_UPDATES = 10**6

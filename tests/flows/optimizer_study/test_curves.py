@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.optimizers.curves import largest_jump, read_curve, smoothed, spikes
+from flows.optimizer_study.curves import largest_jump, read_curve, smoothed, spikes
 from seqprep.errors import CorruptError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flows.optimizers.curves import Curve
-from flows.optimizers.speed import early, lowest
+from flows.optimizer_study.curves import Curve
+from flows.optimizer_study.speed import early, lowest
 
 
 def curve(losses: list[float], *, each: float, epochs: list[int], held_out: list[float]) -> Curve:

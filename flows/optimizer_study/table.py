@@ -12,8 +12,8 @@ import numpy as np
 from flows.comparison.course import held_out
 from flows.comparison.scores import Score
 from flows.comparison.trials import Outcome
-from flows.optimizers.curves import Curve, largest_jump, read_curve, smoothed, spikes
-from flows.optimizers.variants import Variant
+from flows.optimizer_study.curves import Curve, largest_jump, read_curve, smoothed, spikes
+from flows.optimizer_study.variants import Variant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

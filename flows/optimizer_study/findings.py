@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from flows.comparison.scores import LEAST_RECORDS, Score
 from flows.comparison.table import Cheap
-from flows.optimizers.speed import Pair
-from flows.optimizers.table import Row
-from flows.optimizers.variants import NONE, numbers_of
+from flows.optimizer_study.speed import Pair
+from flows.optimizer_study.table import Row
+from flows.optimizer_study.variants import NONE, numbers_of
 
 NAMED = 3
 """Variants that a sentence names at most."""

@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 from flows.comparison.budget import SEEDS
 from flows.comparison.scores import check_task
 from flows.descriptions import describe
-from flows.optimizers.variants import NONE, apply, check_optimizer, grid
+from flows.optimizer_study.variants import NONE, apply, check_optimizer, grid
 from flows.pipeline_file import Pipeline
 from flows.training.warm import refuse_warm
 from seqprep.errors import ConfigError

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.comparison.table import Cheap
-from flows.optimizers.curves import SPIKE
-from flows.optimizers.plan import Plan
-from flows.optimizers.speed import EARLY, Pair
-from flows.optimizers.table import Row
+from flows.optimizer_study.curves import SPIKE
+from flows.optimizer_study.plan import Plan
+from flows.optimizer_study.speed import EARLY, Pair
+from flows.optimizer_study.table import Row
 from flows.reporting import web_page
 from flows.reporting.reports import markdown_table
 from seqprep.snapshot import replace_bytes

@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from flows.comparison.scores import MEASURES
 from flows.comparison.table import baselines_of
-from flows.optimizers import findings, plots
-from flows.optimizers.page import Told, write_pages
-from flows.optimizers.plan import Plan
-from flows.optimizers.speed import pairs_of
-from flows.optimizers.table import Trained, row_of
+from flows.optimizer_study import findings, plots
+from flows.optimizer_study.page import Told, write_pages
+from flows.optimizer_study.plan import Plan
+from flows.optimizer_study.speed import pairs_of
+from flows.optimizer_study.table import Trained, row_of
 from flows.pipeline_file import Pipeline
 from flows.references import Json
 from seqprep.table_files import write_table

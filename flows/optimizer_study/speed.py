@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from flows.optimizers.curves import Curve, Floats, smoothed
-from flows.optimizers.table import Trained
-from flows.optimizers.variants import Variant
+from flows.optimizer_study.curves import Curve, Floats, smoothed
+from flows.optimizer_study.table import Trained
+from flows.optimizer_study.variants import Variant
 
 EARLY = 0.25
 """Share of the updates."""

@@ -16,9 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from flows.optimizers.curves import Curve, Floats, smoothed
-from flows.optimizers.table import Trained
-from flows.optimizers.variants import Variant
+from flows.optimizer_study.curves import Curve, Floats, smoothed
+from flows.optimizer_study.table import Trained
+from flows.optimizer_study.variants import Variant
 from flows.reporting.plots import BLUE, DPI, GREY, LEGEND, ORANGE, VIOLET, save
 
 COLOURS = (GREY, BLUE, ORANGE, VIOLET, "#2f8f5b", "#b03a48", "#5b6b2f", "#2f8f9b")

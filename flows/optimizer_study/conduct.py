@@ -9,13 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flows.comparison.budget import PACE_UPDATES
+from flows.comparison.pace import Pace
 from flows.comparison.pieces import Crew, Piece, train_all
-from flows.comparison.trials import Outcome, Pace, Trial, measure_pace
-from flows.optimizers.asked import Asked, check_asked
-from flows.optimizers.plan import Plan, make_plan
-from flows.optimizers.table import Trained, trained
-from flows.optimizers.variants import NONE, Variant, apply, grid, patience
-from flows.optimizers.written import write
+from flows.comparison.trials import Outcome, Trial, measure_pace
+from flows.optimizer_study.asked import Asked, check_asked
+from flows.optimizer_study.plan import Plan, make_plan
+from flows.optimizer_study.table import Trained, trained
+from flows.optimizer_study.variants import NONE, Variant, apply, grid, patience
+from flows.optimizer_study.written import write
 from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
@@ -24,6 +25,7 @@ from seqprep import __version__
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fingerprint import fingerprint
 from seqprep.snapshot import Snapshot, replace_bytes
+from seqprep.upkeep.leftovers import STUDIES
 
 SHORT_PACE = 5
 """Times as many updates are measured of segments as of whole rows."""
@@ -78,7 +80,7 @@ def _folder(spec: Pipeline, asked: Asked, prepared: Json, store: Path) -> Path:
         {key: value for key, value in asdict(asked).items() if key != "workers"},
         __version__,
     )
-    return store / spec.dataset / "comparisons" / f"optimizers-{digest[:12]}"
+    return store / spec.dataset / STUDIES / f"optimizers-{digest[:12]}"
 
 
 def _trial(spec: Pipeline, variant: Variant, prepared: Json, *, updates: int, seed: int) -> Trial:

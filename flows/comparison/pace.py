@@ -1,0 +1,22 @@
+"""How fast a strategy trains, which decides how long its training may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How fast a strategy trains, from a few updates.
+
+    Args:
+        update_s: seconds an update. around_s: of start, scores and end. judge_s: of a validation.
+        update_steps: real steps an update.
+        epoch_updates: updates of an epoch, about.
+    """
+
+    update_s: float
+    around_s: float
+    judge_s: float
+    update_steps: float
+    epoch_updates: float
