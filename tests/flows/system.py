@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from flows.serve import RETRIES
 from flows.serving import processes
 from flows.serving.processes import Process
 from models.training.lock import PARENT
@@ -82,9 +85,14 @@ class System:
         """`./run up`."""
         return self.serve("up")
 
-    def client(self) -> SyncPrefectClient:
-        """Of the server."""
-        return SyncPrefectClient(api=f"http://127.0.0.1:{self.port}/api")
+    @contextmanager
+    def client(self) -> Iterator[SyncPrefectClient]:
+        """Of the server, as patient as the runs are where its database is busy."""
+        with (
+            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: RETRIES}),
+            SyncPrefectClient(api=f"http://127.0.0.1:{self.port}/api") as client,
+        ):
+            yield client
 
     def start(self, deployment: str, **parameters: Any) -> UUID:
         """Have a deployment run now."""
