@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,11 @@ def compare(
     start_s = time.time()
     spec, base = resolve(file, pipeline, settings)
     check_tables(spec, base=base)
-    wanted = {key: getattr(asked, key) for key in Asked.__dataclass_fields__}
     with scheduler_of(runner, address) as scheduler:
         ingest_files(to_json(spec), base=str(base), store=store, scheduler=scheduler)
         done = compare_strategies(
             to_json(spec),
-            wanted,
+            asdict(asked),
             base=str(base),
             store=store,
             start_s=start_s,

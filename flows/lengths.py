@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,6 @@ def lengths(
     check_lengths(spec, asked)
     check_tables(spec, base=base)
     ingest_files(to_json(spec), base=str(base), store=store)
-    wanted = {field.name: getattr(asked, field.name) for field in fields(asked)}
-    done = study_lengths(to_json(spec), wanted, base=str(base), store=store)
+    done = study_lengths(to_json(spec), asdict(asked), base=str(base), store=store)
     lengths_artifact(done)
     return done

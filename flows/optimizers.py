@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,6 @@ def optimizers(
     spec, base = resolve(file, pipeline, settings)
     check_tables(spec, base=base)
     ingest_files(to_json(spec), base=str(base), store=store)
-    wanted = {key: getattr(asked, key) for key in Asked.__dataclass_fields__}
-    done = train_variants(to_json(spec), wanted, base=str(base), store=store)
+    done = train_variants(to_json(spec), asdict(asked), base=str(base), store=store)
     optimizers_artifact(done)
     return done

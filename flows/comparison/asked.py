@@ -12,6 +12,7 @@ from flows.comparison.combinations import check_strategy
 from flows.comparison.scores import check_task
 from flows.descriptions import describe
 from flows.pipeline_file import Pipeline
+from flows.study import check_limits
 from seqprep.errors import ConfigError
 from seqprep.token_table import TokenTable
 
@@ -47,12 +48,7 @@ class Asked:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "minutes", float(self.minutes))  # 5 and 5.0 are one question
-        if not self.minutes > 0:
-            raise ConfigError(f"--minutes must be > 0, got {self.minutes}")
-        if self.seeds < 1:
-            raise ConfigError(f"--seeds must be >= 1, got {self.seeds}")
-        if self.workers < 1:
-            raise ConfigError(f"--workers must be >= 1, got {self.workers}")
+        check_limits(self.minutes, seeds=self.seeds, workers=self.workers)
 
 
 Asked.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]

@@ -22,13 +22,11 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.progress import say
 from flows.references import Json
 from flows.runner import runner_at
+from flows.study import study_folder
 from flows.training.warm import refuse_warm
-from seqprep import __version__
 from seqprep.errors import ConfigError, SeqprepError
-from seqprep.fingerprint import fingerprint
 from seqprep.parallel import Runner
 from seqprep.snapshot import Snapshot, replace_bytes
-from seqprep.upkeep.leftovers import STUDIES
 
 CLOSING_S = 5.0
 """Seconds for the page at the end."""
@@ -89,17 +87,12 @@ def _crew(asked: Asked, folder: Path, store: Path, runner: Runner | None, start_
 
 
 def _folder(spec: Pipeline, asked: Asked, found: Sequence[Entry], store: Path) -> Path:
-    """Where a comparison is written: named by what determines it, not by how far it came."""
+    """Where a comparison is written; where the source lies does not matter."""
     body = to_json(spec)
     del body["source"]["path"]
     whole = next(entry for entry in found if entry.name == "full")
-    digest = fingerprint(
-        Snapshot.read(Path(whole.prepared["snapshot"])).sha256,
-        body,
-        {key: value for key, value in asdict(asked).items() if key != "workers"},
-        __version__,
-    )
-    return store / spec.dataset / STUDIES / f"compare-{digest[:12]}"
+    rows = Snapshot.read(Path(whole.prepared["snapshot"])).sha256
+    return study_folder(store / spec.dataset, "compare", rows, body, asked=asdict(asked))
 
 
 def _plan(

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 from pydantic import ConfigDict
 
+from flows.comparison.budget import SEEDS
 from flows.comparison.scores import check_task
 from flows.descriptions import describe
 from flows.length_study.cut import Keep
 from flows.pipeline_file import Pipeline
+from flows.study import check_limits
 from models.options.model_fits import OF_STEPS
 from seqprep.errors import ConfigError
-
-SEEDS = 3
-"""Trainings of each length where a person names no number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,11 +38,7 @@ class AskedLengths:
     def __post_init__(self) -> None:
         object.__setattr__(self, "minutes", float(self.minutes))  # 5 and 5.0 are one question
         object.__setattr__(self, "rungs", tuple(sorted(set(self.rungs))))
-        if not self.minutes > 0:
-            raise ConfigError(f"--minutes must be > 0, got {self.minutes}")
-        for name in ("seeds", "workers"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"--{name} must be >= 1, got {getattr(self, name)}")
+        check_limits(self.minutes, seeds=self.seeds, workers=self.workers)
         if self.rungs and self.rungs[0] < 1:
             raise ConfigError(f"--rungs must be lengths of >= 1 step, got {self.rungs[0]}")
         if len(self.rungs) == 1:

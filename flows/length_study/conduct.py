@@ -21,14 +21,12 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json
+from flows.study import study_folder
 from flows.training.warm import refuse_warm
 from models.options.checks import JobError
-from seqprep import __version__
 from seqprep.errors import ConfigError, SeqprepError
-from seqprep.fingerprint import fingerprint
 from seqprep.snapshot import Snapshot, replace_bytes
 from seqprep.transforms import build_steps, final_unit
-from seqprep.upkeep.leftovers import STUDIES
 
 FEWEST = 2
 """Lengths without which nothing can be held against anything."""
@@ -125,14 +123,9 @@ def _unit(bare: Pipeline) -> str:
 
 
 def _folder(spec: Pipeline, asked: AskedLengths, rungs: Sequence[Rung], store: Path) -> Path:
-    """Where a study is written: named by what determines it."""
-    digest = fingerprint(
-        [Snapshot.read(Path(rung.prepared["snapshot"])).sha256 for rung in rungs],
-        [[rung.steps, to_json(rung.spec)["train"]] for rung in rungs],
-        {key: value for key, value in asdict(asked).items() if key != "workers"},
-        __version__,
-    )
-    return store / spec.dataset / STUDIES / f"lengths-{digest[:12]}"
+    rows = [Snapshot.read(Path(rung.prepared["snapshot"])).sha256 for rung in rungs]
+    trainings = [[rung.steps, to_json(rung.spec)["train"]] for rung in rungs]
+    return study_folder(store / spec.dataset, "lengths", rows, trainings, asked=asdict(asked))
 
 
 def _plan(

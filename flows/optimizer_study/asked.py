@@ -11,6 +11,7 @@ from flows.comparison.scores import check_task
 from flows.descriptions import describe
 from flows.optimizer_study.variants import NONE, apply, check_optimizer, grid
 from flows.pipeline_file import Pipeline
+from flows.study import check_limits
 from flows.training.warm import refuse_warm
 from seqprep.errors import ConfigError
 
@@ -39,12 +40,7 @@ class Asked:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "minutes", float(self.minutes))  # 5 and 5.0 are one question
-        if not self.minutes > 0:
-            raise ConfigError(f"--minutes must be > 0, got {self.minutes}")
-        for key in ("full", "seeds", "workers"):
-            value = getattr(self, key)
-            if value is not None and value < 1:
-                raise ConfigError(f"--{key} must be >= 1, got {value}")
+        check_limits(self.minutes, full=self.full, seeds=self.seeds, workers=self.workers)
         for key in ("optimizers", "clips", "schedules"):
             names = getattr(self, key)
             if not names or len(set(names)) < len(names):

@@ -21,11 +21,9 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json
-from seqprep import __version__
+from flows.study import study_folder
 from seqprep.errors import ConfigError, SeqprepError
-from seqprep.fingerprint import fingerprint
 from seqprep.snapshot import Snapshot, replace_bytes
-from seqprep.upkeep.leftovers import STUDIES
 
 SHORT_PACE = 5
 """Times as many updates are measured of segments as of whole rows."""
@@ -73,14 +71,8 @@ def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
 
 
 def _folder(spec: Pipeline, asked: Asked, prepared: Json, store: Path) -> Path:
-    """Where a study is written: named by what determines it."""
-    digest = fingerprint(
-        Snapshot.read(Path(prepared["snapshot"])).sha256,
-        to_json(spec)["train"],
-        {key: value for key, value in asdict(asked).items() if key != "workers"},
-        __version__,
-    )
-    return store / spec.dataset / STUDIES / f"optimizers-{digest[:12]}"
+    rows, training = Snapshot.read(Path(prepared["snapshot"])).sha256, to_json(spec)["train"]
+    return study_folder(store / spec.dataset, "optimizers", rows, training, asked=asdict(asked))
 
 
 def _trial(spec: Pipeline, variant: Variant, prepared: Json, *, updates: int, seed: int) -> Trial:

@@ -1,0 +1,42 @@
+"""What the studies share: limits of their options, and where each is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seqprep import __version__
+from seqprep.errors import ConfigError
+from seqprep.fingerprint import fingerprint
+from seqprep.upkeep.leftovers import STUDIES
+
+
+def check_limits(minutes: float, **counts: int | None) -> None:
+    """Refuse a study that may take no time, or does nothing.
+
+    Args:
+        minutes: that all of it may take.
+        counts: by the name of the option; None where a person names no number.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    if not minutes > 0:
+        raise ConfigError(f"--minutes must be > 0, got {minutes}")
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise ConfigError(f"--{name} must be >= 1, got {count}")
+
+
+def study_folder(dataset: Path, study: str, *made_of: Any, asked: Mapping[str, Any]) -> Path:
+    """Where a study is written: named by what determines it, not by how far it came.
+
+    Args:
+        dataset: folder of the dataset.
+        study: what it is called.
+        made_of: what its result follows from, beside what was asked.
+        asked: its options; how many train at once changes nothing.
+    """
+    options = {key: value for key, value in asked.items() if key != "workers"}
+    return dataset / STUDIES / f"{study}-{fingerprint(*made_of, options, __version__)[:12]}"
