@@ -9,6 +9,8 @@ from flows.comparison.strategy import Case, Found, Strategy
 
 LEAST_VOCABULARY = 256
 """Distinct tokens below which there are no rare ends to cut."""
+MOST_SYMBOLS, FEWEST_LETTERS = 4096, 3
+"""Different tokens that letters of all channels may make, and letters that still tell a shape."""
 TAU = 1.0
 """Nats by which a token's IDF must differ from the reference's."""
 
@@ -164,12 +166,19 @@ def spectrum(case: Case) -> Found:
 
 
 def sax(case: Case) -> Found:
-    """Letters for the means of a normalised signal."""
+    """Letters for the means of a normalised signal; of several channels they are one token."""
+    letters = min(8, int(MOST_SYMBOLS ** (1 / max(1, case.channels)) + 1e-9))
+    if letters < FEWEST_LETTERS:
+        return (
+            f"even {FEWEST_LETTERS} letters of {case.channels} channels are more than "
+            f"{MOST_SYMBOLS:,} different tokens"
+        )
+    each = " and channel" if case.channels > 1 else ""
     return Strategy(
         name="sax",
         family="encode",
-        told="a letter of 8 for each 4 steps of the normalised signal",
-        steps=({"sax": {"block": 4, "alphabet": 8}},),
+        told=f"a letter of {letters} for each 4 steps{each} of the normalised signal",
+        steps=({"sax": {"block": 4, "alphabet": letters}},),
     )
 
 

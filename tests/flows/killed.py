@@ -154,7 +154,8 @@ class Trial:
 
     def _stopped_alive(self) -> bool:
         self.wait(self.has_begun)
-        moment_s = self.chance.random() * self.length_s
+        # Sooner each time: a stage may well be quicker than it was when it was timed.
+        moment_s = self.chance.random() * self.length_s / 2**self.attempts
         time.sleep(moment_s)
         unsaved_s = self._unsaved_s() if self.stage == "train" else None
         send(signal.SIGSTOP, self.processes())

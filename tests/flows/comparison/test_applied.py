@@ -29,7 +29,7 @@ WORDS = Case(
     reference="other.parquet",
 )
 LETTERS = replace(WORDS, unit="kmer", vocab_size=66, reference=None)
-SIGNAL = replace(LETTERS, unit="value", longest=800, vocab_size=None, rate_hz=64.0, channels=8)
+SIGNAL = replace(LETTERS, unit="value", longest=800, vocab_size=None, rate_hz=64.0, channels=4)
 CASES = {"text": WORDS, "dna": LETTERS, "eeg": SIGNAL}
 SHORTENING = ("truncate", "summarize", "subsequences", "remove_steps", "windows", "idf")
 
@@ -129,6 +129,20 @@ def test_idf_needs_a_reference_and_says_how_to_get_one() -> None:
     assert "--reference" in refused["idf"] and "seqprep frequencies" in refused["idf"]
     chosen, _ = choose(["idf"], WORDS, bare)
     assert chosen["idf"][1].prepare.steps == ({"idf": {"reference": "other.parquet", "tau": 1.0}},)
+
+
+@pytest.mark.parametrize(("channels", "letters"), [(1, 8), (4, 8), (7, 3)])
+def test_letters_of_all_channels_make_few_tokens(channels: int, letters: int) -> None:
+    """Would break if a recording of several channels got a vocabulary that nothing can learn."""
+    found = STRATEGIES["sax"](replace(SIGNAL, channels=channels))
+    assert not isinstance(found, str)
+    assert found.steps == ({"sax": {"block": 4, "alphabet": letters}},)
+
+
+def test_letters_of_too_many_channels_do_not_fit() -> None:
+    """Would break if the strategy failed in its preparation instead."""
+    why = STRATEGIES["sax"](replace(SIGNAL, channels=14))
+    assert why == "even 3 letters of 14 channels are more than 4,096 different tokens"
 
 
 def test_an_unknown_strategy_names_those_that_there_are() -> None:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from seqprep.errors import CorruptError
 from seqprep.ingest import ingest
 from seqprep.registry import Registry
 from seqprep.stores import push_derived, store_folder
@@ -123,6 +124,26 @@ def test_an_altered_copy_is_fetched_again(
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+    assert rows_at(store) == rows
+
+
+def test_an_altered_object_is_refused_by_name_and_not_kept(
+    store: str, server: ObjectServer, machine: Machine, tmp_path: Path
+) -> None:
+    """A machine would train on rows that nobody committed."""
+    ingested_at(store, tmp_path, documents_of())
+    rows = rows_at(store)
+    bucket = bucket_of(store)
+    (name,) = (n for n in server.names(bucket, f"p/{NAME}/sequences/") if n.endswith(".parquet"))
+    whole = server.client.get_object(Bucket=bucket, Key=name)["Body"].read()
+    altered = bytearray(whole)
+    altered[len(altered) // 2] ^= 1
+    server.client.put_object(Bucket=bucket, Key=name, Body=bytes(altered))
+    machine("second")
+    with pytest.raises(CorruptError, match=f"{name}: the bytes are not those that were committed"):
+        rows_at(store)
+    assert not list((store_folder(store) / NAME / "sequences").glob("*.parquet"))
+    server.client.put_object(Bucket=bucket, Key=name, Body=whole)
     assert rows_at(store) == rows
 
 
