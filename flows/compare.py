@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect import flow, task
 
-from flows.comparison.asked import Asked
+from flows.comparison.asked import Asked, check_asked
 from flows.comparison.conduct import conduct
 from flows.faults import RETRIED
 from flows.ingest import ingest_files
@@ -69,6 +69,7 @@ def compare(
     """
     start_s = time.time()
     spec, base = resolve(file, pipeline, settings)
+    check_asked(spec, asked)
     check_tables(spec, base=base)
     with scheduler_of(runner, address) as scheduler:
         ingest_files(to_json(spec), base=str(base), store=store, scheduler=scheduler)

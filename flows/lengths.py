@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,16 @@ from seqprep.stores import store_folder
 
 
 @task(name="study lengths", **RETRIED)
-def study_lengths(pipeline: Json, asked: dict[str, Any], *, base: str, store: str) -> Json:
+def study_lengths(
+    pipeline: Json, asked: dict[str, Any], *, base: str, store: str, start_s: float
+) -> Json:
     """Train at every length on a dataset that is ingested, and write the page."""
     return conduct(
-        build(pipeline), AskedLengths(**asked), base=Path(base), store=store_folder(store)
+        build(pipeline),
+        AskedLengths(**asked),
+        base=Path(base),
+        store=store_folder(store),
+        start_s=start_s,
     )
 
 
@@ -48,10 +55,11 @@ def lengths(
     Returns:
         The named length, the rows of the table, the exponent of time, and where the page lies.
     """
+    start_s = time.time()
     spec, base = resolve(file, pipeline, settings)
     check_lengths(spec, asked)
     check_tables(spec, base=base)
     ingest_files(to_json(spec), base=str(base), store=store)
-    done = study_lengths(to_json(spec), asdict(asked), base=str(base), store=store)
+    done = study_lengths(to_json(spec), asdict(asked), base=str(base), store=store, start_s=start_s)
     lengths_artifact(done)
     return done

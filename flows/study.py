@@ -1,15 +1,28 @@
-"""What the studies share: limits of their options, and where each is written."""
+"""What the studies share: limits of their options, their trainings, where each is written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from flows.progress import say
+from flows.references import Json
 from seqprep import __version__
 from seqprep.errors import ConfigError
 from seqprep.fingerprint import fingerprint
+from seqprep.snapshot import replace_bytes
 from seqprep.upkeep.leftovers import STUDIES
+
+OF_TRIALS: Mapping[str, Any] = {
+    "early_stopping": None,
+    "processes": 1,
+    "threads": 1,
+    "tracking": "none",
+}
+"""Keys under `train` that every training of a study has alike: each gets all of its updates, on one
+process, and is kept for its scores alone."""
 
 
 def check_limits(minutes: float, **counts: int | None) -> None:
@@ -27,6 +40,22 @@ def check_limits(minutes: float, **counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and count < 1:
             raise ConfigError(f"--{name} must be >= 1, got {count}")
+
+
+def kept_plan(folder: Path, make: Callable[[], Json]) -> tuple[Json, bool]:
+    """The plan of a study, and whether it is new: one that was begun before goes on by its own.
+
+    Args:
+        folder: of the study.
+        make: called where there is none.
+    """
+    path = folder / "plan.json"
+    is_new = not path.is_file()
+    if is_new:
+        replace_bytes(path, json.dumps(make(), indent=1).encode())
+    else:
+        say(f"  going on with {folder}")
+    return json.loads(path.read_bytes()), is_new
 
 
 def study_folder(dataset: Path, study: str, *made_of: Any, asked: Mapping[str, Any]) -> Path:

@@ -19,6 +19,7 @@ from flows.pipeline_file import Pipeline, build, to_json
 from flows.references import Json
 from models.options.checks import JobError
 from seqprep.errors import ConfigError
+from seqprep.fingerprint import fingerprint
 
 KEPT = (
     *("band_power", "bandpass", "differences", "notch", "one_hot", "resample"),
@@ -27,10 +28,16 @@ KEPT = (
 """Steps of the person's recipe that every strategy starts from."""
 VALUES_OF_TOKENS = ("hash", "one_hot")
 """Steps after which a model embeds nothing, and no vocabulary is fitted."""
+PREFIX, LONGEST_NAME = "compare-", 64
+"""Of the names of recipes that are the comparison's own, and how long one may be."""
 OWN = "file"
 """The pipeline file as it stands, as a strategy."""
-_SIZES = ("embedding", "input", "hidden", "layers", "pooling", "head", "dropout", "input_dropout")
-"""Keys of the model that every strategy shares."""
+_SHARED = (
+    *("embedding", "input", "hidden", "layers", "bidirectional", "pooling", "head"),
+    *("dropout", "input_dropout", "noise"),
+)
+"""Keys of the model that every strategy shares. A file whose model may not look ahead has none
+that does."""
 
 
 def plain(spec: Pipeline) -> Pipeline:
@@ -40,12 +47,12 @@ def plain(spec: Pipeline) -> Pipeline:
         spec: as the person wrote it.
     """
     body = to_json(spec)
-    model = {key: body["train"]["model"][key] for key in _SIZES}
-    body["train"]["model"] = {**model, "name": "lstm", "bidirectional": True}
+    model = {key: body["train"]["model"][key] for key in _SHARED}
+    body["train"]["model"] = {**model, "name": "lstm"}
     body["train"]["backpropagation"] = {}
     body["prepare"]["steps"] = [step for step in spec.prepare.steps if next(iter(step)) in KEPT]
     body["predict"] = {}
-    body["prepare"]["recipe"] = "compare-full"
+    body["prepare"]["recipe"] = recipe_name("full")
     return build(body)
 
 
@@ -113,12 +120,16 @@ def apply(base: Pipeline, strategy: Strategy) -> Pipeline:
 
 
 def recipe_name(strategy: str) -> str:
-    """The recipe of a strategy that prepares rows of its own.
+    """The recipe of a strategy that prepares rows of its own; a long name ends in a digest.
 
     >>> recipe_name("truncate-tail+attention")
     'compare-truncate-tail_attention'
     """
-    return f"compare-{strategy.replace('+', '_')}"[:64]
+    name = f"{PREFIX}{strategy.replace('+', '_')}"
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = fingerprint(strategy)[:8]
+    return f"{name[: LONGEST_NAME - 9]}-{digest}"
 
 
 def is_in_training(step: Mapping[str, Mapping[str, Any] | None]) -> bool:

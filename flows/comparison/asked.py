@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict
 
+from flows.comparison.applied import PREFIX
 from flows.comparison.budget import SEEDS, Equal
 from flows.comparison.combinations import check_strategy
 from flows.comparison.scores import check_task
@@ -64,7 +65,7 @@ def check_asked(spec: Pipeline, asked: Asked) -> None:
         asked: of its comparison.
 
     Raises:
-        ConfigError: naming the task, the strategy, the table of tokens or the split.
+        ConfigError: naming the task, the strategy, the table of tokens, the split or the recipe.
     """
     check_task(spec.source.task, study="compare")
     for name in asked.strategies:
@@ -73,3 +74,8 @@ def check_asked(spec: Pipeline, asked: Asked) -> None:
         TokenTable.read(Path(asked.reference), key="--reference")
     if spec.split.validation == 0:
         raise ConfigError(NO_VALIDATION)
+    if spec.prepare.recipe.startswith(PREFIX):
+        raise ConfigError(
+            f"prepare.recipe {spec.prepare.recipe!r}: names that begin with {PREFIX!r} are those "
+            "of the comparison's own rows; give it another name"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -22,11 +21,11 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.progress import say
 from flows.references import Json
 from flows.runner import runner_at
-from flows.study import study_folder
+from flows.study import kept_plan, study_folder
 from flows.training.warm import refuse_warm
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.parallel import Runner
-from seqprep.snapshot import Snapshot, replace_bytes
+from seqprep.snapshot import Snapshot
 
 CLOSING_S = 5.0
 """Seconds for the page at the end."""
@@ -105,17 +104,14 @@ def _plan(
     start_s: float,
 ) -> tuple[Plan, bool]:
     """What will be trained, and whether it is a new plan: one that was begun before goes on."""
-    path = folder / "plan.json"
-    is_new = not path.is_file()
-    if is_new:
+
+    def make() -> Json:
         made = _new_plan(found, left, asked, crew, start_s)
         for name in made.left_out:
             left.late[name] = f"no time for it within --minutes {asked.minutes:g}"
-        body = {"plan": asdict(made), "left": asdict(left)}
-        replace_bytes(path, json.dumps(body, indent=1).encode())
-    else:
-        say(f"  going on with {folder}")
-    known = json.loads(path.read_bytes())
+        return {"plan": asdict(made), "left": asdict(left)}
+
+    known, is_new = kept_plan(folder, make)
     plan = Plan(**known["plan"])
     left.update(**known["left"])
     for line in tell.planned(plan, asked.seeds):

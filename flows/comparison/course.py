@@ -15,6 +15,7 @@ from typing import Any
 
 from flows.comparison.applied import with_options
 from flows.comparison.budget import KEPT, PACE_UPDATES, Plan, in_turn, search_updates
+from flows.comparison.hopeless import HopelessError
 from flows.comparison.pace import Pace
 from flows.comparison.pieces import Crew, Piece, Told, measure_each, train_all
 from flows.comparison.pretraining import Pretraining
@@ -22,6 +23,7 @@ from flows.comparison.scores import MEASURES, Score, record_scores, score
 from flows.comparison.trials import Outcome, Trial
 from flows.pipeline_file import Pipeline
 from flows.references import Json
+from flows.study import OF_TRIALS
 
 SEARCHED: tuple[float, ...] = (1.0, 3.0)
 """Multiples of the file's learning rate that every strategy is tried with."""
@@ -122,7 +124,7 @@ def search(entries: Sequence[Entry], plan: Plan, crew: Crew, *, told: Told) -> l
         stood = [
             _standing(entry, piece.trial, [outcome], place, final=False)
             for piece, outcome in pairs
-            if outcome is not None
+            if isinstance(outcome, Outcome)
         ]
         found += sorted(stood, key=lambda one: -one.validation.mean)[:1]
     return sorted(found, key=lambda one: -one.validation.mean)
@@ -139,6 +141,9 @@ def train_in_full(
 ) -> list[Standing]:
     """The finalists with all seeds, the best first; a seed of each before the next one of any.
 
+    One of which a seed was stopped as hopeless is none any more: the mean of the others would be
+    that of its lucky seeds.
+
     Args:
         chosen: by the search.
         plan: what will be trained.
@@ -146,15 +151,16 @@ def train_in_full(
         told: called after each training.
     """
     pieces = [
-        _piece(_in_full(one, plan, number), plan.full_s, number=number)
+        _piece(_in_full(one, plan, number), plan.full_s, number=number, others=plan.seeds)
         for number in range(plan.seeds)
         for one in chosen
     ]
     outcomes = train_all(pieces, crew, told=told)
     found = []
     for place, one in enumerate(chosen):
-        done = [outcome for outcome in outcomes[place :: len(chosen)] if outcome is not None]
-        if done:
+        mine = outcomes[place :: len(chosen)]
+        done = [outcome for outcome in mine if isinstance(outcome, Outcome)]
+        if done and not any(isinstance(outcome, HopelessError) for outcome in mine):
             found.append(_standing(one.entry, pieces[place].trial, done, place, final=True))
     return sorted(found, key=lambda one: -one.validation.mean)
 
@@ -172,12 +178,13 @@ def _in_full(one: Standing, plan: Plan, number: int) -> Trial:
     )
 
 
-def _piece(trial: Trial, expected_s: Mapping[str, float], *, number: int) -> Piece:
+def _piece(trial: Trial, expected_s: Mapping[str, float], *, number: int, others: int = 0) -> Piece:
     return Piece(
         trial=trial,
         expected_s=expected_s[trial.strategy],
         note=f"{trial.strategy}-{number}",
         may_stop=trial.strategy not in KEPT,
+        falls_with=[f"{trial.strategy}-{other}" for other in range(others)],
     )
 
 
@@ -187,7 +194,7 @@ def _setting(entry: Entry, factor: float, updates: int) -> Mapping[str, Any]:
 
 
 def _trial(entry: Entry, changes: Mapping[str, Any]) -> Trial:
-    spec = with_options(entry.spec, {"threads": 1, "tracking": "none", **changes})
+    spec = with_options(entry.spec, {**OF_TRIALS, **changes})
     setting = f"lr {spec.train.optimizer.lr:g}"
     return Trial(
         strategy=entry.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,16 +57,16 @@ def make(
         own = Strategy(name=OWN, family="the file", told="the pipeline file as it stands")
         chosen[OWN] = own, spec
     found = {}
-    known: dict[str, Json] = {bare.prepare.recipe: whole}
+    known: dict[str, Json] = {_key(bare): whole}
     until_s = start_s + PREPARED_SHARE * 60 * asked.minutes
     for name in _order(chosen):
         strategy, own_spec = chosen[name]
-        recipe = own_spec.prepare.recipe
-        if recipe not in known and name not in KEPT and time.time() > until_s:
+        key = _key(own_spec)
+        if key not in known and name not in KEPT and time.time() > until_s:
             left.late[name] = f"no time to prepare it within --minutes {asked.minutes:g}"
             continue
         try:
-            rows = known[recipe] = known.get(recipe) or _prepare(
+            rows = known[key] = known.get(key) or _prepare(
                 own_spec, base=base, store=store, is_ours=name != OWN
             )
         except SeqprepError as error:
@@ -76,6 +77,11 @@ def make(
         else:
             found[name] = _entry(name, strategy, own_spec, rows)
     return [found[name] for name in chosen if name in found]
+
+
+def _key(spec: Pipeline) -> str:
+    """What rows follow from, their table's name with it; the rest is the same for all."""
+    return json.dumps(to_json(spec)["prepare"], sort_keys=True)
 
 
 def _order(chosen: Mapping[str, tuple[Strategy, Pipeline]]) -> list[str]:
@@ -130,10 +136,16 @@ def _case(bare: Pipeline, whole: Json, reference: str | None) -> Case:
 
 
 def _unanswered(spec: Pipeline, rows: Json, whole: Json) -> str | None:
-    """Why a strategy cannot be held against the others where each step has an answer."""
-    if spec.source.task not in STEP_TASKS:
-        return None
-    answered, asked = (part["steps_after"]["validation"] for part in (rows, whole))
-    if answered == asked:
-        return None
-    return f"answers {answered:,} of {asked:,} steps; here each step needs an answer"
+    """Why a strategy cannot be held against the others: it does not answer all that they do."""
+    parts = {"records": "record"}
+    if spec.source.task in STEP_TASKS:
+        parts["steps_after"] = "step"
+    for split in ("validation", "test"):
+        for key, what in parts.items():
+            answered, asked = (part[key].get(split, 0) for part in (rows, whole))
+            if answered != asked:
+                return (
+                    f"answers {answered:,} of {asked:,} {what}s of {split}; here each {what} needs "
+                    "an answer"
+                )
+    return None

@@ -26,7 +26,7 @@ class Told:
         verdict: the recommendation. rows: of strategies. cheap: of baselines.
         left: strategies that do not stand in the table, with the reason.
         plan: what was trained. took_s: seconds that it took; None where it was found again.
-        winner: path of the pipeline file.
+        winner: path of the pipeline file; None where no way is recommended.
     """
 
     dataset: str
@@ -38,7 +38,7 @@ class Told:
     left: Left
     plan: Plan
     took_s: float | None
-    winner: Path
+    winner: Path | None
 
 
 def write_pages(folder: Path, told: Told) -> None:
@@ -57,7 +57,7 @@ def markdown(told: Told) -> str:
         if head == HEAD:
             parts.append("\n".join(f"- {line}" for line in _columns(told)))
     parts.append("## How it was done\n\n" + "\n".join(f"- {line}" for line in _how(told)))
-    parts.append(f"The pipeline file of the recommended way, ready to run: `{told.winner}`")
+    parts.append(_file(told))
     return "\n\n".join(parts) + "\n"
 
 
@@ -71,6 +71,12 @@ def _opening(told: Told) -> str:
         "first plot is better and further left is quicker; in the second, dots of one line that "
         "lie far apart mean that its score is luck of the seed."
     )
+
+
+def _file(told: Told) -> str:
+    if told.winner is None:
+        return "No way is recommended, so there is no pipeline file of it."
+    return f"The pipeline file of the recommended way, ready to run: `{told.winner}`"
 
 
 def _columns(told: Told) -> list[str]:
@@ -137,5 +143,5 @@ def _html(folder: Path, told: Told) -> str:
         if head == HEAD:
             parts.append(web_page.points(_columns(told)))
     parts += [web_page.heading("How it was done"), web_page.points(_how(told))]
-    parts.append(web_page.paragraph(f"The recommended way, ready to run: `{told.winner}`"))
+    parts.append(web_page.paragraph(_file(told)))
     return web_page.document(title, parts)

@@ -19,7 +19,7 @@ from flows.comparison.left import LateError
 from flows.comparison.pace import Pace
 from flows.comparison.pretraining import Pretraining
 from flows.comparison.scores import MEASURES
-from flows.comparison.trials import Outcome, Trial, measure_pace, run_trial
+from flows.comparison.trials import Outcome, Trial, measure_pace, run_trial, was_run
 from flows.pipeline_file import build, to_json
 from flows.references import Json
 from flows.training.running import TrainingStopped
@@ -60,19 +60,21 @@ class Piece:
         trial: what to train. expected_s: seconds that it will take.
         note: name of the note that it leaves, alike each time the comparison is run.
         may_stop: whether it is stopped where it is hopeless.
+        falls_with: notes of trainings that, where one of them was stopped, make it hopeless, too.
     """
 
     trial: Trial
     expected_s: float
     note: str
     may_stop: bool
+    falls_with: Sequence[str] = ()
 
 
 Told = Callable[[Trial, Outcome | Exception], None]
 
 
-def train_all(pieces: Sequence[Piece], crew: Crew, *, told: Told) -> list[Outcome | None]:
-    """Outcomes in the order of the pieces; None of those that did not come to their end.
+def train_all(pieces: Sequence[Piece], crew: Crew, *, told: Told) -> list[Outcome | Exception]:
+    """Outcomes in the order of the pieces, or why a training did not come to its end.
 
     Args:
         pieces: what to train.
@@ -80,15 +82,15 @@ def train_all(pieces: Sequence[Piece], crew: Crew, *, told: Told) -> list[Outcom
         told: called after each, with what came out or why nothing did.
     """
     items = [_item(piece, crew) for piece in pieces]
-    found: list[Outcome | None] = [None] * len(pieces)
+    found: dict[int, Outcome | Exception] = {}
 
     def note(place: int, answer: Json) -> None:
-        if "outcome" in answer:
-            found[place] = Outcome(**answer["outcome"])
-        told(pieces[place].trial, found[place] or _errors(answer))
+        is_done = "outcome" in answer
+        found[place] = Outcome(**answer["outcome"]) if is_done else _errors(answer)
+        told(pieces[place].trial, found[place])
 
     _each(train_piece, items, crew, what="training", told=note)
-    return found
+    return [found[place] for place in range(len(pieces))]
 
 
 def measure_each(
@@ -143,6 +145,7 @@ def _item(piece: Piece, crew: Crew) -> Json:
         "expected_s": piece.expected_s,
         "note": None if crew.rounds is None else str(crew.rounds / f"{piece.note}.json"),
         "may_stop": piece.may_stop,
+        "falls_with": [f"{name}.json" for name in piece.falls_with],
     }
 
 
@@ -171,17 +174,17 @@ def train_piece(item: Json) -> Json:
         item: of `train_all`.
 
     Returns:
-        `outcome`, or `late`, or `error` with the reason.
+        `outcome`, or `late`, `hopeless` or `error` with the reason.
     """
     trial, note = trial_of(item["trial"]), item["note"] and Path(item["note"])
+    store = Path(item["store"])
     try:
-        known = json.loads(note.read_bytes()) if note and note.is_file() else {}
-        if "hopeless" in known:
-            raise HopelessError(known["hopeless"])
-        if _is_late(item, item["expected_s"]):
+        if note:
+            _refuse_fallen([note, *(note.with_name(name) for name in item["falls_with"])])
+        if _is_late(item, item["expected_s"]) and not was_run(trial, store=store):
             return {"late": LATE}
         watch = watch_of(trial, note) if note and item["may_stop"] else None
-        outcome = run_trial(trial, store=Path(item["store"]), watch=watch)
+        outcome = run_trial(trial, store=store, watch=watch)
         if note:
             replace_bytes(note, json.dumps({"folder": outcome.folder}).encode())
         return {"outcome": asdict(outcome)}
@@ -190,9 +193,17 @@ def train_piece(item: Json) -> Json:
     except HopelessError as error:
         assert note is not None
         replace_bytes(note, json.dumps({"hopeless": str(error)}).encode())
-        return {"error": str(error)}
+        return {"hopeless": str(error)}
     except (SeqprepError, JobError, RuntimeError) as error:
         return {"error": str(error)}
+
+
+def _refuse_fallen(notes: Sequence[Path]) -> None:
+    """Raise what a training was stopped with, where one of these was."""
+    for note in notes:
+        known = json.loads(note.read_bytes()) if note.is_file() else {}
+        if "hopeless" in known:
+            raise HopelessError(known["hopeless"])
 
 
 def measure_piece(item: Json) -> Json:
@@ -244,4 +255,6 @@ def watch_of(trial: Trial, note: Path) -> Callable[[Path], None]:
 def _errors(answer: Json) -> Exception:
     if "late" in answer:
         return LateError(answer["late"])
+    if "hopeless" in answer:
+        return HopelessError(answer["hopeless"])
     return SeqprepError(answer["error"])

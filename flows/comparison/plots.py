@@ -14,7 +14,7 @@ from flows.reporting.plots import BLUE, GREY, LEGEND, ORANGE, VIOLET, new_figure
 
 
 def pareto(
-    path: Path, *, rows: Sequence[Row], cheap: Sequence[Cheap], measure: str, best: str
+    path: Path, *, rows: Sequence[Row], cheap: Sequence[Cheap], measure: str, best: str | None
 ) -> None:
     """Validation score against training time; a line joins those that nothing beats in both.
 
@@ -23,7 +23,7 @@ def pareto(
         rows: of the strategies that were trained in full.
         cheap: baselines, the best first.
         measure: what the score is.
-        best: the strategy that is recommended.
+        best: the strategy that is recommended; None where none is.
     """
     figure, axes = new_figure(8.4, 4.8)
     front = _front(rows, smaller=measure == "rmse")

@@ -31,4 +31,5 @@ def print_comparison(done: Json) -> None:
         console.print("(strategy): left after the search, scored with one seed", soft_wrap=True)
     console.print(done["verdict"].replace("**", ""), soft_wrap=True, markup=False)
     for what in ("page", "html", "winner"):
-        console.print(f"{what}: {done[what]}", soft_wrap=True, markup=False)
+        if done[what]:
+            console.print(f"{what}: {done[what]}", soft_wrap=True, markup=False)

@@ -14,7 +14,7 @@ Legend: D draws, R records, S seeds, K ratios.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -29,6 +29,8 @@ from seqprep.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
 DRAWS, SEED, LEVEL = 2000, 0, 0.95
+CELLS = 2**22
+"""Draws times records that are held at once: 32 MiB."""
 LEAST_RECORDS = 6
 """Of fewer, all may speak for one of two by chance alone, in 1 of 16 (sign test)."""
 MEASURES = {
@@ -196,10 +198,12 @@ def score(measure: str, parts: Sequence[Floats] | Floats, *, place: int) -> Scor
     """
     each = [_over_counts(one) if one.ndim == 1 else one for one in map(np.asarray, parts)]
     seeds, records = len(each), len(each[0])
-    drawn_DR = np.random.default_rng(SEED).multinomial(
-        records, np.full(records, 1 / records), size=DRAWS
+    means_DS = np.concatenate(
+        [
+            np.stack([mean_score(drawn_DR @ one) for one in each], axis=1)
+            for drawn_DR in _drawn_records(records)
+        ]
     )
-    means_DS = np.stack([mean_score(drawn_DR @ one) for one in each], axis=1)
     weights_DS = np.random.default_rng((SEED, place)).multinomial(
         seeds, np.full(seeds, 1 / seeds), size=DRAWS
     )
@@ -212,6 +216,14 @@ def score(measure: str, parts: Sequence[Floats] | Floats, *, place: int) -> Scor
         means=tuple(means),
         draws=(means_DS * weights_DS).sum(axis=1) / seeds,
     )
+
+
+def _drawn_records(records: int) -> Iterator[npt.NDArray[np.int64]]:
+    """How often each record is drawn, `(D, R)`, some draws at a time to bound memory."""
+    rng, shares = np.random.default_rng(SEED), np.full(records, 1 / records)
+    at_once = max(1, CELLS // records)
+    for start in range(0, DRAWS, at_once):
+        yield rng.multinomial(records, shares, size=min(at_once, DRAWS - start))
 
 
 def wilson(share: float, records: int) -> tuple[float, float]:

@@ -121,7 +121,9 @@ def baselines_of(folder: Path, task: str) -> list[Cheap]:
                 score=score,
                 interval=_interval(score, figures["records"], task),
                 test=beside,
-                test_interval=beside and _interval(beside, test["records"], task),
+                test_interval=(
+                    None if beside is None else _interval(beside, test["records"], task)
+                ),
             )
         )
     return sorted(rows, key=lambda row: row.score, reverse=measure != "rmse")

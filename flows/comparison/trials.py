@@ -23,7 +23,7 @@ from flows.progress import silent
 from flows.references import Json
 from flows.reporting.reports import read_events
 from flows.train import follow
-from flows.training.job import is_finished, write_job
+from flows.training.job import is_finished, run_folder, write_job
 from models.bundle import Bundle
 from models.device import prepare_torch
 from models.job import read_job
@@ -106,6 +106,29 @@ def run_trial(trial: Trial, *, store: Path, watch: Watch | None = None) -> Outco
         replace_bytes(noted, json.dumps(body, indent=1).encode())
     known = json.loads(noted.read_bytes())
     return Outcome(**{**known, "strategy": trial.strategy, "setting": trial.setting})
+
+
+def was_run(trial: Trial, *, store: Path) -> bool:
+    """Whether a training was finished before, with all that comes before it.
+
+    Args:
+        trial: that is asked about.
+        store: folder of the datasets.
+    """
+
+    def find(job: Path, _: Json) -> None:
+        if not is_finished(job.parent):
+            raise LookupError(job)
+
+    if not (store / trial.spec.dataset / RUNS).is_dir():
+        return False
+    try:
+        ground = ground_of(trial.spec, trial.prepared, trial.pretraining, store=store, train=find)
+    except LookupError:
+        return False
+    snapshot = Snapshot.read(Path(ground.prepared["snapshot"]))
+    folder = run_folder(ground.spec, snapshot, store=ground.store, folder=RUNS)
+    return (folder / NAME).is_file()
 
 
 def _train(job: Path, _: Json, *, watch: Watch | None = None) -> None:

@@ -11,20 +11,31 @@ from flows.comparison.table import LEAST, Cheap
 MOST_NAMED = 4
 
 
-def recommended(standings: Sequence[Standing]) -> Standing:
+def judged(standings: Sequence[Standing]) -> list[Standing]:
+    """Finalists with as many seeds as half of them have; of the others too few luck may speak."""
+    finals = [one for one in standings if one.is_final]
+    counts = sorted((one.validation.seeds for one in finals), reverse=True)
+    return [one for one in finals if one.validation.seeds >= counts[(len(counts) - 1) // 2]]
+
+
+def best_of(standings: Sequence[Standing]) -> Standing:
     """The finalist with the best mean validation score."""
-    return max((one for one in standings if one.is_final), key=lambda one: one.validation.mean)
+    return max(judged(standings), key=lambda one: one.validation.mean)
+
+
+def is_recommended(best: Standing, cheap: Sequence[Cheap]) -> bool:
+    """Whether the best way is better than an answer that looks at no record."""
+    least = _least(cheap)
+    return least is None or _beats(best, least)
 
 
 def rivals(standings: Sequence[Standing]) -> list[Standing]:
     """Finalists that the best one cannot be told from, the quickest to train first."""
-    best = recommended(standings)
+    best = best_of(standings)
     found = [
         one
-        for one in standings
-        if one.is_final
-        and one is not best
-        and not best.validation.is_distinguishable(one.validation)
+        for one in judged(standings)
+        if one is not best and not best.validation.is_distinguishable(one.validation)
     ]
     return sorted(found, key=train_seconds)
 
@@ -36,7 +47,7 @@ def told(standings: Sequence[Standing], cheap: Sequence[Cheap]) -> str:
         standings: of all strategies.
         cheap: the baselines, the best first.
     """
-    best = recommended(standings)
+    best = best_of(standings)
     return f"{_reason(best, standings, cheap)}. {_doubt(best, standings, cheap)}."
 
 
@@ -48,7 +59,7 @@ def _reason(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap
         f"the best validation {measure}, {best.validation.shown:.3f} ({low:.3f} to {high:.3f}), "
         f"over {seeds} seed{'s' if seeds > 1 else ''}"
     )
-    least = next((one for one in cheap if one.name in LEAST), None)
+    least = _least(cheap)
     if least is not None and not _beats(best, least):
         return (
             f"**No way is better than {least.name}**, which gives {least.score:.3f}: {name} has "
@@ -64,7 +75,7 @@ def _reason(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap
 def _doubt(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap]) -> str:
     others, records = rivals(standings), best.validation.records
     size = f"at this size ({records:,} validation records)"
-    finals = sum(one.is_final for one in standings)
+    finals = len(judged(standings))
     if others:
         text = f"It is not distinguishable from {_names(others)} {size}"
         quick = others[0]
@@ -79,7 +90,14 @@ def _doubt(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap]
     strong = next((one for one in cheap if one.name not in LEAST and not _beats(best, one)), None)
     if strong is not None:
         text += f", and no better than the cheap baseline {strong.name} ({strong.score:.3f})"
+    unjudged = [one for one in standings if one.is_final and one not in judged(standings)]
+    if unjudged:
+        text += f"; {_names(unjudged)} had no time for as many seeds, and cannot be judged"
     return text
+
+
+def _least(cheap: Sequence[Cheap]) -> Cheap | None:
+    return next((one for one in cheap if one.name in LEAST), None)
 
 
 def _beats(best: Standing, baseline: Cheap) -> bool:

@@ -8,13 +8,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from flows.comparison import plots
+from flows.comparison.applied import PREFIX
 from flows.comparison.budget import Plan
 from flows.comparison.course import Standing
 from flows.comparison.left import Left
 from flows.comparison.page import Told, write_pages
 from flows.comparison.scores import MEASURES
 from flows.comparison.table import baselines_of, rows_of, to_arrow
-from flows.comparison.verdict import recommended, told
+from flows.comparison.verdict import best_of, is_recommended, told
 from flows.pipeline_file import Pipeline, build
 from flows.pipeline_yaml import to_yaml
 from flows.references import Json
@@ -36,14 +37,19 @@ def write(
 ) -> Json:
     """Pages, plots, table and the winner's file; what they say, as JSON."""
     task, rows = spec.source.task, rows_of(standings)
-    best = recommended(standings)
-    full = next(one for one in standings if one.entry.name == "full" or one is best)
-    cheap = baselines_of(Path(full.outcomes[0].folder), task)
-    winner = _write_winner(folder / "winner.yaml", best, dataset=spec.dataset, base=base)
+    best = best_of(standings)
+    cheap = baselines_of(Path(of_whole_records(standings).outcomes[0].folder), task)
+    winner = None
+    if is_recommended(best, cheap):
+        winner = _write_winner(folder / "winner.yaml", best, spec, base=base)
     finals = [row for row in rows if row.in_full]
     measure = MEASURES[task]
     plots.pareto(
-        folder / "pareto.png", rows=finals, cheap=cheap, measure=measure, best=best.entry.name
+        folder / "pareto.png",
+        rows=finals,
+        cheap=cheap,
+        measure=measure,
+        best=best.entry.name if winner else None,
     )
     plots.seeds(folder / "seeds.png", rows=finals, cheap=cheap, measure=measure)
     page = Told(
@@ -62,7 +68,7 @@ def write(
     write_pages(folder, page)
     return {
         "dataset": spec.dataset,
-        "recommended": best.entry.name,
+        "recommended": best.entry.name if winner else None,
         "verdict": page.verdict,
         "measure": measure,
         "rows": [asdict(row) for row in rows],
@@ -72,19 +78,35 @@ def write(
         "seconds": took_s,
         "page": str(folder / "compare.md"),
         "html": str(folder / "compare.html"),
-        "winner": str(winner),
+        "winner": winner and str(winner),
     }
 
 
-def _write_winner(path: Path, best: Standing, *, dataset: str, base: Path) -> Path:
+def of_whole_records(standings: Sequence[Standing]) -> Standing:
+    """The way whose rows baselines are fitted to: whole records, if they could be trained."""
+    return next((one for one in standings if one.entry.name == "full"), best_of(standings))
+
+
+def _write_winner(path: Path, best: Standing, asked: Pipeline, *, base: Path) -> Path:
     """The pipeline file of the training with the first seed, and the command that runs it."""
+    dataset = asked.dataset
     job = Path(best.outcomes[0].folder) / "job.json"
     spec = build(json.loads(job.read_bytes())["pipeline"])
     comment = (
         f"Recommended for {dataset} by a comparison: {best.entry.told}.\n"
         f"# Run it with: seqprep run {path.name} --store {job.parents[4]}"
     )
-    replace_bytes(path, to_yaml(_placed(spec, base), comment=comment).encode())
+    if spec.dataset != dataset:
+        comment += (
+            f"\n# It learns from codes that lie in that store, not from {dataset} itself: new "
+            "records\n# must go through the same encoder first (seqprep codes)."
+        )
+    own = spec.prepare.recipe.removeprefix(PREFIX)
+    if own != spec.prepare.recipe:  # rows of the comparison stay its own
+        spec = replace(spec, prepare=replace(spec.prepare, recipe=f"winner-{own}"))
+    train = replace(spec.train, tracking=asked.train.tracking)
+    spec = _placed(replace(spec, train=train), base)
+    replace_bytes(path, to_yaml(spec, comment=comment).encode())
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,11 +20,11 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json
-from flows.study import study_folder
+from flows.study import kept_plan, study_folder
 from flows.training.warm import refuse_warm
 from models.options.checks import JobError
 from seqprep.errors import ConfigError, SeqprepError
-from seqprep.snapshot import Snapshot, replace_bytes
+from seqprep.snapshot import Snapshot
 from seqprep.transforms import build_steps, final_unit
 
 FEWEST = 2
@@ -36,7 +35,9 @@ UNITS = {"value": "one set of values, one for each channel", "kmer": "one k-mer"
 """What a step is, for a person; of other units, one of them."""
 
 
-def conduct(spec: Pipeline, asked: AskedLengths, *, base: Path, store: Path) -> Json:
+def conduct(
+    spec: Pipeline, asked: AskedLengths, *, base: Path, store: Path, start_s: float | None = None
+) -> Json:
     """Study lengths on a dataset that is ingested.
 
     Args:
@@ -44,6 +45,7 @@ def conduct(spec: Pipeline, asked: AskedLengths, *, base: Path, store: Path) -> 
         asked: what a person wants.
         base: folder that the pipeline's relative paths are relative to.
         store: folder of the datasets.
+        start_s: when the minutes began, in seconds since 1970; None: now.
 
     Returns:
         The named length, the rows of the table, the exponent, and paths of what was written.
@@ -52,7 +54,7 @@ def conduct(spec: Pipeline, asked: AskedLengths, *, base: Path, store: Path) -> 
         ConfigError: if the task, the split or a length cannot be studied, or the time is too short.
         SeqprepError: if fewer than two lengths could be trained.
     """
-    start_s = time.time()
+    start_s = start_s or time.time()
     check_lengths(spec, asked)
     refuse_warm(spec, "lengths")
     say(f"  studying lengths within {asked.minutes:g} minutes")
@@ -138,10 +140,20 @@ def _plan(
     start_s: float,
 ) -> tuple[Plan, bool]:
     """What will be trained, and whether it is a new plan: one that was begun before goes on."""
-    path = folder / "plan.json"
-    if path.is_file():
-        say(f"  going on with {folder}")
-        return Plan(**json.loads(path.read_bytes())), False
+
+    def make() -> Json:
+        plan = _new_plan(rungs, asked, crew, left, start_s)
+        return {"plan": asdict(plan), "left": asdict(left)}
+
+    known, is_new = kept_plan(folder, make)
+    left.update(**known["left"])
+    return Plan(**known["plan"]), is_new
+
+
+def _new_plan(
+    rungs: Sequence[Rung], asked: AskedLengths, crew: Crew, left: Left, start_s: float
+) -> Plan:
+    """Measure how fast each length trains, and plan by that."""
     rows = rows_an_update(rungs[0].spec, longest=rungs[-1].steps)
     say(f"  {len(rungs)} lengths; measuring how fast each trains ...")
     paces = course.measure_all(rungs, rows=rows, crew=crew, left=left)
@@ -154,9 +166,8 @@ def _plan(
         seeds=asked.seeds,
         workers=asked.workers,
     )
-    replace_bytes(path, json.dumps(asdict(plan), indent=1).encode())
     say(
         f"  expected: {plan.seconds / 60:,.1f} minutes in all; each training reads the training "
         f"records {plan.passes:,.3g} times, {plan.rows:,} rows an update"
     )
-    return plan, True
+    return plan

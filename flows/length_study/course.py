@@ -21,6 +21,7 @@ from flows.length_study.budget import Plan
 from flows.pipeline_file import Pipeline
 from flows.progress import say
 from flows.references import Json
+from flows.study import OF_TRIALS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +123,7 @@ def train(rungs: Sequence[Rung], plan: Plan, crew: Crew, *, left: Left) -> list[
     found = []
     for place, rung in enumerate(rungs):
         pairs = zip(asked, outcomes, strict=True)
-        mine = [one for (other, _), one in pairs if other is rung and one is not None]
+        mine = [one for (other, _), one in pairs if other is rung and isinstance(one, Outcome)]
         if mine:
             found.append(_standing(rung, mine, plan, place=place))
     return found
@@ -141,14 +142,11 @@ def _piece(rung: Rung, number: int, plan: Plan, *, longest: int) -> Piece:
 def _trial(rung: Rung, *, rows: int, longest: int, updates: int, seed: int = 0) -> Trial:
     """A training whose updates have the same number of rows at every length."""
     options: Mapping[str, object] = {
+        **OF_TRIALS,
         "max_rows": rows,
         "batch_tokens": rows * longest,
         "updates": updates,
-        "early_stopping": None,
         "seed": rung.spec.train.seed + seed,
-        "threads": 1,
-        "processes": 1,
-        "tracking": "none",
     }
     spec = with_options(rung.spec, options)
     return Trial(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from flows.comparison.budget import PACE_UPDATES
+from flows.comparison.left import Left
 from flows.comparison.pace import Pace
-from flows.comparison.pieces import Crew, Piece, train_all
-from flows.comparison.trials import Outcome, Trial, measure_pace
+from flows.comparison.pieces import Crew, Piece, measure_each, train_all
+from flows.comparison.tell import teller
+from flows.comparison.trials import Outcome, Trial
 from flows.optimizer_study.asked import Asked, check_asked
 from flows.optimizer_study.plan import Plan, make_plan
 from flows.optimizer_study.table import Trained, trained
@@ -21,15 +22,17 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json
-from flows.study import study_folder
+from flows.study import kept_plan, study_folder
 from seqprep.errors import ConfigError, SeqprepError
-from seqprep.snapshot import Snapshot, replace_bytes
+from seqprep.snapshot import Snapshot
 
 SHORT_PACE = 5
 """Times as many updates are measured of segments as of whole rows."""
 
 
-def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
+def conduct(
+    spec: Pipeline, asked: Asked, *, base: Path, store: Path, start_s: float | None = None
+) -> Json:
     """Train all variants on a dataset that is ingested, and write the page.
 
     Args:
@@ -37,6 +40,7 @@ def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
         asked: what a person wants.
         base: folder that the pipeline's relative paths are relative to.
         store: folder of the datasets.
+        start_s: when the minutes began, in seconds since 1970; None: now.
 
     Returns:
         The findings, the rows of the tables, and paths of what was written.
@@ -45,29 +49,38 @@ def conduct(spec: Pipeline, asked: Asked, *, base: Path, store: Path) -> Json:
         ConfigError: if the task, the split or the grid cannot be, or the time is too short.
         SeqprepError: if no variant could be trained.
     """
-    start_s = time.monotonic()
+    start_s = start_s or time.time()
     check_asked(spec, asked)
     prepared: Json = prepare_rows.fn(to_json(spec), base=str(base), store=str(store))
     for split in ("validation", "test"):
         if not prepared["records"].get(split):
             raise ConfigError(f"optimizers scores {split} records, and the split has none")
-    variants = grid(asked.optimizers, asked.clips, asked.schedules)
-    folder = _folder(spec, asked, prepared, store)
-    spent_s = time.monotonic() - start_s
-    plan, is_new = _plan(folder, spec, prepared, variants, asked, store=store, spent_s=spent_s)
+    folder, left = _folder(spec, asked, prepared, store), Left()
+    crew = Crew(store=store, workers=asked.workers)
+    plan, is_new = _plan(folder, spec, prepared, asked, crew, left, start_s=start_s)
+    variants = _variants(asked)
     pieces = [
         _piece(_trial(spec, variant, prepared, updates=plan.updates, seed=spec.train.seed + number))
         for number in range(asked.seeds)
         for variant in variants
     ]
-    failed: dict[str, str] = {}
-    crew = Crew(store=store, workers=asked.workers)
-    outcomes = train_all(pieces, crew, told=_teller(len(pieces), failed))
-    took_s = time.monotonic() - start_s if is_new else None
-    all_ = _read(variants, outcomes, failed, task=spec.source.task)
+    outcomes = train_all(pieces, crew, told=teller("training", len(pieces), left))
+    took_s = time.time() - start_s if is_new else None
+    all_ = _read(variants, outcomes, left, task=spec.source.task)
     return write(
-        folder, spec, all_, failed, plan, patience=patience(spec), seeds=asked.seeds, took_s=took_s
+        folder,
+        spec,
+        all_,
+        left.failed,
+        plan,
+        patience=patience(spec),
+        seeds=asked.seeds,
+        took_s=took_s,
     )
+
+
+def _variants(asked: Asked) -> list[Variant]:
+    return grid(asked.optimizers, asked.clips, asked.schedules)
 
 
 def _folder(spec: Pipeline, asked: Asked, prepared: Json, store: Path) -> Path:
@@ -78,7 +91,7 @@ def _folder(spec: Pipeline, asked: Asked, prepared: Json, store: Path) -> Path:
 def _trial(spec: Pipeline, variant: Variant, prepared: Json, *, updates: int, seed: int) -> Trial:
     return Trial(
         strategy=variant.name,
-        setting=f"seed {seed}",
+        setting=f"{updates:,} updates",
         spec=apply(spec, variant, updates=updates, seed=seed),
         prepared=prepared,
     )
@@ -93,82 +106,74 @@ def _plan(
     folder: Path,
     spec: Pipeline,
     prepared: Json,
-    variants: Sequence[Variant],
     asked: Asked,
+    crew: Crew,
+    left: Left,
     *,
-    store: Path,
-    spent_s: float,
+    start_s: float,
 ) -> tuple[Plan, bool]:
     """What will be trained, and whether it is a new plan: one that was begun before goes on."""
-    path = folder / "plan.json"
-    if path.is_file():
-        plan = Plan(**json.loads(path.read_bytes()))
-        say(f"  going on with {folder}")
-        return plan, False
-    start_s = time.monotonic()
-    say(f"  {len(variants)} variants; measuring what an update costs ...")
-    paces = _paces(spec, prepared, asked, store=store)
-    plan = make_plan(
-        paces,
-        variants,
-        patience=patience(spec),
-        seeds=asked.seeds,
-        workers=asked.workers,
-        seconds=60 * asked.minutes,
-        spent_s=spent_s + time.monotonic() - start_s,
-        full=asked.full,
-    )
-    replace_bytes(path, json.dumps(asdict(plan), indent=1).encode())
-    say(
-        f"  expected: at most {plan.seconds / 60:,.1f} minutes in all; each of {plan.trainings} "
-        f"trainings gets {plan.updates:,} updates"
-    )
-    return plan, True
+
+    def make() -> Json:
+        variants = _variants(asked)
+        say(f"  {len(variants)} variants; measuring what an update costs ...")
+        plan = make_plan(
+            _paces(spec, prepared, asked, crew, left),
+            variants,
+            patience=patience(spec),
+            seeds=asked.seeds,
+            workers=asked.workers,
+            seconds=60 * asked.minutes,
+            spent_s=time.time() - start_s,
+            full=asked.full,
+        )
+        say(
+            f"  expected: at most {plan.seconds / 60:,.1f} minutes in all; each of "
+            f"{plan.trainings} trainings gets {plan.updates:,} updates"
+        )
+        return asdict(plan)
+
+    known, is_new = kept_plan(folder, make)
+    return Plan(**known), is_new
 
 
-def _paces(spec: Pipeline, prepared: Json, asked: Asked, *, store: Path) -> dict[str, Pace]:
-    """What an update of whole rows costs, and of the first segments of each schedule."""
-    paces = {}
-    for schedule in dict.fromkeys((NONE, *asked.schedules)):
+def _paces(spec: Pipeline, prepared: Json, asked: Asked, crew: Crew, left: Left) -> dict[str, Pace]:
+    """What an update of whole rows costs, and of the first segments of each schedule.
+
+    Raises:
+        SeqprepError: if one of them cannot be trained, with the reason.
+    """
+    schedules = list(dict.fromkeys((NONE, *asked.schedules)))
+    trials, paces = [], dict[str, Pace]()
+    for schedule in schedules:
         variant = Variant(optimizer=asked.optimizers[0], schedule=schedule)
         updates = PACE_UPDATES * (1 if schedule == NONE else SHORT_PACE)
-        trial = _trial(spec, variant, prepared, updates=updates, seed=spec.train.seed)
-        pace = paces[schedule] = measure_pace(trial, store=store)
+        trials.append(_trial(spec, variant, prepared, updates=updates, seed=spec.train.seed))
+
+    def note(place: int, found: Pace | Exception) -> None:
+        schedule = schedules[place]
+        if isinstance(found, Exception):
+            left.note(trials[place].strategy, found)
+            return
+        paces[schedule] = found
         what = "whole rows" if schedule == NONE else f"the first segments of {schedule}"
-        say(f"    {what}: {1000 * pace.update_s:,.0f} ms an update")
+        say(f"    {what}: {1000 * found.update_s:,.0f} ms an update")
+
+    measure_each(trials, replace(crew, workers=1), told=note)  # each with the machine to itself
+    if left.failed:
+        raise SeqprepError(f"{left.first}; name other schedules with --schedules")
     return paces
 
 
 def _read(
-    variants: Sequence[Variant],
-    outcomes: Sequence[Outcome | None],
-    failed: Mapping[str, str],
-    *,
-    task: str,
+    variants: Sequence[Variant], outcomes: Sequence[Outcome | Exception], left: Left, *, task: str
 ) -> list[Trained]:
     """The variants with what their trainings left; those without one are left out."""
     found = []
     for place, variant in enumerate(variants):
-        done = [one for one in outcomes[place :: len(variants)] if one is not None]
+        done = [one for one in outcomes[place :: len(variants)] if isinstance(one, Outcome)]
         if done:
             found.append(trained(variant, done, task=task, place=place))
     if not found:
-        raise SeqprepError(f"no variant could be trained; the first: {next(iter(failed.items()))}")
+        raise SeqprepError(f"no variant could be trained; {left.first}")
     return found
-
-
-def _teller(total: int, failed: dict[str, str]) -> Callable[[Trial, Outcome | Exception], None]:
-    """Says a line after each training, and remembers those that failed."""
-    done = 0
-
-    def tell(trial: Trial, found: Outcome | Exception) -> None:
-        nonlocal done
-        done += 1
-        name, said = f"{trial.strategy}, {trial.setting}", str(found).partition("\n")[0]
-        if isinstance(found, Outcome):
-            said = f"{found.wall_seconds:.0f} s"
-        else:
-            failed[name] = said
-        say(f"  training {done} of {total}: {name}: {said}")
-
-    return tell

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 
 from flows.comparison.applied import with_options
 from flows.pipeline_file import Pipeline
+from flows.study import OF_TRIALS
 from models.options.training import Optimizer
 from seqprep.errors import ConfigError
 
@@ -88,7 +89,7 @@ def apply(spec: Pipeline, variant: Variant, *, updates: int, seed: int) -> Pipel
         "optimizer.clip_norm": norm,
         "optimizer.clip_value": value,
         "backpropagation": schedule_of(variant.schedule, patience=patience(spec)),
-        **{"updates": updates, "seed": seed, "threads": 1, "tracking": "none"},
+        **{**OF_TRIALS, "updates": updates, "seed": seed},
     }
     return with_options(spec, changes)
 

@@ -233,11 +233,12 @@ def predict_new_artifact(done: Json) -> Page:
 
 def compare_artifact(done: Json) -> Page:
     """Show which way of handling long sequences a comparison recommends, and all it tried."""
+    named = f"{done['recommended']} is" if done["recommended"] else "nothing is"
     return _publish(
         "Which way works",
         inline_images(Path(done["page"])),
         key=artifact_key(done["dataset"], "comparison"),
-        told=f"{done['recommended']} is recommended, of {len(done['rows'])} strategies",
+        told=f"{named} recommended, of {len(done['rows'])} strategies",
     )
 
 

@@ -137,17 +137,9 @@ def write_job(
     Returns:
         The job file, and whether that very run is already finished and intact.
     """
-    snapshot = Snapshot.read(Path(prepared["snapshot"]))
-    train = {key: value for key, value in to_json(spec)["train"].items() if key != "retrain"}
-    train["if_newer"] = False  # that was decided before
-    what = {key: value for key, value in train.items() if key not in NOT_THE_RESULT}
-    what["tracking"] = "none"  # a board is another view of the same run
-    if spec.train.encoder_from is not None:  # its content counts, not where it lies
-        what["encoder_from"] = digest_of(Path(spec.train.encoder_from))
-    digest = fingerprint(snapshot.sha256, what, to_json(spec)["predict"], __version__)
-    recipe = spec.prepare.recipe
-    out = (store / spec.dataset / folder / f"{recipe}-{digest[:12]}").resolve()
-    examples = Table(store / spec.dataset / f"examples-{recipe}")
+    snapshot, train = Snapshot.read(Path(prepared["snapshot"])), _options(spec)
+    out = run_folder(spec, snapshot, store=store, folder=folder)
+    examples = Table(store / spec.dataset / f"examples-{spec.prepare.recipe}")
     fitted = examples.info(snapshot.facts.examples_version).state["fitted"]
     obtain_state(examples.state.path / fitted)
     job = {
@@ -169,6 +161,31 @@ def write_job(
         if folder == MODELS:  # a trial is nobody else's
             push_job(out)
     return out / "job.json", finished
+
+
+def run_folder(spec: Pipeline, snapshot: Snapshot, *, store: Path, folder: str = MODELS) -> Path:
+    """Where a training lies: named by all that its result follows from.
+
+    Args:
+        spec: the pipeline.
+        snapshot: of its rows.
+        store: folder of the datasets.
+        folder: of the dataset's trainings: its models, or those of a comparison.
+    """
+    what = {key: value for key, value in _options(spec).items() if key not in NOT_THE_RESULT}
+    what["tracking"] = "none"  # a board is another view of the same run
+    if spec.train.encoder_from is not None:  # its content counts, not where it lies
+        what["encoder_from"] = digest_of(Path(spec.train.encoder_from))
+    digest = fingerprint(snapshot.sha256, what, to_json(spec)["predict"], __version__)
+    name = f"{spec.prepare.recipe}-{digest[:12]}"
+    return (store / spec.dataset / folder / name).resolve()
+
+
+def _options(spec: Pipeline) -> Json:
+    """Options of a training, without those that decide whether there is one."""
+    train = {key: value for key, value in to_json(spec)["train"].items() if key != "retrain"}
+    train["if_newer"] = False  # that was decided before
+    return train
 
 
 def is_finished(folder: Path) -> bool:

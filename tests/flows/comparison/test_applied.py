@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.comparison.applied import choose, is_plain, names_of, plain, with_options
+from flows.comparison.applied import choose, is_plain, names_of, plain, recipe_name, with_options
 from flows.comparison.asked import Asked, check_asked
 from flows.comparison.strategies import STRATEGIES
 from flows.comparison.strategy import Case
@@ -120,6 +120,32 @@ def test_parts_that_contradict_each_other_are_refused_before_anything_is_read(
     """Would break if one half silently won over the other."""
     with pytest.raises(ConfigError, match=re.escape(f"strategy {name!r}: ") + f".*{both}"):
         check_asked(sample("text"), Asked(strategies=(name,)))
+
+
+def test_no_way_looks_ahead_where_the_file_may_not() -> None:
+    """Would break if a way won by reading the future that its target is made of."""
+    spec = sample("prices")
+    assert not spec.train.model.bidirectional
+    case = replace(SIGNAL, task=spec.source.task, channels=1)
+    chosen, _ = choose(names_of(None), case, plain(spec))
+    assert len(chosen) > 3
+    assert not any(own.train.model.bidirectional for _, own in chosen.values())
+    assert {own.train.model.noise for _, own in chosen.values()} == {spec.train.model.noise}
+
+
+def test_recipes_of_long_combinations_have_names_of_their_own() -> None:
+    """Would break if two ways whose names begin alike were trained on the same rows."""
+    long = "summarize-both-ends+random-piece-each-epoch+strided-convolution+truncate-"
+    names = [recipe_name(long + end) for end in ("head", "tail")]
+    assert names[0] != names[1] and max(map(len, names)) <= 64
+
+
+def test_a_recipe_with_a_name_of_the_comparisons_own_is_refused() -> None:
+    """Would break if the file's own rows and those of a strategy took each other's place."""
+    spec = sample("text")
+    spec = replace(spec, prepare=replace(spec.prepare, recipe="compare-full"))
+    with pytest.raises(ConfigError, match=r"prepare\.recipe 'compare-full': names that begin"):
+        check_asked(spec, Asked())
 
 
 def test_idf_needs_a_reference_and_says_how_to_get_one() -> None:

@@ -27,8 +27,8 @@ def test_what_would_not_end_in_time_is_not_begun(tmp_path: Path) -> None:
     crew = Crew(store=tmp_path, workers=2, until_s=time.time() + 30)
     pieces = [Piece(trial=trial(), expected_s=60.0, note="n", may_stop=False)] * 3
     told: list[object] = []
-    assert train_all(pieces, crew, told=lambda _, found: told.append(found)) == [None] * 3
-    assert [type(one) for one in told] == [LateError] * 3
+    found = train_all(pieces, crew, told=lambda _, one: told.append(one))
+    assert [type(one) for one in found] == [type(one) for one in told] == [LateError] * 3
     assert not list(tmp_path.iterdir())
 
 
@@ -74,6 +74,8 @@ def test_what_was_stopped_as_hopeless_is_not_trained_again(tmp_path: Path) -> No
     (tmp_path / "n.json").write_text(json.dumps({"hopeless": "stopped as hopeless"}))
     crew = Crew(store=tmp_path / "store", workers=1, rounds=tmp_path)
     told: list[object] = []
-    piece = Piece(trial=trial(), expected_s=1.0, note="n", may_stop=True)
-    assert train_all([piece], crew, told=lambda _, found: told.append(found)) == [None]
-    assert str(told[0]) == "stopped as hopeless"
+    own = Piece(trial=trial(), expected_s=1.0, note="n", may_stop=True)
+    other = Piece(trial=trial(), expected_s=1.0, note="m", may_stop=True, falls_with=["n"])
+    found = train_all([own, other], crew, told=lambda _, one: told.append(one))
+    assert [type(one) for one in found] == [HopelessError] * 2
+    assert str(told[0]) == str(told[1]) == "stopped as hopeless"

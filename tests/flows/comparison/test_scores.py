@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flows.comparison import scores
 from flows.comparison.scores import check_task, record_scores, score
 from models.scores.metrics import classify_scores
 from seqprep.errors import ConfigError
@@ -31,6 +32,14 @@ def test_a_much_better_strategy_is_distinguishable() -> None:
     better = score("accuracy", drawn(0.9, seed=1), place=0)
     worse = score("accuracy", drawn(0.6, seed=2), place=1)
     assert better.is_distinguishable(worse) and worse.is_distinguishable(better)
+
+
+def test_draws_are_the_same_however_many_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would break if an interval hung on the memory that it is computed in."""
+    right = drawn(0.8)
+    whole = score("accuracy", right, place=0)
+    monkeypatch.setattr(scores, "CELLS", 7 * right.shape[1])
+    assert np.array_equal(score("accuracy", right, place=0).draws, whole.draws)
 
 
 def test_a_handful_of_records_tells_nothing_apart() -> None:

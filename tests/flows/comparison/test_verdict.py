@@ -8,7 +8,7 @@ from flows.comparison.course import Entry, Standing
 from flows.comparison.scores import score
 from flows.comparison.table import Cheap
 from flows.comparison.trials import Outcome
-from flows.comparison.verdict import recommended, told
+from flows.comparison.verdict import best_of, is_recommended, told
 from flows.pipeline_file import build
 
 SPEC = build({"dataset": "d", "source": {"domain": "text", "path": "/none"}})
@@ -31,16 +31,16 @@ def outcome(name: str, train_seconds: float) -> Outcome:
 
 
 def standing(
-    name: str, right: float, *, place: int, test: float = 0.5, seconds: float = 10.0
+    name: str, right: float, *, place: int, test: float = 0.5, seconds: float = 10.0, seeds: int = 3
 ) -> Standing:
     """A strategy with so many of 200 validation records right, by the same order in each seed."""
 
     def answers(share: float) -> np.ndarray:
-        return np.tile((np.arange(200) < 200 * share).astype(float), (3, 1))
+        return np.tile((np.arange(200) < 200 * share).astype(float), (seeds, 1))
 
     return Standing(
         entry=Entry(name=name, family="", told=f"does {name}", spec=SPEC, prepared={}),
-        outcomes=(outcome(name, seconds),) * 3,
+        outcomes=(outcome(name, seconds),) * seeds,
         setting="",
         spec=SPEC,
         validation=score("accuracy", answers(right), place=place),
@@ -59,12 +59,25 @@ def test_validation_decides_and_test_only_stands_beside() -> None:
         standing("full", 0.6, place=0, test=0.9),
         standing("windows", 0.8, place=1, test=0.55),
     ]
-    assert recommended(standings).entry.name == "windows"
+    assert best_of(standings).entry.name == "windows"
     text = told(standings, [cheap("naive_bayes", 0.6), cheap("majority", 0.5)])
     assert text.startswith("Use **windows** (does windows): it has the best validation accuracy")
     assert "0.800" in text and "whole records give 0.600" in text and "over 3 seeds" in text
     assert "distinguishable from the other one" in text and "0.9" not in text.replace("95", "")
     assert "naive_bayes" not in text
+
+
+def test_one_lucky_seed_is_not_judged_beside_three_of_the_others() -> None:
+    """Would break if the dearest way won because time was left for one seed of it."""
+    standings = [
+        standing("exact", 0.9, place=0, seeds=1),
+        standing("windows", 0.8, place=1),
+        standing("full", 0.6, place=2),
+    ]
+    assert best_of(standings).entry.name == "windows"
+    text = told(standings, [cheap("majority", 0.5)])
+    assert "distinguishable from the other one" in text
+    assert text.endswith("exact had no time for as many seeds, and cannot be judged.")
 
 
 def test_what_cannot_be_told_apart_is_named_with_the_quicker_way() -> None:
@@ -83,6 +96,9 @@ def test_what_cannot_be_told_apart_is_named_with_the_quicker_way() -> None:
 def test_nothing_is_recommended_that_is_no_better_than_majority() -> None:
     """Would break if permuted labels gave a recommendation."""
     standings = [standing("windows", 0.52, place=0), standing("full", 0.52, place=1)]
-    text = told(standings, [cheap("majority", 0.5)])
+    least = [cheap("majority", 0.5)]
+    assert not is_recommended(best_of(standings), least)
+    assert is_recommended(standing("full", 0.8, place=2), least)
+    text = told(standings, least)
     assert text.startswith("**No way is better than majority**, which gives 0.500: windows has")
     assert "not distinguishable from full" in text

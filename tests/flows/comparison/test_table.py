@@ -1,0 +1,29 @@
+"""The lines of the table: baselines of whole records, and figures that are nought."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from flows.comparison.table import baselines_of, cheap_cells
+from flows.comparison.written import of_whole_records
+from tests.flows.comparison.test_verdict import standing
+
+
+def test_a_baseline_that_gets_no_test_record_right_has_its_interval(tmp_path: Path) -> None:
+    """Would break if a comparison ended in an error after its last training."""
+    figures = {
+        "validation": {"length": {"accuracy": 0.25, "records": 8}},
+        "test": {"length": {"accuracy": 0.0, "records": 4}},
+    }
+    (tmp_path / "report.json").write_text(json.dumps({"baselines": figures}))
+    (row,) = baselines_of(tmp_path, "classify")
+    assert row.test_interval is not None and row.test_interval[0] == 0.0 < row.test_interval[1]
+    assert cheap_cells(row)[3:5] == ["0.000", "0.000 to 0.490"]
+
+
+def test_baselines_are_of_whole_records_whoever_wins() -> None:
+    """Would break if naive Bayes read what the winner left of the records."""
+    standings = [standing("windows", 0.8, place=0), standing("full", 0.6, place=1)]
+    assert of_whole_records(standings).entry.name == "full"
+    assert of_whole_records(standings[:1]).entry.name == "windows"
