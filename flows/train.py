@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -50,15 +51,23 @@ MALLOC = {
 }
 
 
-def follow(job: Path, progress: Shown, *, tell: Callable[[str], None] = say) -> None:
+def follow(
+    job: Path,
+    progress: Shown,
+    *,
+    tell: Callable[[str], None] = say,
+    until_s: float = math.inf,
+) -> None:
     """Run `python -m models.train JOB` and report its progress until it ends.
 
     Args:
         job: the job file.
         progress: called with updates done and in all, and the figures of the last one.
         tell: called with a line at the start and at the end of each epoch.
+        until_s: seconds since 1970 at which it is killed, without a checkpoint.
 
     Raises:
+        TimeoutError: if it was killed then.
         SeqprepError: with the trainer's own words, if it refused the job or the data.
         TrainingStopped: if it was told to stop.
         RuntimeError: if it died.
@@ -84,7 +93,7 @@ def follow(job: Path, progress: Shown, *, tell: Callable[[str], None] = say) -> 
         )
         RUNNING.add(process)
         try:
-            for event in _until_it_ends(process, events):
+            for event in _until_it_ends(process, events, until_s):
                 _report(event, progress, tell)
         finally:
             stop(process)
@@ -92,13 +101,19 @@ def follow(job: Path, progress: Shown, *, tell: Callable[[str], None] = say) -> 
     _check_exit(process.returncode, log)
 
 
-def _until_it_ends(process: subprocess.Popen[bytes], events: NewEvents) -> Iterator[Json]:
+def _until_it_ends(
+    process: subprocess.Popen[bytes], events: NewEvents, until_s: float
+) -> Iterator[Json]:
     """The trainer's events as they are written, until it ends."""
     while True:
         ended = process.poll() is not None
         yield from events.read()
         if ended:
             return
+        if time.time() > until_s:
+            process.kill()
+            process.wait()
+            raise TimeoutError("the training took too long, and was ended")
         time.sleep(POLL_S)
 
 

@@ -7,6 +7,7 @@ What it is given and what it answers are small; everything large lies in files o
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -29,6 +30,9 @@ from seqprep.parallel import Runner
 from seqprep.snapshot import replace_bytes
 
 LATE = "not begun: it would not have ended in time"
+LEAST_PACE_S, PACE_SHARES = 20.0, 2.0
+"""Seconds that a pace may take to be measured, at least, and in shares of the time that there is
+for each: one that is far slower than the others must not use up the time of all."""
 SLACK = 1.2
 """Training may take this many times what is expected, for machines do other things, too."""
 
@@ -103,10 +107,12 @@ def measure_each(
         crew: who trains.
         told: called after each, with its place.
     """
-    items = [
-        {"trial": trial_json(one), "store": str(crew.store), "until_s": crew.until_s}
-        for one in trials
-    ]
+    limit_s = None
+    if crew.until_s is not None:
+        share_s = (crew.until_s - time.time()) * crew.workers / max(1, len(trials))
+        limit_s = max(LEAST_PACE_S, PACE_SHARES * share_s)
+    common = {"store": str(crew.store), "until_s": crew.until_s, "limit_s": limit_s}
+    items = [{"trial": trial_json(one), **common} for one in trials]
 
     def note(place: int, answer: Json) -> None:
         told(place, Pace(**answer["pace"]) if "pace" in answer else _errors(answer))
@@ -217,8 +223,12 @@ def measure_piece(item: Json) -> Json:
     """
     if _is_late(item, 0.0):
         return {"late": LATE}
+    trial, limit_s = trial_of(item["trial"]), item["limit_s"] or math.inf
     try:
-        return {"pace": asdict(measure_pace(trial_of(item["trial"]), store=Path(item["store"])))}
+        return {"pace": asdict(measure_pace(trial, store=Path(item["store"]), limit_s=limit_s))}
+    except TimeoutError:
+        updates = trial.spec.train.updates
+        return {"late": f"too slow: {updates} updates take more than {limit_s:.0f} s"}
     except TrainingStopped:
         raise
     except (SeqprepError, JobError, RuntimeError) as error:

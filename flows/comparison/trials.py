@@ -7,6 +7,7 @@ another comparison finds them, too. They are no models of the dataset: none is r
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -180,13 +181,18 @@ def _time_prediction(bundle: Path, prepared: Json) -> float:
     return (time.perf_counter() - start_s) * 1000 / max(1, len(found))
 
 
-def measure_pace(trial: Trial, *, store: Path) -> Pace:
+def measure_pace(trial: Trial, *, store: Path, limit_s: float = math.inf) -> Pace:
     """Train a few updates in a folder that is thrown away.
 
     Args:
         trial: with that many updates.
         store: folder of the datasets.
+        limit_s: that it may take.
+
+    Raises:
+        TimeoutError: if it takes longer.
     """
+    until_s = time.time() + limit_s
     start_s = time.monotonic()
     runs = f"{STUDIES}/.pace-{uuid4().hex}/runs"
     paces: list[Pace] = []
@@ -195,7 +201,7 @@ def measure_pace(trial: Trial, *, store: Path) -> Pace:
     def train(job: Path, rows: Json) -> None:
         nonlocal trained_s
         began_s = time.monotonic()
-        follow(job, silent, tell=_untold)
+        follow(job, silent, tell=_untold, until_s=until_s)
         took_s = time.monotonic() - began_s
         paces.append(pace_of(job.parent, took_s, rows))
         trained_s += took_s

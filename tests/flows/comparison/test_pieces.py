@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows.comparison import pieces
 from flows.comparison.hopeless import HopelessError, curve
 from flows.comparison.left import LateError
-from flows.comparison.pieces import Crew, Piece, train_all, trial_json, trial_of, watch_of
+from flows.comparison.pace import Pace
+from flows.comparison.pieces import (
+    Crew,
+    Piece,
+    measure_each,
+    train_all,
+    trial_json,
+    trial_of,
+    watch_of,
+)
 from flows.comparison.pretraining import Pretraining
 from flows.comparison.trials import Trial
 from flows.pipeline_file import build
+from tests.flows.stages import ingest_and_prepare
+from tests.flows.training.test_job import pipeline
 
 
 def trial(**more: Any) -> Trial:
@@ -25,11 +38,31 @@ def trial(**more: Any) -> Trial:
 def test_what_would_not_end_in_time_is_not_begun(tmp_path: Path) -> None:
     """Would break if a training began that outlasts the minutes a person allows."""
     crew = Crew(store=tmp_path, workers=2, until_s=time.time() + 30)
-    pieces = [Piece(trial=trial(), expected_s=60.0, note="n", may_stop=False)] * 3
+    late = [Piece(trial=trial(), expected_s=60.0, note="n", may_stop=False)] * 3
     told: list[object] = []
-    found = train_all(pieces, crew, told=lambda _, one: told.append(one))
+    found = train_all(late, crew, told=lambda _, one: told.append(one))
     assert [type(one) for one in found] == [type(one) for one in told] == [LateError] * 3
     assert not list(tmp_path.iterdir())
+
+
+def test_a_way_that_is_far_too_slow_does_not_use_up_the_time_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would break if an autoencoder of a large vocabulary were measured until nothing was left."""
+    spec = pipeline(tmp_path)
+    rows = asdict(ingest_and_prepare(spec, tmp_path))
+    slow = Trial(strategy="full", setting="", spec=spec, prepared=rows)
+    monkeypatch.setattr(pieces, "PACE_SHARES", 0.0)
+    monkeypatch.setattr(pieces, "LEAST_PACE_S", 0.2)  # before its first update
+    told: list[object] = []
+    crew = Crew(store=tmp_path, workers=1, until_s=time.time() + 60)
+    measure_each([slow], crew, told=lambda _, found: told.append(found))
+    assert [type(one) for one in told] == [LateError]
+    assert str(told[0]) == "too slow: 5 updates take more than 0 s"
+    assert not list((tmp_path / "tiny" / "studies").iterdir())
+    monkeypatch.setattr(pieces, "LEAST_PACE_S", 60.0)
+    measure_each([slow], crew, told=lambda _, found: told.append(found))
+    assert isinstance(told[1], Pace)
 
 
 def test_a_trial_is_the_same_in_another_process() -> None:
