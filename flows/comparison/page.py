@@ -9,11 +9,12 @@ from pathlib import Path
 from flows.comparison.budget import MOST_EPOCHS, SEARCH_SHARE, UNITS, Plan
 from flows.comparison.left import Left
 from flows.comparison.scores import TOLD
-from flows.comparison.table import EXPLAINED, HEAD, Cheap, Row, cells, cheap_cells
+from flows.comparison.table import EXPLAINED, HEAD, LEAST, Cheap, Row, cells, cheap_cells
 from flows.reporting import web_page
 from flows.reporting.reports import markdown_table
 from seqprep.snapshot import replace_bytes
 
+LEFT = "Left after the search (a quarter of the updates, one seed)"
 IMAGES = {"pareto.png": "Score against training time", "seeds.png": "The seeds behind each score"}
 
 
@@ -56,6 +57,8 @@ def markdown(told: Told) -> str:
         parts.append(f"## {title}\n\n{markdown_table(head, table)}")
         if head == HEAD:
             parts.append("\n".join(f"- {line}" for line in _columns(told)))
+        if title == LEFT and (text := _unlearnt(told)):
+            parts.append(text)
     parts.append("## How it was done\n\n" + "\n".join(f"- {line}" for line in _how(told)))
     parts.append(_file(told))
     return "\n\n".join(parts) + "\n"
@@ -70,6 +73,22 @@ def _opening(told: Told) -> str:
         f"model sizes and budget; {full} of them were trained in full. Further {where} in the "
         "first plot is better and further left is quicker; in the second, dots of one line that "
         "lie far apart mean that its score is luck of the seed."
+    )
+
+
+def _unlearnt(told: Told) -> str | None:
+    """Which of the ways that were left had learnt nothing by then: more time may change that."""
+    least = next((one for one in told.cheap if one.name in LEAST), None)
+    rest = [row for row in told.rows if not row.in_full]
+    if least is None or not rest:
+        return None
+    sign = -1 if told.measure == "rmse" else 1
+    worse = [row for row in rest if sign * row.score <= sign * least.score]
+    if not worse:
+        return None
+    return (
+        f"{len(worse)} of these {len(rest)} ways were no better than {least.name} when the search "
+        "ended: their updates are dear, and they may learn where --minutes allows more of them."
     )
 
 
@@ -99,7 +118,7 @@ def _tables(told: Told) -> list[tuple[str, Sequence[str], list[list[str]]]]:
         table = [
             [r.strategy, f"{r.score:.3f}", f"{r.low:.3f} to {r.high:.3f}", r.told] for r in rest
         ]
-        found.append(("Left after the search (a quarter of the updates, one seed)", head, table))
+        found.append((LEFT, head, table))
     what = [[row.strategy, row.told, row.setting] for row in finals]
     found.append(("What they do", ["strategy", "what it does", "found by the search"], what))
     for title, reasons in _reasons(told.left):
@@ -142,6 +161,8 @@ def _html(folder: Path, told: Told) -> str:
         parts += [web_page.heading(name), web_page.table(head, table, numbers=head == HEAD)]
         if head == HEAD:
             parts.append(web_page.points(_columns(told)))
+        if name == LEFT and (text := _unlearnt(told)):
+            parts.append(web_page.paragraph(text))
     parts += [web_page.heading("How it was done"), web_page.points(_how(told))]
     parts.append(web_page.paragraph(_file(told)))
     return web_page.document(title, parts)

@@ -38,7 +38,7 @@ STRATEGIES: dict[str, Callable[[Case], Found]] = {
         min_records=3,
     ),
     "mutual-information": shortening.informative(
-        "mutual_information", "the {} tokens that tell most about the class"
+        "mutual_information", "the {:,} tokens that tell most about the class"
     ),
     "idf": shortening.idf,
     "random-steps": shortening.random_steps,
