@@ -62,8 +62,8 @@ def _reason(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap
     least = _least(cheap)
     if least is not None and not _beats(best, least):
         return (
-            f"**No way is better than {least.name}**, which gives {least.score:.3f}: {name} has "
-            f"{text}"
+            f"**No way is clearly better than {least.name}**, which gives {least.score:.3f}: {name} "
+            f"has {text}"
         )
     text = f"Use **{name}** ({best.entry.told}): it has {text}"
     full = next((one for one in standings if one.entry.name == "full" and one.is_final), None)
@@ -89,7 +89,8 @@ def _doubt(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap]
         text = f"Nothing else was trained in full, so it beats nothing {size}"
     strong = next((one for one in cheap if one.name not in LEAST and not _beats(best, one)), None)
     if strong is not None:
-        text += f", and no better than the cheap baseline {strong.name} ({strong.score:.3f})"
+        text += f", and not clearly better than the cheap baseline {strong.name}"
+        text += f" ({strong.score:.3f})"
     unjudged = [one for one in standings if one.is_final and one not in judged(standings)]
     if unjudged:
         text += f"; {_names(unjudged)} had no time for as many seeds, and cannot be judged"

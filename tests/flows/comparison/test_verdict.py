@@ -90,7 +90,7 @@ def test_what_cannot_be_told_apart_is_named_with_the_quicker_way() -> None:
     text = told(standings, [cheap("naive_bayes", 0.85), cheap("majority", 0.5)])
     assert "It is not distinguishable from attention, full at this size (200 validation" in text
     assert "attention trains 5.0 times as fast" in text
-    assert "no better than the cheap baseline naive_bayes (0.850)" in text
+    assert "not clearly better than the cheap baseline naive_bayes (0.850)" in text
 
 
 def test_nothing_is_recommended_that_is_no_better_than_majority() -> None:
@@ -100,5 +100,5 @@ def test_nothing_is_recommended_that_is_no_better_than_majority() -> None:
     assert not is_recommended(best_of(standings), least)
     assert is_recommended(standing("full", 0.8, place=2), least)
     text = told(standings, least)
-    assert text.startswith("**No way is better than majority**, which gives 0.500: windows has")
+    assert text.startswith("**No way is clearly better than majority**, which gives 0.500: windows has")
     assert "not distinguishable from full" in text
