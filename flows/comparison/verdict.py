@@ -62,8 +62,8 @@ def _reason(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap
     least = _least(cheap)
     if least is not None and not _beats(best, least):
         return (
-            f"**No way is clearly better than {least.name}**, which gives {least.score:.3f}: {name} "
-            f"has {text}"
+            f"**No way is clearly better than {least.name}**, which gives {least.score:.3f}: "
+            f"{name} has {text}"
         )
     text = f"Use **{name}** ({best.entry.told}): it has {text}"
     full = next((one for one in standings if one.entry.name == "full" and one.is_final), None)

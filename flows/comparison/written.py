@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from flows.comparison import plots
 from flows.comparison.applied import PREFIX
@@ -105,23 +106,29 @@ def _write_winner(path: Path, best: Standing, asked: Pipeline, *, base: Path) ->
     if own != spec.prepare.recipe:  # rows of the comparison stay its own
         spec = replace(spec, prepare=replace(spec.prepare, recipe=f"winner-{own}"))
     train = replace(spec.train, tracking=asked.train.tracking)
-    spec = _placed(replace(spec, train=train), base)
+    spec = placed(replace(spec, train=train), base)
     replace_bytes(path, to_yaml(spec, comment=comment).encode())
     return path
 
 
-def _placed(spec: Pipeline, base: Path) -> Pipeline:
-    """The pipeline with paths that do not depend on where its file lies."""
+def placed(spec: Pipeline, base: Path) -> Pipeline:
+    """The pipeline with paths that do not depend on where its file lies.
+
+    Args:
+        spec: the pipeline.
+        base: folder that its paths are relative to.
+    """
 
     def absolute(path: str | None) -> str | None:
         return None if path is None else str((base / path).resolve())
 
-    names = {rule.table for rule in build_steps(spec.prepare) if isinstance(rule, TokenRule)}
+    tables = {rule.table for rule in build_steps(spec.prepare) if isinstance(rule, TokenRule)}
+
+    def moved(value: Any) -> Any:
+        return absolute(value) if isinstance(value, str) and value in tables else value
+
     steps = tuple(
-        {
-            name: {k: absolute(v) if v in names - {None} else v for k, v in (options or {}).items()}
-            for name, options in step.items()
-        }
+        {name: {k: moved(v) for k, v in (options or {}).items()} for name, options in step.items()}
         for step in spec.prepare.steps
     )
     return replace(

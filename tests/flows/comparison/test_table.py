@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from flows.comparison.table import baselines_of, cheap_cells
-from flows.comparison.written import of_whole_records
+from flows.comparison.written import of_whole_records, placed
+from flows.pipeline_file import build
 from tests.flows.comparison.test_verdict import standing
 
 
@@ -27,3 +28,17 @@ def test_baselines_are_of_whole_records_whoever_wins() -> None:
     standings = [standing("windows", 0.8, place=0), standing("full", 0.6, place=1)]
     assert of_whole_records(standings).entry.name == "full"
     assert of_whole_records(standings[:1]).entry.name == "windows"
+
+
+def test_paths_of_the_recommended_file_hang_on_no_folder(tmp_path: Path) -> None:
+    """Would break if the file only ran where the person's own lies, or bands of a step ended it."""
+    steps = [{"band_power": {"bands": {"alpha": [8, 13]}, "window_s": 1.0, "stride_s": 1.0}}]
+    source = {"domain": "eeg", "path": "in", "rate_hz": 100.0}
+    spec = build({"dataset": "d", "source": source, "prepare": {"steps": steps}})
+    assert placed(spec, tmp_path).source.path == str(tmp_path / "in")
+    assert placed(spec, tmp_path).prepare.steps == spec.prepare.steps
+    source = {"domain": "text", "path": "in"}
+    steps = [{"idf": {"reference": "other.parquet", "tau": 1.0}}]
+    spec = build({"dataset": "d", "source": source, "prepare": {"steps": steps}})
+    (step,) = placed(spec, tmp_path).prepare.steps
+    assert step == {"idf": {"reference": str(tmp_path / "other.parquet"), "tau": 1.0}}

@@ -100,5 +100,7 @@ def test_nothing_is_recommended_that_is_no_better_than_majority() -> None:
     assert not is_recommended(best_of(standings), least)
     assert is_recommended(standing("full", 0.8, place=2), least)
     text = told(standings, least)
-    assert text.startswith("**No way is clearly better than majority**, which gives 0.500: windows has")
+    assert text.startswith(
+        "**No way is clearly better than majority**, which gives 0.500: windows has"
+    )
     assert "not distinguishable from full" in text
