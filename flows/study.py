@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flows.progress import say
-from flows.references import Json
 from seqprep import __version__
 from seqprep.errors import ConfigError
 from seqprep.fingerprint import fingerprint
-from seqprep.snapshot import replace_bytes
 from seqprep.upkeep.leftovers import STUDIES
 
 OF_TRIALS: Mapping[str, Any] = {
@@ -40,22 +36,6 @@ def check_limits(minutes: float, **counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and count < 1:
             raise ConfigError(f"--{name} must be >= 1, got {count}")
-
-
-def kept_plan(folder: Path, make: Callable[[], Json]) -> tuple[Json, bool]:
-    """The plan of a study, and whether it is new: one that was begun before goes on by its own.
-
-    Args:
-        folder: of the study.
-        make: called where there is none.
-    """
-    path = folder / "plan.json"
-    is_new = not path.is_file()
-    if is_new:
-        replace_bytes(path, json.dumps(make(), indent=1).encode())
-    else:
-        say(f"  going on with {folder}")
-    return json.loads(path.read_bytes()), is_new
 
 
 def study_folder(dataset: Path, study: str, *made_of: Any, asked: Mapping[str, Any]) -> Path:

@@ -21,7 +21,8 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.progress import say
 from flows.references import Json
 from flows.runner import runner_at
-from flows.study import kept_plan, study_folder
+from flows.study import study_folder
+from flows.study_plan import kept_plan
 from flows.training.warm import refuse_warm
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.parallel import Runner

@@ -20,7 +20,8 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json
-from flows.study import kept_plan, study_folder
+from flows.study import study_folder
+from flows.study_plan import kept_plan
 from flows.training.warm import refuse_warm
 from models.options.checks import JobError
 from seqprep.errors import ConfigError, SeqprepError

@@ -22,7 +22,8 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json
-from flows.study import kept_plan, study_folder
+from flows.study import study_folder
+from flows.study_plan import kept_plan
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.snapshot import Snapshot
 
