@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.comparison.budget import MOST_EPOCHS, SEARCH_SHARE, UNITS, Plan
 from flows.comparison.left import Left
 from flows.comparison.scores import TOLD
-from flows.comparison.table import EXPLAINED, HEAD, LEAST, Cheap, Row, cells, cheap_cells
+from flows.comparison.table import EXPLAINED, HEAD, Cheap, Row, cells, cheap_cells, least_of
 from flows.reporting import web_page
 from flows.reporting.reports import markdown_table
 from seqprep.snapshot import replace_bytes
@@ -78,7 +78,7 @@ def _opening(told: Told) -> str:
 
 def _unlearnt(told: Told) -> str | None:
     """Which of the ways that were left had learnt nothing by then: more time may change that."""
-    least = next((one for one in told.cheap if one.name in LEAST), None)
+    least = least_of(told.cheap)
     rest = [row for row in told.rows if not row.in_full]
     if least is None or not rest:
         return None

@@ -129,6 +129,11 @@ def baselines_of(folder: Path, task: str) -> list[Cheap]:
     return sorted(rows, key=lambda row: row.score, reverse=measure != "rmse")
 
 
+def least_of(cheap: Sequence[Cheap]) -> Cheap | None:
+    """The baseline that looks at no record, where the task has one."""
+    return next((one for one in cheap if one.name in LEAST), None)
+
+
 def _interval(score: float, records: int, task: str) -> tuple[float, float] | None:
     return wilson(score, records) if task == "classify" else None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from flows.comparison.course import Standing, train_seconds
 from flows.comparison.scores import TOLD as MEASURE_NAMES
-from flows.comparison.table import LEAST, Cheap
+from flows.comparison.table import LEAST, Cheap, least_of
 
 MOST_NAMED = 4
 
@@ -25,8 +25,7 @@ def best_of(standings: Sequence[Standing]) -> Standing:
 
 def is_recommended(best: Standing, cheap: Sequence[Cheap]) -> bool:
     """Whether the best way is better than an answer that looks at no record."""
-    least = _least(cheap)
-    return least is None or _beats(best, least)
+    return _unbeaten(best, cheap) is None
 
 
 def rivals(standings: Sequence[Standing]) -> list[Standing]:
@@ -59,8 +58,8 @@ def _reason(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap
         f"the best validation {measure}, {best.validation.shown:.3f} ({low:.3f} to {high:.3f}), "
         f"over {seeds} seed{'s' if seeds > 1 else ''}"
     )
-    least = _least(cheap)
-    if least is not None and not _beats(best, least):
+    least = _unbeaten(best, cheap)
+    if least is not None:
         return (
             f"**No way is clearly better than {least.name}**, which gives {least.score:.3f}: "
             f"{name} has {text}"
@@ -97,8 +96,10 @@ def _doubt(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap]
     return text
 
 
-def _least(cheap: Sequence[Cheap]) -> Cheap | None:
-    return next((one for one in cheap if one.name in LEAST), None)
+def _unbeaten(best: Standing, cheap: Sequence[Cheap]) -> Cheap | None:
+    """The baseline that looks at no record, where the best way is not better."""
+    least = least_of(cheap)
+    return None if least is None or _beats(best, least) else least
 
 
 def _beats(best: Standing, baseline: Cheap) -> bool:

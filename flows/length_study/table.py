@@ -11,11 +11,8 @@ from statistics import fmean
 
 import pyarrow as pa
 
-from flows.comparison.table import Cheap
+from flows.comparison.table import LEAST, Cheap, least_of
 from flows.length_study.course import Standing
-
-CHANCE = ("majority", "mean")
-"""Baselines that know nothing of a record."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +100,7 @@ def best_baseline(standings: Sequence[Standing]) -> str | None:
     scores: dict[str, list[float]] = {}
     for one in standings:
         for cheap in one.cheap:
-            if cheap.name not in CHANCE:
+            if cheap.name not in LEAST:
                 scores.setdefault(cheap.name, []).append(cheap.score)
     means = {name: fmean(each) for name, each in scores.items() if len(each) == len(standings)}
     smaller = standings[0].validation.measure == "rmse"
@@ -118,7 +115,8 @@ def _of(cheap: Sequence[Cheap], name: str | None) -> Cheap | None:
 
 def chance_of(cheap: Sequence[Cheap]) -> float | None:
     """What guessing scores on validation."""
-    return next((one.score for one in cheap if one.name in CHANCE), None)
+    least = least_of(cheap)
+    return None if least is None else least.score
 
 
 def to_arrow(rows: Sequence[Row]) -> pa.Table:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flows.comparison.scores import MEASURES
-from flows.comparison.table import baselines_of
+from flows.comparison.table import baselines_of, least_of
 from flows.optimizer_study import findings, plots
 from flows.optimizer_study.page import Told, write_pages
 from flows.optimizer_study.plan import Plan
@@ -42,7 +42,7 @@ def write(
     rows = [row_of(one, window=plan.window) for one in all_]
     pairs = pairs_of(all_, window=plan.window)
     cheap = baselines_of(Path(all_[0].outcomes[0].folder), task)
-    simplest = next((row for row in cheap if row.name in ("mean", "majority")), None)
+    simplest = least_of(cheap)
     names = [row.optimizer for row in rows]
     sentences = (
         findings.clipping(rows, optimizer=SPOKEN_OF if SPOKEN_OF in names else names[0]),
