@@ -2,10 +2,10 @@
 
 From raw documents to a scored model and its report, on two sizes of data, so that the constant cost
 and the share can be told apart. Directly: the functions of the three tasks, one after the other.
-First: the flow in a fresh process and a fresh folder, whose temporary server makes its database;
-the import of Prefect and of the flows is timed with it. Cold: the same where the database is there,
-as in every later run of a project. Warm: the flow in a process whose server runs already. Cases
-take turns; each runs in a process of its own.
+First: the flow in a fresh process and a fresh folder, into which the empty database is copied that
+`./run` keeps; the import of Prefect and of the flows is timed with it. Cold: the same where another
+flow ran before, as in every later run of a project. Warm: the flow in a process whose server runs
+already. Cases take turns; each runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -116,9 +116,11 @@ WAYS = tuple(CASES)[1:]
 
 def run_here(case: str, inputs: Path, work: Path) -> None:
     """Run one case in this process; print what it took, in all and in its stages."""
+    from flows import empty_database
     from flows.environment import quiet
 
     quiet(home=work / "prefect")
+    empty_database.place(work / "prefect")
     job = CASES[case](str(inputs / "pipeline.yaml"), str(work / "store"))
     start = time.perf_counter()
     stages = job()
@@ -191,8 +193,8 @@ def markdown(body: dict[str, Any]) -> str:
         "## What Prefect costs",
         "",
         "Seconds from raw documents to a scored model and its report, called directly and as a "
-        "flow: the first of a project, whose database is made, a later one, and one whose server "
-        "runs already. `outside`: of the seconds of each way, all but the work of the three tasks "
+        "flow: the first of a project, a later one, and one whose server runs already. "
+        "`outside`: of the seconds of each way, all but the work of the three tasks "
         "(imports, server, flow, artifacts): what Prefect costs, without the noise of the "
         "training, whose first run also finds nothing in the disk's cache. `CPU`: processor "
         "seconds of the process and its children, which say more where a machine is busy. Aim: "

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from flows import empty_database
 from flows.environment import TERMINAL, quiet
 from flows.reporting.counted import counted
 from flows.serving import processes, server
@@ -96,7 +97,9 @@ def _start(root: Path, served: Served, database: Database, *, runs: int) -> Up:
         nothing_lives = not processes.of_flow_runs(root)
         if nothing_lives:
             forget_leases(home)
-        say("starting the server; its first start makes the database, which takes a while ...")
+        say("starting the server, which takes a while ...")
+        if database.url is None:
+            empty_database.place(home)
         arguments = ["server", "start", "--host", server.HOST, "--port", str(port)]
         variables = server.variables(environment, database=database)
         found["server"] = processes.start(arguments, log=home / "server.log", environment=variables)

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from flows import empty_database
 from flows.commands.ending import tell
 from seqprep.errors import ConfigError
 from seqprep.remote.address import is_remote, parse
@@ -214,19 +215,20 @@ def start_prefect() -> None:
     if url:
         check_server(url)
     guard.start()
-    home = Path.cwd() / ".prefect"
+    quiet(home=Path.cwd() / ".prefect")
     if not url:
-        tell(starting(Path(os.environ.get("PREFECT_HOME", home))))
-    quiet(home=home)
+        home = Path(os.environ["PREFECT_HOME"])
+        tell(starting(home))
+        empty_database.place(home)
 
 
 def starting(home: Path) -> str:
     """What is said while Prefect's temporary server starts.
 
     Args:
-        home: of Prefect, which makes its database there at the first start.
+        home: of Prefect, which makes its database there at the first start if none is kept.
     """
-    if (home / "prefect.db").exists():
+    if empty_database.is_made(home):
         return "starting Prefect ..."
     return "starting Prefect; the first time in this folder it makes its database ..."
 

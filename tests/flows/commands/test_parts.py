@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -39,8 +40,11 @@ def test_a_server_that_asks_for_more_is_left_to_prefect() -> None:
         server.shutdown()
 
 
-def test_the_first_start_of_a_project_says_why_it_takes_longer(tmp_path: Path) -> None:
+def test_the_first_start_of_a_project_says_why_it_takes_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Would break if a newcomer's first command looked as if it hung."""
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))  # no empty database is kept there
     assert "makes its database" in starting(tmp_path)
     (tmp_path / "prefect.db").touch()
     assert starting(tmp_path) == "starting Prefect ..."
