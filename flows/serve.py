@@ -99,7 +99,7 @@ def _start(root: Path, served: Served, database: Database, *, runs: int) -> Up:
             forget_leases(home)
         say("starting the server, which takes a while ...")
         if database.url is None:
-            empty_database.place(home)
+            empty_database.place(Path(os.environ["PREFECT_HOME"]))
         arguments = ["server", "start", "--host", server.HOST, "--port", str(port)]
         variables = server.variables(environment, database=database)
         found["server"] = processes.start(arguments, log=home / "server.log", environment=variables)

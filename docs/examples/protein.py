@@ -5,10 +5,9 @@ Use it for whole proteins. Not for nucleotides: domain `dna` knows that a strand
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from functools import partial
 
 from Bio.SeqIO.FastaIO import SimpleFastaParser
 
@@ -16,7 +15,6 @@ from seqprep.ingestion.expand import read_bytes
 from seqprep.ingestion.files import SourceFile, list_files
 from seqprep.ingestion.record_builder import RecordBuilder
 from seqprep.ingestion.records import Batch, Context, Reader, no_facts
-from seqprep.source import Source
 
 
 def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
@@ -32,23 +30,11 @@ def read(files: Sequence[SourceFile], context: Context) -> Iterator[Batch]:
             if not content.isalpha():
                 builder.reject(file, "unreadable", "not only letters", record=record, line=None)
                 continue
-            builder.add(
-                file,
-                record=record,
-                content=content,
-                size_bytes=len(content),
-                length=len(content),
-                content_hash=hashlib.sha256(content).digest(),
-                name=header.partition(" ")[0],
-                header=header,
-            )
+            builder.add_letters(file, record=record, content=content, header=header)
             if builder.full:
                 yield builder.take()
     yield builder.take()
 
 
-def _list(source: Source, base: Path) -> list[SourceFile]:
-    return list_files(source, base, default=("*.faa", "*.fasta", "*.fa"))
-
-
-READER = Reader(version=1, workers="processes", list_files=_list, probe=no_facts, read=read)
+_files = partial(list_files, default=("*.faa", "*.fasta", "*.fa"))
+READER = Reader(version=1, workers="processes", list_files=_files, probe=no_facts, read=read)

@@ -6,6 +6,7 @@ record, where that is larger). Labels and groups are found here, in one way for 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -168,6 +169,29 @@ class RecordBuilder:
             column.append(row[key])
         self._bytes += size_bytes
         return True
+
+    def add_letters(self, file: SourceFile, *, record: int, content: bytes, header: str) -> bool:
+        """Add one record of letters, a byte each, named by the first word of its header.
+
+        Args:
+            file: its source file.
+            record: its number there, from 0.
+            content: the letters.
+            header: all of it.
+
+        Returns:
+            Whether it was accepted.
+        """
+        return self.add(
+            file,
+            record=record,
+            content=content,
+            size_bytes=len(content),
+            length=len(content),
+            content_hash=hashlib.sha256(content).digest(),
+            name=header.partition(" ")[0],
+            header=header,
+        )
 
     def _fields(
         self,
