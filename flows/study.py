@@ -38,6 +38,23 @@ def check_limits(minutes: float, **counts: int | None) -> None:
             raise ConfigError(f"--{name} must be >= 1, got {count}")
 
 
+def check_validation(has_rows: bool, *, study: str) -> None:
+    """Refuse a study without rows to choose on.
+
+    Args:
+        has_rows: whether the split leaves any.
+        study: what it is called.
+
+    Raises:
+        ConfigError: saying what to change.
+    """
+    if not has_rows:
+        raise ConfigError(
+            f"{study} chooses on validation rows, and there are none; give split.validation a "
+            "share or values"
+        )
+
+
 def study_folder(dataset: Path, study: str, *made_of: Any, asked: Mapping[str, Any]) -> Path:
     """Where a study is written: named by what determines it, not by how far it came.
 

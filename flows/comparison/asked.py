@@ -13,14 +13,9 @@ from flows.comparison.combinations import check_strategy
 from flows.comparison.scores import check_task
 from flows.descriptions import describe
 from flows.pipeline_file import Pipeline
-from flows.study import check_limits
+from flows.study import check_limits, check_validation
 from seqprep.errors import ConfigError
 from seqprep.token_table import TokenTable
-
-NO_VALIDATION = (
-    "compare chooses on validation rows, and there are none; give split.validation a share or "
-    "values"
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,8 +67,7 @@ def check_asked(spec: Pipeline, asked: Asked) -> None:
         check_strategy(name)
     if asked.reference is not None:
         TokenTable.read(Path(asked.reference), key="--reference")
-    if spec.split.validation == 0:
-        raise ConfigError(NO_VALIDATION)
+    check_validation(spec.split.validation != 0, study="compare")
     if spec.prepare.recipe.startswith(PREFIX):
         raise ConfigError(
             f"prepare.recipe {spec.prepare.recipe!r}: names that begin with {PREFIX!r} are those "

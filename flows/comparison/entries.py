@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flows.comparison.applied import OWN, choose, is_plain, names_of
-from flows.comparison.asked import NO_VALIDATION, Asked
+from flows.comparison.asked import Asked
 from flows.comparison.budget import KEPT, PREPARED_SHARE, in_turn
 from flows.comparison.course import Entry
 from flows.comparison.left import Left
@@ -17,7 +17,8 @@ from flows.comparison.strategy import Case, Strategy
 from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
 from flows.references import Json
-from seqprep.errors import ConfigError, SeqprepError
+from flows.study import check_validation
+from seqprep.errors import SeqprepError
 from seqprep.schema import STEP_TASKS
 from seqprep.snapshot import Snapshot
 from seqprep.transforms import build_steps, final_unit
@@ -48,8 +49,7 @@ def make(
         ConfigError: if there are no validation rows.
     """
     whole = _prepare(bare, base=base, store=store, is_ours=True)
-    if not whole["records"].get("validation"):
-        raise ConfigError(NO_VALIDATION)
+    check_validation(bool(whole["records"].get("validation")), study="compare")
     case = _case(bare, whole, _reference(spec, asked))
     chosen, refused = choose(names_of(asked.strategies), case, bare)
     left.refused.update(refused)

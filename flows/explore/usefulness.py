@@ -37,6 +37,7 @@ from flows.prepare import prepare_rows
 from flows.progress import Callback, say, stage
 from flows.references import Json, resolve
 from flows.registry.intervals import intervals
+from flows.study import check_validation
 from flows.train import train_model
 from flows.training.warm import refuse_warm
 from models.bundle import Bundle
@@ -142,11 +143,7 @@ def check_snapshot(snapshot: Snapshot) -> None:
             f"usefulness takes out tokens, but recipe {snapshot.facts.recipe!r} stores values; "
             "leave out the steps that make values of tokens"
         )
-    if not snapshot.rows("validation"):
-        raise ConfigError(
-            "usefulness is scored on validation rows, and there are none; give split.validation a "
-            "share or values"
-        )
+    check_validation(bool(snapshot.rows("validation")), study="usefulness")
 
 
 def _by_masking(

@@ -11,7 +11,7 @@ from flows.comparison.scores import check_task
 from flows.descriptions import describe
 from flows.length_study.cut import Keep
 from flows.pipeline_file import Pipeline
-from flows.study import check_limits
+from flows.study import check_limits, check_validation
 from models.options.model_fits import OF_STEPS
 from seqprep.errors import ConfigError
 
@@ -93,8 +93,4 @@ def check_lengths(spec: Pipeline, asked: AskedLengths) -> None:
             f"--keep {asked.keep} has no meaning with task: {task}: every step is answered, so "
             "records are read in pieces of each length and nothing is cut off; leave it out"
         )
-    if spec.split.validation == 0:
-        raise ConfigError(
-            "lengths chooses on validation rows, and the split has none; give split.validation a "
-            "share or values"
-        )
+    check_validation(spec.split.validation != 0, study="lengths")

@@ -20,11 +20,11 @@ from flows.pipeline_file import Pipeline, to_json
 from flows.prepare import prepare_rows
 from flows.progress import say
 from flows.references import Json
-from flows.study import study_folder
+from flows.study import check_validation, study_folder
 from flows.study_plan import kept_plan
 from flows.training.warm import refuse_warm
 from models.options.checks import JobError
-from seqprep.errors import ConfigError, SeqprepError
+from seqprep.errors import SeqprepError
 from seqprep.snapshot import Snapshot
 from seqprep.transforms import build_steps, final_unit
 
@@ -85,11 +85,7 @@ def _rungs(
 ) -> list[Rung]:
     """The lengths with their rows, the shortest first."""
     whole = _prepare(bare, base=base, store=store)
-    if not whole["records"].get("validation"):
-        raise ConfigError(
-            "lengths chooses on validation rows, and there are none; give split.validation a share "
-            "or values"
-        )
+    check_validation(bool(whole["records"].get("validation")), study="lengths")
     longest = round(whole["length_quantiles"]["after"]["1"])
     rungs: list[Rung] = []
     for steps in ladder(longest, named=asked.rungs):

@@ -11,7 +11,7 @@ from flows.comparison.scores import check_task
 from flows.descriptions import describe
 from flows.optimizer_study.variants import NONE, apply, check_optimizer, grid
 from flows.pipeline_file import Pipeline
-from flows.study import check_limits
+from flows.study import check_limits, check_validation
 from flows.training.warm import refuse_warm
 from seqprep.errors import ConfigError
 
@@ -65,11 +65,7 @@ def check_asked(spec: Pipeline, asked: Asked) -> None:
     """
     check_task(spec.source.task, study="optimizers")
     refuse_warm(spec, "optimizers")
-    if spec.split.validation == 0:
-        raise ConfigError(
-            "optimizers keeps each variant's best epoch on validation rows, and the split has "
-            "none; give split.validation a share or values"
-        )
+    check_validation(spec.split.validation != 0, study="optimizers")
     for name in asked.optimizers:
         check_optimizer(name)
     for variant in grid(asked.optimizers, asked.clips, asked.schedules):
