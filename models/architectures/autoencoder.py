@@ -67,6 +67,8 @@ class Autoencoder(nn.Module):
         codes_NH, sizes_N = codes_BKH[real_BK], sizes_BK[real_BK]
         states_NEH = self.decoder(codes_NH[:, None].expand(-1, every, -1), sizes_N)
         out_NEC = self.head(turn(states_NEH, sizes_N))
+        if len(place_K) == 1:  # every row has its one block: nothing to lay out, nothing to copy
+            return out_NEC
         out_BKEC = out_NEC.new_zeros(rows, len(place_K), every, out_NEC.shape[-1])
         out_BKEC[real_BK] = out_NEC
         return out_BKEC.flatten(1, 2)[:, :steps]
