@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,10 +58,18 @@ def nodes(job: Path) -> list[subprocess.Popen[str]]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # so that all of a machine can be ended at once
         )
         for _ in range(2)
     ]
+
+
+def kill(machine: subprocess.Popen[str]) -> None:
+    """All of it at once: torchrun, and the trainer, which has a session of its own."""
+    children = Path(f"/proc/{machine.pid}/task/{machine.pid}/children")
+    trainers = [int(pid) for pid in children.read_text().split()] if children.exists() else []
+    for pid in (machine.pid, *trainers):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def history(folder: Path) -> list[tuple[float, float]]:
@@ -89,8 +98,11 @@ def test_a_machine_that_dies_ends_the_run_which_goes_on_from_its_checkpoint(tmp_
     while not (job.parent / "checkpoint/state.safetensors").is_file():
         assert all(machine.poll() is None for machine in machines)
         time.sleep(0.05)
-    os.killpg(machines[1].pid, signal.SIGKILL)
-    _, errors = machines[0].communicate(timeout=120)
+    kill(machines[1])
+    try:
+        _, errors = machines[0].communicate(timeout=120)
+    finally:
+        kill(machines[0])
     assert machines[0].returncode == 1, errors
     machines[1].communicate()
     calls: list[int] = []
