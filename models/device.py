@@ -85,7 +85,8 @@ def set_determinism(wanted: bool) -> None:
     """
     if wanted:  # read when the first matrix product runs on CUDA
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(wanted)
+    if torch.are_deterministic_algorithms_enabled() != wanted:
+        torch.use_deterministic_algorithms(wanted)  # imports PyTorch's compiler: two seconds
     torch.backends.cudnn.deterministic = wanted
     torch.backends.cudnn.benchmark = False
 

@@ -131,6 +131,16 @@ def test_determinism_is_set_and_taken_back() -> None:
         set_determinism(False)
 
 
+def test_what_is_free_already_needs_no_compiler() -> None:
+    """Every prediction would wait two seconds for PyTorch's compiler, which nothing here uses."""
+    code = (
+        "import sys; from models.device import prepare_torch; "
+        "from models.options.training import Train; prepare_torch(Train(device='cpu')); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_a_deterministic_run_trains(tmp_path: Path) -> None:
     """An operation without a deterministic form would end it in an error."""
     path = task_snapshot(tmp_path / "data", "classify", rows=20)
