@@ -33,6 +33,7 @@ _BLOCK = re.compile(
 _MASKS = [
     (re.compile(r"[━─═]+|[┏┡└┗╭╰][^\n]*"), "-"),  # borders are as wide as the numbers between
     (re.compile(r"\b\d{4}-\d\d-\d\d\b|\b\d\d:\d\dZ"), "WHEN"),
+    (re.compile(r"(-[0-9a-f]{12} │.*│) +\d+ +│$", re.MULTILINE), r"\1 SECONDS │"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "HASH"),
     (re.compile(r"\b[\d,]+ (steps/s|MB)"), r"N \1"),
     (re.compile(r"gradient [\d.]+(?: clipped to [\d.]+)?"), "gradient X"),
