@@ -1,8 +1,8 @@
 """Read job.json: what to train, on what, and where to put it. Standard library only.
 
 Its keys: snapshot (path), out (folder), train (options), fitted (path or null), pipeline (object
-or null), warm_from (object or null). Relative paths are relative to the file. Unknown keys are
-errors that name the nearest right one.
+or null), warm_from (object or null), validation_only (bool). Relative paths are relative to the
+file. Unknown keys are errors that name the nearest right one.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class Job:
         fitted: fitted state of the preparation, copied into the bundle.
         pipeline: source, split and preparation as a person wrote them, copied into the bundle.
         warm_from: what a warm start begins from, with `train.warm_start`.
+        validation_only: score validation rows and no others, without baselines: a training of a
+            search, of which nobody may know the test score, and which has to be short.
     """
 
     snapshot: str
@@ -65,6 +67,7 @@ class Job:
     fitted: str | None = None
     pipeline: dict[str, Any] | None = None
     warm_from: WarmFrom | None = None
+    validation_only: bool = False
 
     def __post_init__(self) -> None:
         if self.train.warm_start != (self.warm_from is not None):
@@ -107,6 +110,7 @@ def read_job(path: Path) -> Job:
         fitted=None if job.fitted is None else os.path.normpath(base / job.fitted),
         pipeline=job.pipeline,
         warm_from=_placed(job.warm_from, base),
+        validation_only=job.validation_only,
     )
 
 

@@ -88,7 +88,7 @@ class Terms:
     def cost_s(self, paces: Mapping[str, Pace], amount: float) -> float:
         """Seconds that search and full trainings take at most, with so much for each."""
         updates = _updates(paces, self.equal, amount)
-        search = [training_s(pace, _searched(updates[name])) for name, pace in paces.items()]
+        search = [_searching_s(pace, updates[name]) for name, pace in paces.items()]
         search_s = _side_by_side(search, self.settings, self.workers)
         return search_s + self.full_s(paces, amount, seeds=self.seeds)
 
@@ -137,7 +137,7 @@ def make_plan(paces: Mapping[str, Pace], terms: Terms, *, seconds: float, spent_
         finalists=min(terms.finalists, len(chosen)),
         seeds=terms.seeds,
         seconds=spent_s + terms.cost_s(chosen, least),
-        search_s={name: training_s(p, _searched(updates[name])) for name, p in chosen.items()},
+        search_s={name: _searching_s(p, updates[name]) for name, p in chosen.items()},
         full_s={name: training_s(p, updates[name]) for name, p in chosen.items()},
         seed_s=terms.full_s(chosen, least, seeds=1),
         left_out=tuple(name for name in paces if name not in chosen),
@@ -205,6 +205,11 @@ def training_s(pace: Pace, updates: int) -> float:
     """Seconds of one training, with its start, validations and end."""
     epochs = math.ceil(updates / max(1.0, pace.epoch_updates))
     return pace.around_s + updates * pace.update_s + epochs * pace.judge_s
+
+
+def _searching_s(pace: Pace, updates: int) -> float:
+    """Seconds of a training of the search, beside a full one of so many updates."""
+    return training_s(pace, _searched(updates)) - pace.test_s
 
 
 def _ample(paces: Mapping[str, Pace], equal: Equal) -> float:

@@ -114,7 +114,7 @@ def search(entries: Sequence[Entry], plan: Plan, crew: Crew, *, told: Told) -> l
         _piece(trial, plan.search_s, number=number)
         for entry in entries
         for number, factor in enumerate(SEARCHED[: plan.settings])
-        for trial in [_trial(entry, _setting(entry, factor, search_updates(plan, entry.name)))]
+        for trial in [_searching(entry, factor, plan)]
     ]
     outcomes = train_all(pieces, crew, told=told)
     found: list[Standing] = []
@@ -188,9 +188,12 @@ def _piece(trial: Trial, expected_s: Mapping[str, float], *, number: int, others
     )
 
 
-def _setting(entry: Entry, factor: float, updates: int) -> Mapping[str, Any]:
+def _searching(entry: Entry, factor: float, plan: Plan) -> Trial:
+    """A training of the search, whose test rows nobody looks at."""
     rate = entry.spec.train.optimizer.lr * factor
-    return {"optimizer.lr": float(f"{rate:.6g}"), "updates": updates}
+    updates = search_updates(plan, entry.name)
+    changes = {"optimizer.lr": float(f"{rate:.6g}"), "updates": updates}
+    return replace(_trial(entry, changes), validation_only=True)
 
 
 def _trial(entry: Entry, changes: Mapping[str, Any]) -> Trial:

@@ -11,6 +11,7 @@ class Pace:
 
     Args:
         update_s: seconds an update. around_s: of start, scores and end. judge_s: of a validation.
+        test_s: those of `around_s` that go to test scores and baselines, which a search leaves out.
         update_steps: real steps an update.
         epoch_updates: updates of an epoch, about.
     """
@@ -20,3 +21,4 @@ class Pace:
     judge_s: float
     update_steps: float
     epoch_updates: float
+    test_s: float = 0.0

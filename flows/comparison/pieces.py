@@ -163,6 +163,7 @@ def trial_json(trial: Trial) -> Json:
         "spec": to_json(trial.spec),
         "prepared": trial.prepared,
         "pretraining": trial.pretraining and asdict(trial.pretraining),
+        "validation_only": trial.validation_only,
     }
 
 

@@ -53,6 +53,7 @@ class Trial:
         spec: the pipeline, all options applied.
         prepared: what `prepare` made with it.
         pretraining: what comes before it.
+        validation_only: its test rows are not looked at.
     """
 
     strategy: str
@@ -60,6 +61,7 @@ class Trial:
     spec: Pipeline
     prepared: Json
     pretraining: Pretraining | None = None
+    validation_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +101,13 @@ def run_trial(trial: Trial, *, store: Path, watch: Watch | None = None) -> Outco
     """
     start_s = time.monotonic()
     ground = ground_of(trial.spec, trial.prepared, trial.pretraining, store=store, train=_train)
-    job, _ = write_job(ground.spec, ground.prepared, store=ground.store, folder=RUNS)
+    job, _ = write_job(
+        ground.spec,
+        ground.prepared,
+        store=ground.store,
+        folder=RUNS,
+        validation_only=trial.validation_only,
+    )
     _train(job, ground.prepared, watch=watch)
     noted = job.with_name(NAME)
     if not noted.is_file():
@@ -128,7 +136,13 @@ def was_run(trial: Trial, *, store: Path) -> bool:
     except LookupError:
         return False
     snapshot = Snapshot.read(Path(ground.prepared["snapshot"]))
-    folder = run_folder(ground.spec, snapshot, store=ground.store, folder=RUNS)
+    folder = run_folder(
+        ground.spec,
+        snapshot,
+        store=ground.store,
+        folder=RUNS,
+        validation_only=trial.validation_only,
+    )
     return (folder / NAME).is_file()
 
 
@@ -223,6 +237,7 @@ def _in_a_row(paces: Sequence[Pace], rest_s: float) -> Pace:
         update_s=sum(pace.update_s for pace in paces),
         around_s=sum(pace.around_s for pace in paces) + rest_s,
         judge_s=sum(pace.judge_s for pace in paces),
+        test_s=paces[-1].test_s,
         update_steps=sum(pace.update_steps for pace in paces),
         epoch_updates=min(pace.epoch_updates for pace in paces),
     )
@@ -236,7 +251,8 @@ def pace_of(folder: Path, wall_s: float, prepared: Json) -> Pace:
         wall_s: that it took, start and end included.
         prepared: what `prepare` made with its pipeline.
     """
-    train = json.loads((folder / "report.json").read_bytes())["train"]
+    report = json.loads((folder / "report.json").read_bytes())
+    train, scoring = report["train"], report["scoring_seconds"]
     events = [e for e in read_events(folder / "metrics.jsonl") if e["event"] == "progress"]
     first, last = events[0], events[-1]
     learnt_s = last["steps"] / last["real_steps_per_s"]
@@ -248,6 +264,7 @@ def pace_of(folder: Path, wall_s: float, prepared: Json) -> Pace:
         update_s=max(1e-4, update_s),
         around_s=max(0.0, wall_s - train["seconds"]),
         judge_s=max(0.0, train["seconds"] - learnt_s) / max(1, train["epochs"]),
+        test_s=scoring.get("test", 0.0) + scoring["baselines"],
         update_steps=update_steps,
         epoch_updates=_epoch_updates(folder / "job.json", prepared, update_steps),
     )

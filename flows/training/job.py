@@ -124,7 +124,12 @@ def check_source(spec: Pipeline, *, store: Path) -> None:
 
 
 def write_job(
-    spec: Pipeline, prepared: Json, *, store: Path, folder: str = MODELS
+    spec: Pipeline,
+    prepared: Json,
+    *,
+    store: Path,
+    folder: str = MODELS,
+    validation_only: bool = False,
 ) -> tuple[Path, bool]:
     """Write the job file of a training run.
 
@@ -133,12 +138,13 @@ def write_job(
         prepared: what `prepare` made with it.
         store: folder of the datasets.
         folder: of the dataset's trainings: its models, or those of a comparison.
+        validation_only: see Job.
 
     Returns:
         The job file, and whether that very run is already finished and intact.
     """
     snapshot, train = Snapshot.read(Path(prepared["snapshot"])), _options(spec)
-    out = run_folder(spec, snapshot, store=store, folder=folder)
+    out = run_folder(spec, snapshot, store=store, folder=folder, validation_only=validation_only)
     examples = Table(store / spec.dataset / f"examples-{spec.prepare.recipe}")
     fitted = examples.info(snapshot.facts.examples_version).state["fitted"]
     obtain_state(examples.state.path / fitted)
@@ -149,6 +155,8 @@ def write_job(
         "fitted": _relative(examples.state.path / fitted, out),
         "pipeline": to_json(spec),
     }
+    if validation_only:
+        job["validation_only"] = True
     published = pull_run(out)
     if spec.train.warm_start:
         job["warm_from"] = as_job_json(warm_from(spec, prepared, out))
@@ -163,7 +171,14 @@ def write_job(
     return out / "job.json", finished
 
 
-def run_folder(spec: Pipeline, snapshot: Snapshot, *, store: Path, folder: str = MODELS) -> Path:
+def run_folder(
+    spec: Pipeline,
+    snapshot: Snapshot,
+    *,
+    store: Path,
+    folder: str = MODELS,
+    validation_only: bool = False,
+) -> Path:
     """Where a training lies: named by all that its result follows from.
 
     Args:
@@ -171,13 +186,14 @@ def run_folder(spec: Pipeline, snapshot: Snapshot, *, store: Path, folder: str =
         snapshot: of its rows.
         store: folder of the datasets.
         folder: of the dataset's trainings: its models, or those of a comparison.
+        validation_only: see Job.
     """
     what = {key: value for key, value in _options(spec).items() if key not in NOT_THE_RESULT}
     what["tracking"] = "none"  # a board is another view of the same run
     if spec.train.encoder_from is not None:  # its content counts, not where it lies
         what["encoder_from"] = digest_of(Path(spec.train.encoder_from))
     digest = fingerprint(snapshot.sha256, what, to_json(spec)["predict"], __version__)
-    name = f"{spec.prepare.recipe}-{digest[:12]}"
+    name = f"{spec.prepare.recipe}-{digest[:12]}{'-search' if validation_only else ''}"
     return (store / spec.dataset / folder / name).resolve()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,21 +60,29 @@ def finish(setting: Setting, *, between: Callable[[], None] | None = None) -> Pa
             "no epoch ended with a finite validation figure; lower train.optimizer.lr or look at "
             "the data"
         )
-    fitted = b"{}" if setting.job.fitted is None else Path(setting.job.fitted).read_bytes()
-    vocabulary = Vocabulary.of(sources["train"].facts, fitted, setting.job.pipeline)
-    body: dict[str, Any] = {"metrics": {}, "per_class": {}, "confusion": {}}
-    for split in SCORED:
+    job = setting.job
+    fitted = b"{}" if job.fitted is None else Path(job.fitted).read_bytes()
+    vocabulary = Vocabulary.of(sources["train"].facts, fitted, job.pipeline)
+    body: dict[str, Any] = {"metrics": {}, "per_class": {}, "confusion": {}, "baselines": {}}
+    seconds: dict[str, float] = {}
+    for split in SCORED[:1] if job.validation_only else SCORED:
         if not len(sources[split]):
             continue
+        start_s = time.monotonic()
         found = answers(run, sources[split], between=between)
         pooled = outputs.pool(found)
         _score(setting, split, pooled, body)
         table = answer_table(pooled, vocabulary, with_truth=True)
         table = table.replace_schema_metadata({"about": json.dumps(_about(setting))})
         pq.write_table(table, out / f"predictions-{split}.parquet", write_page_checksum=True)
-    pipeline = setting.job.pipeline
-    cheap = baselines.score_all(sources, SCORED, fitted=fitted, pipeline=pipeline)
-    body = {**_described(setting), **body, "baselines": cheap}
+        seconds[split] = time.monotonic() - start_s
+    if not job.validation_only:
+        start_s = time.monotonic()
+        body["baselines"] = baselines.score_all(
+            sources, SCORED, fitted=fitted, pipeline=job.pipeline
+        )
+        seconds["baselines"] = time.monotonic() - start_s
+    body = {**_described(setting), **body, "scoring_seconds": seconds}
     scores = {key: body[key] for key in ("metrics", "baselines")}
     _bundle(setting, fitted, scores).write(out / "bundle")
     replace_bytes(out / NAME, json.dumps(body, indent=1, allow_nan=False).encode())

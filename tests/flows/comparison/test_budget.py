@@ -111,6 +111,18 @@ def listed(each_s: list[float], *, workers: int = 2) -> float:
     return max(places)
 
 
+def test_the_search_is_not_given_the_seconds_of_test_scores() -> None:
+    """Would break if a search were planned as long as if it scored test rows and baselines."""
+    plain = plan_of({"slow": SLOW, "quick": QUICK}, equal="updates", seconds=600.0)
+    scored = {"slow": replace(SLOW, test_s=3.0), "quick": replace(QUICK, test_s=3.0)}
+    longer = plan_of(scored, equal="updates", seconds=600.0)
+    assert longer.amount > plain.amount
+    assert longer.search_s["slow"] == pytest.approx(
+        training_s(SLOW, search_updates(longer, "slow")) - 3.0
+    )
+    assert longer.full_s["slow"] == training_s(SLOW, longer.updates["slow"])
+
+
 def test_the_search_takes_a_quarter_of_the_updates() -> None:
     """Would break if the search cost as much as what it is to save."""
     plan = plan_of({"slow": SLOW, "quick": QUICK})

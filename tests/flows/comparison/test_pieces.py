@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from flows.comparison.pieces import (
     watch_of,
 )
 from flows.comparison.pretraining import Pretraining
-from flows.comparison.trials import Trial
+from flows.comparison.trials import Trial, run_trial, was_run
 from flows.pipeline_file import build
 from tests.flows.stages import ingest_and_prepare
 from tests.flows.training.test_job import pipeline
@@ -67,8 +67,29 @@ def test_a_way_that_is_far_too_slow_does_not_use_up_the_time_of_all(
 
 def test_a_trial_is_the_same_in_another_process() -> None:
     """Would break if a cluster trained with other options, or without what comes first."""
-    one = trial(pretraining=Pretraining(kind="codes", options={"code_every": 8}))
+    first = Pretraining(kind="codes", options={"code_every": 8})
+    one = trial(pretraining=first, validation_only=True)
     assert trial_of(json.loads(json.dumps(trial_json(one)))) == one
+
+
+def test_a_search_never_looks_at_the_test_rows(tmp_path: Path) -> None:
+    """Would break if the choice could be made on test rows, or a trial took as long as a model."""
+    spec = pipeline(tmp_path)
+    rows = asdict(ingest_and_prepare(spec, tmp_path))
+    full = Trial(strategy="full", setting="", spec=spec, prepared=rows)
+    searched = replace(full, validation_only=True)
+    found = [run_trial(one, store=tmp_path) for one in (searched, full)]
+    short, whole = (Path(one.folder) for one in found)
+    assert short != whole and was_run(searched, store=tmp_path)
+    tables = [sorted(file.name for file in run.glob("*.parquet")) for run in (short, whole)]
+    assert tables == [
+        ["predictions-validation.parquet"],
+        ["predictions-test.parquet", "predictions-validation.parquet"],
+    ]
+    reports = [json.loads((run / "report.json").read_bytes()) for run in (short, whole)]
+    assert [set(one["metrics"]) for one in reports] == [{"validation"}, {"validation", "test"}]
+    assert [bool(one["baselines"]) for one in reports] == [False, True]
+    assert reports[0]["metrics"]["validation"] == reports[1]["metrics"]["validation"]
 
 
 def run_of(folder: Path, scores: list[float]) -> Path:
