@@ -9,7 +9,16 @@ from pathlib import Path
 from flows.comparison.budget import MOST_EPOCHS, SEARCH_SHARE, UNITS, Plan
 from flows.comparison.left import Left
 from flows.comparison.scores import TOLD
-from flows.comparison.table import EXPLAINED, HEAD, Cheap, Row, cells, cheap_cells, least_of
+from flows.comparison.table import (
+    EXPLAINED,
+    HEAD,
+    Cheap,
+    Row,
+    cells,
+    cheap_cells,
+    is_unlearnt,
+    least_of,
+)
 from flows.reporting import web_page
 from flows.reporting.reports import markdown_table
 from seqprep.snapshot import replace_bytes
@@ -82,8 +91,7 @@ def _unlearnt(told: Told) -> str | None:
     rest = [row for row in told.rows if not row.in_full]
     if least is None or not rest:
         return None
-    sign = -1 if told.measure == "rmse" else 1
-    worse = [row for row in rest if sign * row.score <= sign * least.score]
+    worse = [row for row in rest if is_unlearnt(row.score, least, measure=told.measure)]
     if not worse:
         return None
     return (

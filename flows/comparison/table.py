@@ -134,6 +134,11 @@ def least_of(cheap: Sequence[Cheap]) -> Cheap | None:
     return next((one for one in cheap if one.name in LEAST), None)
 
 
+def is_unlearnt(shown: float, least: Cheap, *, measure: str) -> bool:
+    """Whether a score is no better than that of an answer that looks at no record."""
+    return shown >= least.score if measure == "rmse" else shown <= least.score
+
+
 def _interval(score: float, records: int, task: str) -> tuple[float, float] | None:
     return wilson(score, records) if task == "classify" else None
 

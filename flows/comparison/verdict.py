@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from flows.comparison.course import Standing, train_seconds
 from flows.comparison.scores import TOLD as MEASURE_NAMES
-from flows.comparison.table import LEAST, Cheap, least_of
+from flows.comparison.table import LEAST, Cheap, is_unlearnt, least_of
 
 MOST_NAMED = 4
 
@@ -93,7 +93,24 @@ def _doubt(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap]
     unjudged = [one for one in standings if one.is_final and one not in judged(standings)]
     if unjudged:
         text += f"; {_names(unjudged)} had no time for as many seeds, and cannot be judged"
+    unlearnt = _unlearnt(standings, cheap)
+    if 2 * unlearnt >= len(standings):
+        text += (
+            f"; {unlearnt} of the {len(standings)} ways had learnt nothing yet, and may where "
+            "--minutes allows more"
+        )
     return text
+
+
+def _unlearnt(standings: Sequence[Standing], cheap: Sequence[Cheap]) -> int:
+    """How many ways end no better than an answer that looks at no record."""
+    least = least_of(cheap)
+    if least is None:
+        return 0
+    return sum(
+        is_unlearnt(one.validation.shown, least, measure=one.validation.measure)
+        for one in standings
+    )
 
 
 def _unbeaten(best: Standing, cheap: Sequence[Cheap]) -> Cheap | None:

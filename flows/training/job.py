@@ -148,7 +148,7 @@ def write_job(
     examples = Table(store / spec.dataset / f"examples-{spec.prepare.recipe}")
     fitted = examples.info(snapshot.facts.examples_version).state["fitted"]
     obtain_state(examples.state.path / fitted)
-    job = {
+    job: Json = {
         "snapshot": _relative(Path(prepared["snapshot"]), out),
         "out": ".",
         "train": train,

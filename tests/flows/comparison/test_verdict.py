@@ -93,6 +93,21 @@ def test_what_cannot_be_told_apart_is_named_with_the_quicker_way() -> None:
     assert "not clearly better than the cheap baseline naive_bayes (0.850)" in text
 
 
+def test_ways_that_had_no_time_to_learn_are_part_of_the_doubt() -> None:
+    """Would break if who gave little time read that whole records tell nothing."""
+    standings = [
+        standing("hashing", 0.85, place=0),
+        standing("full", 0.5, place=1),
+        standing("windows", 0.49, place=2),
+    ]
+    text = told(standings, [cheap("majority", 0.5)])
+    assert text.endswith(
+        "; 2 of the 3 ways had learnt nothing yet, and may where --minutes allows more."
+    )
+    assert "learnt nothing" not in told(standings, [cheap("majority", 0.4)])
+    assert "learnt nothing" not in told(standings, [cheap("naive_bayes", 0.9)])
+
+
 def test_nothing_is_recommended_that_is_no_better_than_majority() -> None:
     """Would break if permuted labels gave a recommendation."""
     standings = [standing("windows", 0.52, place=0), standing("full", 0.52, place=1)]
