@@ -56,11 +56,10 @@ def place(home: Path) -> None:
     Args:
         home: of Prefect, created if it is missing.
     """
-    if (home / NAME).exists() or any(name in os.environ for name in ELSEWHERE):
+    is_needed = not (home / NAME).exists() and not any(name in os.environ for name in ELSEWHERE)
+    if not is_needed or not kept().exists():
         return
-    if not kept().exists():
-        return
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)  # as Prefect makes it
     with tempfile.TemporaryDirectory(dir=home) as folder:
         copy = Path(folder) / NAME
         shutil.copyfile(kept(), copy)

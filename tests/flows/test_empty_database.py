@@ -32,6 +32,7 @@ def test_a_new_home_gets_a_copy(tmp_path: Path, kept: Path) -> None:
     empty_database.place(tmp_path / "home")
     assert [file.name for file in (tmp_path / "home").iterdir()] == ["prefect.db"]
     assert (tmp_path / "home" / "prefect.db").read_bytes() == kept.read_bytes()
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_database_that_is_there_stays(tmp_path: Path, kept: Path) -> None:
