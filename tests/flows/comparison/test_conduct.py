@@ -114,12 +114,13 @@ def test_an_autoencoder_comes_first_and_its_cost_counts(tmp_path: Path) -> None:
     learnt = max(report["train"]["seconds"] for report in first)
     assert rows["autoencoder-codes"]["train_seconds"] > learnt
     assert sum(report["model"]["name"] == "autoencoder" for report in second) == 6
-    tables = [
-        pq.read_table(path, columns=["id", "truth"]).sort_by("id")
-        for path in sorted(runs.glob("**/predictions-test.parquet"))
-        if "truth" in pq.read_schema(path).names
-    ]
-    assert len(tables) >= 9 and all(table == tables[0] for table in tables)
+    for split, count in {"validation": 9, "test": 3}.items():  # a search scores no test rows
+        tables = [
+            pq.read_table(path, columns=["id", "truth"]).sort_by("id")
+            for path in sorted(runs.glob(f"**/predictions-{split}.parquet"))
+            if "truth" in pq.read_schema(path).names
+        ]
+        assert len(tables) == count and all(table == tables[0] for table in tables)
 
 
 @pytest.mark.slow
