@@ -17,7 +17,6 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from flows import empty_database
 from flows.commands.ending import tell
 from seqprep.errors import ConfigError
 from seqprep.remote.address import is_remote, parse
@@ -208,6 +207,7 @@ def start_prefect() -> None:
     Raises:
         ConfigError: if PREFECT_API_URL names a server that does not answer.
     """
+    from flows import empty_database
     from flows.commands import guard
     from flows.environment import quiet
 
@@ -228,6 +228,8 @@ def starting(home: Path) -> str:
     Args:
         home: of Prefect, which makes its database there at the first start if none is kept.
     """
+    from flows import empty_database
+
     if empty_database.is_made(home):
         return "starting Prefect ..."
     return "starting Prefect; the first time in this folder it makes its database ..."

@@ -111,10 +111,9 @@ def search(entries: Sequence[Entry], plan: Plan, crew: Crew, *, told: Told) -> l
     """
     entries = sorted(entries, key=lambda one: one.name not in KEPT)
     pieces = [
-        _piece(trial, plan.search_s, number=number)
+        _piece(_searching(entry, factor, plan), plan.search_s, number=number)
         for entry in entries
         for number, factor in enumerate(SEARCHED[: plan.settings])
-        for trial in [_searching(entry, factor, plan)]
     ]
     outcomes = train_all(pieces, crew, told=told)
     found: list[Standing] = []

@@ -40,18 +40,18 @@ def program(name: str) -> str:
 def postgres() -> Iterator[str]:
     """Address of a database that nobody else uses."""
     user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
+    initdb, pg_ctl = program("initdb"), program("pg_ctl")
     folder = Path(tempfile.mkdtemp(prefix="seqprep-postgres-"))
     if user:
         shutil.chown(folder, user, user)
     as_user = {"user": user, "group": user, "cwd": folder, "check": True, "capture_output": True}
     port, data = free_port(), folder / "data"
-    control = [program("pg_ctl"), "--pgdata", str(data), "--wait"]
+    control = [pg_ctl, "--pgdata", str(data), "--wait"]
     listen = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
-    subprocess.run([program("initdb"), "-U", "me", "-A", "trust", "-D", str(data)], **as_user)
+    subprocess.run([initdb, "-U", "me", "-A", "trust", "-D", str(data)], **as_user)
     subprocess.run([*control, "-o", listen, "-l", str(folder / "log"), "start"], **as_user)
     try:
-        address = f"postgresql://me@127.0.0.1:{port}/postgres"
-        yield address
+        yield f"postgresql://me@127.0.0.1:{port}/postgres"
     finally:
         subprocess.run([*control, "--mode", "immediate", "stop"], **as_user)
         shutil.rmtree(folder)
