@@ -32,6 +32,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
 
 
+def children_of(pid: int) -> list[int]:
+    """Processes that a process started and that have not been waited for; none if it is gone."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in listed.read_text().split()] if listed.exists() else []
+
+
 def run_processes(world: int, *arguments: str) -> list[str]:
     """Run this file in so many connected processes; what each printed."""
     with socket.socket() as free:

@@ -20,7 +20,7 @@ from models import train
 from models.job import Job, to_json
 from models.options.model import Model
 from models.options.training import Train
-from tests.models.in_processes import ROOT
+from tests.models.in_processes import ROOT, children_of
 from tests.synthetic import task_snapshot
 
 STILL = Train(
@@ -65,9 +65,7 @@ def nodes(job: Path) -> list[subprocess.Popen[str]]:
 
 def kill(machine: subprocess.Popen[str]) -> None:
     """All of it at once: torchrun, and the trainer, which has a session of its own."""
-    children = Path(f"/proc/{machine.pid}/task/{machine.pid}/children")
-    trainers = [int(pid) for pid in children.read_text().split()] if children.exists() else []
-    for pid in (machine.pid, *trainers):
+    for pid in (machine.pid, *children_of(machine.pid)):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

@@ -22,7 +22,7 @@ from models.options.training import Backpropagation, Train
 from models.training import loop
 from models.training.lock import exclusive
 from seqprep.batches import Batch
-from tests.models.in_processes import ROOT, run_processes
+from tests.models.in_processes import ROOT, children_of, run_processes
 from tests.synthetic import task_snapshot
 
 TINY = Train(
@@ -166,8 +166,7 @@ def test_a_killed_process_ends_the_others(tmp_path: Path) -> None:
     while not (tmp_path / "out/checkpoint/state.safetensors").is_file():
         assert process.poll() is None
         time.sleep(0.05)
-    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(listed[-1]), signal.SIGKILL)
+    os.kill(children_of(process.pid)[-1], signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Signal 9 (SIGKILL)" in errors.splitlines()[-1]
