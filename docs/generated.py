@@ -3,7 +3,8 @@
 A hook of MkDocs. A line `<!-- generated: keys -->` of a page becomes tables of every key of the
 pipeline file, from its JSON Schema; `<!-- generated: steps -->` those of the techniques;
 `<!-- generated: help COMMAND -->` what `seqprep COMMAND --help` prints;
-`<!-- generated: findings -->` the measured results of findings.yaml.
+`<!-- generated: findings -->` the measured results of findings.yaml;
+`<!-- generated: decisions -->` the advice of decisions.yaml with what was measured of it.
 """
 
 from __future__ import annotations
@@ -68,12 +69,32 @@ def _help(command: str) -> str:
 
 
 def _findings(_: str) -> str:
-    rows = yaml.safe_load((Path(__file__).parent / "findings.yaml").read_text(encoding="utf-8"))
     lines = ["| data | what was done | test score | beside it | lesson |", "|---|---|---|---|---|"]
-    for row in rows:
+    for row in _listed("findings"):
         cells = (row[key] for key in ("data", "way", "score", "beside", "lesson"))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _decisions(_: str) -> str:
+    """Each row of advice with the measured results that name it."""
+    lines = ["| the answer lies | try first | not | measured (test) |", "|---|---|---|---|"]
+    findings = _listed("findings")
+    for row in _listed("decisions"):
+        measured = (
+            f"{one['data']}: {one['score'].split()[-1]} ({one['beside']})"
+            for one in findings
+            if one.get("answer") == row["answer"]
+        )
+        cells = (row["answer"], row["try"], row["not"], "<br>".join(measured) or "not yet")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _listed(name: str) -> list[dict[str, str]]:
+    text = (Path(__file__).parent / f"{name}.yaml").read_text(encoding="utf-8")
+    rows: list[dict[str, str]] = yaml.safe_load(text)
+    return rows
 
 
 def _parts(
@@ -139,4 +160,10 @@ def _kind(key: Json, anchors: dict[str, str]) -> str:
     return _WORDS.get(key.get("type", ""), "any")
 
 
-MAKERS = {"keys": _keys, "steps": _steps, "help": _help, "findings": _findings}
+MAKERS = {
+    "keys": _keys,
+    "steps": _steps,
+    "help": _help,
+    "findings": _findings,
+    "decisions": _decisions,
+}

@@ -181,6 +181,19 @@ def test_every_finding_was_measured() -> None:
             assert figure in measured, f"{finding['data']}: {figure}"
 
 
+def test_advice_shows_what_was_measured_of_it(site: Path) -> None:
+    """A result would name advice that was reworded, and the row look as if nothing were known."""
+    findings = yaml.safe_load((GUIDE / "findings.yaml").read_text(encoding="utf-8"))
+    page = unescape((site / "choose.html").read_text(encoding="utf-8"))
+    first = page[page.index("by-what-the-answer-depends-on") : page.index('id="by-domain"')]
+    rows = [re.sub(r"<[^>]+>", "", row) for row in first.split("<tr>")]
+    shown = [finding for finding in findings if "answer" in finding]
+    assert shown
+    for finding in shown:
+        row = next(row for row in rows if row.strip().startswith(finding["answer"]))
+        assert f"{finding['data']}: {finding['score'].split()[-1]}" in row
+
+
 def test_run_names_what_the_guide_does() -> None:
     """The first commands of the guide would not be there."""
     told = subprocess.run(["./run", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
