@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from flows.comparison.applied import OWN
@@ -52,7 +52,9 @@ class Plan:
         search_s, full_s: of a training of the search, and of one in full, by strategy.
         seed_s: of one seed of all finalists, for which the search leaves time.
         left_out: strategies for which the time is too short. enough_s: that would do for all of
-            them and all seeds; None where it did.
+            them and all seeds, with as much for each; None where it did.
+        floored: strategies that get more than the others, since fewer updates teach nothing, with
+            the seconds of their updates.
     """
 
     equal: Equal
@@ -67,6 +69,7 @@ class Plan:
     seed_s: float = 0.0
     left_out: tuple[str, ...] = ()
     enough_s: float | None = None
+    floored: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,14 +92,14 @@ class Terms:
         """Seconds that search and full trainings take at most, with so much for each."""
         updates = _updates(paces, self.equal, amount)
         search = [_searching_s(pace, updates[name]) for name, pace in paces.items()]
-        search_s = _side_by_side(search, self.settings, self.workers)
+        search_s = side_by_side(search, self.settings, self.workers)
         return search_s + self.full_s(paces, amount, seeds=self.seeds)
 
     def full_s(self, paces: Mapping[str, Pace], amount: float, *, seeds: int) -> float:
         """Seconds that full trainings with so many seeds take at most."""
         updates = _updates(paces, self.equal, amount)
         full = sorted(training_s(pace, updates[name]) for name, pace in paces.items())
-        return _side_by_side(full[-self.finalists - len(KEPT) :], seeds, self.workers)
+        return side_by_side(full[-self.finalists - len(KEPT) :], seeds, self.workers)
 
 
 def make_plan(paces: Mapping[str, Pace], terms: Terms, *, seconds: float, spent_s: float) -> Plan:
@@ -141,7 +144,8 @@ def make_plan(paces: Mapping[str, Pace], terms: Terms, *, seconds: float, spent_
         full_s={name: training_s(p, updates[name]) for name, p in chosen.items()},
         seed_s=terms.full_s(chosen, least, seeds=1),
         left_out=tuple(name for name in paces if name not in chosen),
-        enough_s=None if fits else (spent_s + asked.cost_s(paces, 0.0)) / RESERVE,
+        enough_s=None if fits else (spent_s + asked.cost_s(paces, least)) / RESERVE,
+        floored=_floored(chosen, terms.equal, least),
     )
 
 
@@ -174,7 +178,7 @@ def in_turn(families: Mapping[str, str]) -> list[str]:
     return sorted(places, key=lambda name: places[name])
 
 
-def _side_by_side(each_s: Sequence[float], times: int, workers: int) -> float:
+def side_by_side(each_s: Sequence[float], times: int, workers: int) -> float:
     """Seconds that trainings take at most, so many at once, each several times (Graham 1969)."""
     longest = max(each_s, default=0.0)
     return times * sum(each_s) / workers + longest * (1 - 1 / workers)
@@ -193,12 +197,25 @@ def _updates(paces: Mapping[str, Pace], equal: Equal, amount: float) -> dict[str
     """Updates of a full training that come to the same amount for every strategy."""
     found = {}
     for name, pace in paces.items():
-        each = {"seconds": pace.update_s, "steps": pace.update_steps, "updates": 1.0}[equal]
-        if equal == "seconds":
-            each += pace.judge_s / max(1.0, pace.epoch_updates)
         most = max(LEAST_UPDATES, round(MOST_EPOCHS * pace.epoch_updates))
-        found[name] = min(most, max(LEAST_UPDATES, round(amount / each)))
+        found[name] = min(most, max(LEAST_UPDATES, round(amount / _each(pace, equal))))
     return found
+
+
+def _each(pace: Pace, equal: Equal) -> float:
+    """What an update of a strategy takes of that which all get the same of."""
+    if equal == "seconds":
+        return pace.update_s + pace.judge_s / max(1.0, pace.epoch_updates)
+    return pace.update_steps if equal == "steps" else float(pace.trainings)
+
+
+def _floored(paces: Mapping[str, Pace], equal: Equal, amount: float) -> dict[str, float]:
+    """Seconds of the updates of strategies for which the amount is less than the least updates."""
+    return {
+        name: LEAST_UPDATES * _each(pace, "seconds")
+        for name, pace in paces.items()
+        if round(amount / _each(pace, equal)) < LEAST_UPDATES
+    }
 
 
 def training_s(pace: Pace, updates: int) -> float:
@@ -217,6 +234,5 @@ def _ample(paces: Mapping[str, Pace], equal: Equal) -> float:
     amounts = []
     for pace in paces.values():
         updates = max(LEAST_UPDATES, MOST_EPOCHS * pace.epoch_updates)
-        each = {"seconds": pace.update_s + pace.judge_s, "steps": pace.update_steps, "updates": 1.0}
-        amounts.append(updates * each[equal])
+        amounts.append(updates * _each(pace, equal))
     return max(amounts) * 1.1

@@ -1,4 +1,4 @@
-"""Strategies that do not stand in the table of a comparison, with the reason."""
+"""Strategies and single trainings of a comparison that gave nothing, with the reason."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ class LateError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Left:
-    """Why strategies gave nothing; filled while a comparison runs.
+    """Why strategies and trainings gave nothing; filled while a comparison runs.
 
     Args:
-        refused: they mean nothing here. failed: their training failed, or was stopped.
-        late: the time was too short.
+        refused: strategies that mean nothing here.
+        failed: strategies or trainings that failed, or were stopped.
+        late: those for which the time was too short.
     """
 
     refused: dict[str, str] = field(default_factory=dict)
@@ -23,11 +24,11 @@ class Left:
     late: dict[str, str] = field(default_factory=dict)
 
     def note(self, name: str, error: Exception) -> str:
-        """Remember why a strategy gave nothing, and say it in one line.
+        """Remember why a strategy or a training gave nothing, and say it in one line.
 
         Args:
-            name: of the strategy.
-            error: what happened to its training.
+            name: of it.
+            error: what happened to it.
         """
         why = str(error).partition("\n")[0]
         (self.late if isinstance(error, LateError) else self.failed)[name] = why

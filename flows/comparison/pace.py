@@ -14,6 +14,7 @@ class Pace:
         test_s: those of `around_s` that go to test scores and baselines, which a search leaves out.
         update_steps: real steps an update.
         epoch_updates: updates of an epoch, about.
+        trainings: one after the other, each with as many updates.
     """
 
     update_s: float
@@ -22,3 +23,4 @@ class Pace:
     update_steps: float
     epoch_updates: float
     test_s: float = 0.0
+    trainings: int = 1

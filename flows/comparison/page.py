@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.comparison.budget import MOST_EPOCHS, SEARCH_SHARE, UNITS, Plan
+from flows.comparison.budget import LEAST_UPDATES, MOST_EPOCHS, SEARCH_SHARE, UNITS, Plan
+from flows.comparison.course import SEARCHED
 from flows.comparison.left import Left
 from flows.comparison.scores import TOLD
 from flows.comparison.table import (
@@ -23,7 +24,7 @@ from flows.reporting import web_page
 from flows.reporting.reports import markdown_table
 from seqprep.snapshot import replace_bytes
 
-LEFT = "Left after the search (a quarter of the updates, one seed)"
+DROPPED = "Dropped after the search (a quarter of the updates, one seed)"
 IMAGES = {"pareto.png": "Score against training time", "seeds.png": "The seeds behind each score"}
 
 
@@ -66,7 +67,7 @@ def markdown(told: Told) -> str:
         parts.append(f"## {title}\n\n{markdown_table(head, table)}")
         if head == HEAD:
             parts.append("\n".join(f"- {line}" for line in _columns(told)))
-        if title == LEFT and (text := _unlearnt(told)):
+        if title == DROPPED and (text := _unlearnt(told)):
             parts.append(text)
     parts.append("## How it was done\n\n" + "\n".join(f"- {line}" for line in _how(told)))
     parts.append(_file(told))
@@ -86,7 +87,7 @@ def _opening(told: Told) -> str:
 
 
 def _unlearnt(told: Told) -> str | None:
-    """Which of the ways that were left had learnt nothing by then: more time may change that."""
+    """Which of the ways that were dropped had learnt nothing by then: more time may change it."""
     least = least_of(told.cheap)
     rest = [row for row in told.rows if not row.in_full]
     if least is None or not rest:
@@ -126,19 +127,19 @@ def _tables(told: Told) -> list[tuple[str, Sequence[str], list[list[str]]]]:
         table = [
             [r.strategy, f"{r.score:.3f}", f"{r.low:.3f} to {r.high:.3f}", r.told] for r in rest
         ]
-        found.append((LEFT, head, table))
+        found.append((DROPPED, head, table))
     what = [[row.strategy, row.told, row.setting] for row in finals]
     found.append(("What they do", ["strategy", "what it does", "found by the search"], what))
     for title, reasons in _reasons(told.left):
         if reasons:
-            found.append((title, ["strategy", "why"], [[k, v] for k, v in reasons.items()]))
+            found.append((title, ["which", "why"], [[k, v] for k, v in reasons.items()]))
     return found
 
 
 def _reasons(left: Left) -> Sequence[tuple[str, Mapping[str, str]]]:
     return (
         ("Do not fit here", left.refused),
-        ("Failed, or stopped early", left.failed),
+        ("Trainings that failed, or were stopped early", left.failed),
         ("Not begun, or not with all seeds: the time was too short", left.late),
     )
 
@@ -147,17 +148,33 @@ def _how(told: Told) -> list[str]:
     plan = told.plan
     lines = [
         f"Each full training gets the same {UNITS[plan.equal]}: {plan.amount:,.4g}, at most "
-        f"{MOST_EPOCHS} passes over the rows; of its epochs the best on validation is kept.",
-        f"Every strategy was tried with {plan.settings} learning rates at {SEARCH_SHARE:.0%} of it "
-        f"and one seed; the best {plan.finalists}, `full` and the file's own way were trained in "
-        f"full with {plan.seeds} seeds.",
-        f"The choice is made on {told.records:,} validation records; intervals are a bootstrap "
-        "over records and seeds, those of baselines Wilson's. Test scores were not looked at "
-        "before.",
+        f"{MOST_EPOCHS} passes over the rows; of its epochs the best on validation is kept."
+        + _floored(plan),
+        f"Every strategy was tried with {plan.settings} learning rates ({_rates(plan)} times the "
+        f"file's) at {SEARCH_SHARE:.0%} of it and one seed; the best {plan.finalists}, `full` and "
+        f"the file's own way were trained in full with {plan.seeds} seeds. Of equal scores the "
+        "quicker way goes on.",
+        f"The choice is made on {told.records:,} validation records. Intervals are a bootstrap "
+        "over records, with Student's t for the seeds; those of baselines are Wilson's. Test "
+        "scores were not looked at before.",
+        "The best of many scores is lucky, too: the same validation rows chose its epoch, its "
+        "learning rate and the way itself. Expect of new records what the test score says.",
         f"Expected to take {plan.seconds / 60:,.1f} minutes"
         + (f", took {told.took_s / 60:,.1f}." if told.took_s else "; some of it was there before."),
     ]
     return lines
+
+
+def _rates(plan: Plan) -> str:
+    return " and ".join(f"{factor:g}" for factor in SEARCHED[: plan.settings])
+
+
+def _floored(plan: Plan) -> str:
+    """Which ways got more than the others, for fewer updates than a few teach nothing."""
+    if not plan.floored:
+        return ""
+    named = ", ".join(f"{name} ({seconds:,.0f} s)" for name, seconds in plan.floored.items())
+    return f" More than that have {named}: {LEAST_UPDATES} updates is the least."
 
 
 def _html(folder: Path, told: Told) -> str:
@@ -169,7 +186,7 @@ def _html(folder: Path, told: Told) -> str:
         parts += [web_page.heading(name), web_page.table(head, table, numbers=head == HEAD)]
         if head == HEAD:
             parts.append(web_page.points(_columns(told)))
-        if name == LEFT and (text := _unlearnt(told)):
+        if name == DROPPED and (text := _unlearnt(told)):
             parts.append(web_page.paragraph(text))
     parts += [web_page.heading("How it was done"), web_page.points(_how(told))]
     parts.append(web_page.paragraph(_file(told)))

@@ -21,7 +21,7 @@ from flows.pipeline_file import Pipeline, build, load, to_json
 from flows.references import Json
 from flows.training.job import write_job
 from seqprep.prepare import prepare
-from seqprep.snapshot import Snapshot
+from seqprep.snapshot import Snapshot, replace_bytes
 from seqprep.upkeep.leftovers import STUDIES
 
 RUNS = f"{STUDIES}/runs"
@@ -71,6 +71,7 @@ def ground_of(
     store: Path,
     train: Trainer,
     runs: str = RUNS,
+    is_asked_only: bool = False,
 ) -> Ground:
     """What a training stands on; an autoencoder that was trained before is found again.
 
@@ -81,6 +82,10 @@ def ground_of(
         store: folder of the datasets.
         train: of the autoencoder.
         runs: folder of the trainings.
+        is_asked_only: whether nothing is to be made that is not there.
+
+    Raises:
+        LookupError: if something is not there, and nothing is to be made.
     """
     if pretraining is None:
         return Ground(spec=spec, prepared=prepared, store=store)
@@ -100,7 +105,10 @@ def ground_of(
         begun = replace(spec, train=replace(spec.train, encoder_from=str(bundle)))
         parameters = {"parameters": 0}  # its front and core are those of the model
         return Ground(spec=begun, prepared=prepared, store=store, **(cost | parameters))
-    return _coded(spec, bundle, cost, store=store, into=folder / "codes")
+    into = folder / "codes"
+    if is_asked_only and not _noted(bundle, into).is_file():
+        raise LookupError(into)
+    return _coded(spec, bundle, cost, store=store, into=into)
 
 
 def autoencoder_of(spec: Pipeline, options: Mapping[str, Any]) -> Pipeline:
@@ -137,14 +145,22 @@ def unlabelled(snapshot: Path, folder: Path) -> Path:
     return path
 
 
+def _noted(bundle: Path, into: Path) -> Path:
+    """The file that tells how long the codes took; its stem names their dataset."""
+    return into / f"codes-{bundle.parent.name.rpartition('-')[2]}.json"
+
+
 def _coded(
     spec: Pipeline, bundle: Path, cost: Mapping[str, Any], *, store: Path, into: Path
 ) -> Ground:
     """The codes of all records as a dataset of its own, prepared with the same split."""
-    name = f"codes-{bundle.parent.name.rpartition('-')[2]}"
+    noted = _noted(bundle, into)
+    name = noted.stem
     start_s = time.monotonic()
     made = store_codes(str(bundle), dataset=name, store=store, source_dataset=None, into=into)
-    encode_s = time.monotonic() - start_s
+    if not noted.is_file():  # the codes are found again in no time
+        replace_bytes(noted, json.dumps({"seconds": time.monotonic() - start_s}).encode())
+    encode_s: float = json.loads(noted.read_bytes())["seconds"]
     file = Path(made["pipeline"])
     body = to_json(load(file))
     train = to_json(spec)["train"]

@@ -26,7 +26,7 @@ def print_comparison(done: Json) -> None:
     lines += [_cheap_line(Cheap(**body)) for body in done["baselines"]]
     console.print(_grid(lines, width=console.width))
     if not all(body["in_full"] for body in done["rows"]):
-        console.print("(strategy): left after the search, scored with one seed", soft_wrap=True)
+        console.print("(strategy): dropped after the search, scored with one seed", soft_wrap=True)
     console.print(done["verdict"].replace("**", ""), soft_wrap=True, markup=False)
     for what in ("page", "html", "winner"):
         if done[what]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.comparison.budget import UNITS, Plan
+from flows.comparison.budget import LEAST_UPDATES, UNITS, Plan
 from flows.comparison.left import Left
 from flows.comparison.pieces import Told
 from flows.comparison.scores import shown_score
@@ -15,7 +15,7 @@ from flows.progress import say
 
 
 def teller(round_: str, total: int, left: Left) -> Told:
-    """Says a line after each training, and remembers those that gave nothing.
+    """Says a line after each training, and remembers by what it was those that gave nothing.
 
     Args:
         round_: for a person to read.
@@ -27,13 +27,14 @@ def teller(round_: str, total: int, left: Left) -> Told:
     def tell(trial: Trial, found: Outcome | Exception) -> None:
         nonlocal done
         done += 1
-        head = f"  {round_} {done} of {total}: {trial.strategy}, {trial.setting}"
+        name = f"{trial.strategy}, {trial.setting}, seed {trial.spec.train.seed}"
+        head = f"  {round_} {done} of {total}: {name}"
         if isinstance(found, Exception):
-            say(f"{head}: {left.note(trial.strategy, found)}")
+            say(f"{head}: {left.note(name, found)}")
             return
         path = Path(found.folder) / "predictions-validation.parquet"
         figure = shown_score(path, trial.spec.source.task)
-        say(f"{head}, seed {found.seed}: {figure:.3f} in {found.wall_seconds:.0f} s")
+        say(f"{head}: {figure:.3f} in {found.wall_seconds:.0f} s")
 
     return tell
 
@@ -55,6 +56,8 @@ def planned(plan: Plan, seeds: int) -> Iterator[str]:
         f"  expected: {plan.seconds / 60:,.1f} minutes in all; each full training gets "
         f"{plan.amount:,.4g} {UNITS[plan.equal]}"
     )
+    if plan.floored:
+        yield f"  more than that, {LEAST_UPDATES} updates, for {', '.join(plan.floored)}"
 
 
 def how_long(plan: Plan, took_s: float | None) -> str:

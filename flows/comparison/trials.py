@@ -131,8 +131,9 @@ def was_run(trial: Trial, *, store: Path) -> bool:
 
     if not (store / trial.spec.dataset / RUNS).is_dir():
         return False
+    own, rows, first = trial.spec, trial.prepared, trial.pretraining
     try:
-        ground = ground_of(trial.spec, trial.prepared, trial.pretraining, store=store, train=find)
+        ground = ground_of(own, rows, first, store=store, train=find, is_asked_only=True)
     except LookupError:
         return False
     snapshot = Snapshot.read(Path(ground.prepared["snapshot"]))
@@ -240,6 +241,7 @@ def _in_a_row(paces: Sequence[Pace], rest_s: float) -> Pace:
         test_s=paces[-1].test_s,
         update_steps=sum(pace.update_steps for pace in paces),
         epoch_updates=min(pace.epoch_updates for pace in paces),
+        trainings=len(paces),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flows.comparison.course import Standing, train_seconds
+from flows.comparison.course import Standing, rank, train_seconds
 from flows.comparison.scores import TOLD as MEASURE_NAMES
+from flows.comparison.scores import least_seeds
 from flows.comparison.table import LEAST, Cheap, is_unlearnt, least_of
 
 MOST_NAMED = 4
@@ -14,13 +15,13 @@ MOST_NAMED = 4
 def judged(standings: Sequence[Standing]) -> list[Standing]:
     """Finalists with as many seeds as half of them have; of the others too few luck may speak."""
     finals = [one for one in standings if one.is_final]
-    counts = sorted((one.validation.seeds for one in finals), reverse=True)
-    return [one for one in finals if one.validation.seeds >= counts[(len(counts) - 1) // 2]]
+    least = least_seeds([one.validation for one in finals])
+    return [one for one in finals if one.validation.seeds >= least]
 
 
 def best_of(standings: Sequence[Standing]) -> Standing:
-    """The finalist with the best mean validation score."""
-    return max(judged(standings), key=lambda one: one.validation.mean)
+    """The finalist with the best mean validation score; of equal ones the quickest to train."""
+    return min(judged(standings), key=rank)
 
 
 def is_recommended(best: Standing, cheap: Sequence[Cheap]) -> bool:
@@ -75,24 +76,26 @@ def _doubt(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap]
     others, records = rivals(standings), best.validation.records
     size = f"at this size ({records:,} validation records)"
     finals = len(judged(standings))
-    if others:
+    if finals == 1:
+        text = f"Nothing else was trained in full, so it beats nothing {size}"
+    elif min(one.validation.seeds for one in judged(standings)) == 1:
+        text = f"One seed cannot tell luck of a training from a better way {size}"
+    elif others:
         text = f"It is not distinguishable from {_names(others)} {size}"
         quick = others[0]
         if train_seconds(quick) < 0.8 * train_seconds(best):
             ratio = train_seconds(best) / max(train_seconds(quick), 1e-9)
             text += f", of which {quick.entry.name} trains {ratio:.1f} times as fast"
-    elif finals > 1:
+    else:
         rest = "the other one" if finals == 2 else f"the {finals - 1} others"
         text = f"It is distinguishable from {rest} trained in full {size}"
-    else:
-        text = f"Nothing else was trained in full, so it beats nothing {size}"
     strong = next((one for one in cheap if one.name not in LEAST and not _beats(best, one)), None)
     if strong is not None:
         text += f", and not clearly better than the cheap baseline {strong.name}"
         text += f" ({strong.score:.3f})"
     unjudged = [one for one in standings if one.is_final and one not in judged(standings)]
     if unjudged:
-        text += f"; {_names(unjudged)} had no time for as many seeds, and cannot be judged"
+        text += f"; of {_names(unjudged)} fewer seeds came to their end, too few to judge by"
     unlearnt = _unlearnt(standings, cheap)
     if 2 * unlearnt >= len(standings):
         text += (
@@ -120,7 +123,9 @@ def _unbeaten(best: Standing, cheap: Sequence[Cheap]) -> Cheap | None:
 
 
 def _beats(best: Standing, baseline: Cheap) -> bool:
-    """Whether the interval of a strategy leaves a baseline's score behind."""
+    """Whether the interval of a strategy leaves a baseline's score behind; not of few records."""
+    if not best.validation.is_telling:
+        return False
     low, high = best.validation.interval
     if best.validation.measure == "rmse":
         return high < baseline.score

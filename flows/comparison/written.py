@@ -84,8 +84,15 @@ def write(
 
 
 def of_whole_records(standings: Sequence[Standing]) -> Standing:
-    """The way whose rows baselines are fitted to: whole records, if they could be trained."""
-    return next((one for one in standings if one.entry.name == "full"), best_of(standings))
+    """The finalist whose rows baselines are fitted to: those of whole records, where there is one.
+
+    The search leaves baselines out, so that its trainings have none.
+    """
+    finals = [one for one in standings if one.is_final]
+    whole = {one.entry.prepared.get("snapshot") for one in standings if one.entry.name == "full"}
+    alike = [one for one in finals if one.entry.prepared.get("snapshot") in whole]
+    full = [one for one in alike if one.entry.name == "full"]
+    return next(iter([*full, *alike]), best_of(standings))
 
 
 def _write_winner(path: Path, best: Standing, asked: Pipeline, *, base: Path) -> Path:

@@ -83,7 +83,7 @@ def _beside_fixed(steps: Floats, seconds: Floats, line: Exponent) -> Exponent | 
         found: Floats = np.log(fixed * scale + np.exp(start + value * np.log(steps)))
         return found - np.log(seconds)
 
-    start = (0.5, math.log(line.factor), line.value)
+    start = (0.5, math.log(line.factor), min(4.0, max(0.0, line.value)))
     solved = least_squares(left, start, bounds=([0, -np.inf, 0], [1, np.inf, 4]), xtol=1e-12)
     fixed, log_factor, value = solved.x
     if not 1e-3 < fixed < 1 - 1e-3:

@@ -87,7 +87,7 @@ def _lists(told: Told) -> list[tuple[str, list[str]]]:
     found = [("How to read it", _reading(told)), ("How it was done", _how(told))]
     if told.failed:
         lines = [f"{name}: {why}" for name, why in told.failed.items()]
-        found.append(("Failed", lines))
+        found.append(("Failed, or not begun", lines))
     return found
 
 
@@ -139,9 +139,9 @@ def _how(told: Told) -> list[str]:
         f"Every training reads the training records {plan.passes:,.3g} times, in {each} updates of "
         f"{plan.rows:,} rows, with the file's own model and learning rate; of its epochs the best "
         "on validation is kept.",
-        f"Each length has {plan.seeds} seed{'s'[: plan.seeds != 1]}. The length is chosen on "
-        "validation records alone; intervals are a bootstrap over records and seeds. Test scores "
-        "stand beside.",
+        f"Each length was to have {plan.seeds} seed{'s'[: plan.seeds != 1]}. The length is chosen "
+        "on validation records alone; intervals are a bootstrap over records, with Student's t "
+        "for the seeds. Test scores stand beside.",
         "Memory is what the process grew by from its first update on. Seconds of an update are "
         "those of the quickest seed; what else the machine does can only add to them.",
         f"Expected to take {plan.seconds / 60:,.1f} minutes"

@@ -129,7 +129,7 @@ def head(measure: str, baseline: str | None) -> list[str]:
     return [
         *("length", f"validation {measure}", "95 % interval", f"test {measure}", "95 % interval"),
         *(baseline or "baseline", "steps kept", "steps a row", "an update, s", "training, s"),
-        *("predicting 1,000, s", "memory, MB"),
+        *("predicting 1,000, s", "memory, MB", "seeds"),
     ]
 
 
@@ -148,4 +148,5 @@ def cells(row: Row) -> list[str]:
         f"{row.train_seconds:,.1f}",
         f"{row.predict_seconds:,.2f}",
         f"{row.memory_bytes / 2**20:,.0f}",
+        f"{len(row.seed_scores)}",
     ]

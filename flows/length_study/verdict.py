@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.comparison.scores import TOLD, Score
+from flows.comparison.scores import TOLD, Score, least_seeds
 from flows.length_study.cut import WHOLE
 
 
@@ -20,6 +20,7 @@ class Decision:
         is_chance: whether the interval of the best does not leave guessing behind.
         is_named_chance: whether that of `shortest` does not.
         is_behind: whether the best is ahead of `shortest` all the same, record by record.
+        unjudged: lengths with fewer seeds than half of the others.
     """
 
     best: int
@@ -28,6 +29,7 @@ class Decision:
     is_chance: bool
     is_named_chance: bool
     is_behind: bool
+    unjudged: tuple[int, ...] = ()
 
 
 def decide(scores: Mapping[int, Score], *, chance: float | None) -> Decision:
@@ -37,10 +39,12 @@ def decide(scores: Mapping[int, Score], *, chance: float | None) -> Decision:
         scores: on validation, by length.
         chance: what guessing scores, in the measure's own unit; None where nobody knows.
     """
+    every, least = scores, least_seeds(list(scores.values()))
+    scores = {steps: one for steps, one in every.items() if one.seeds >= least}
     best = max(scores, key=lambda steps: (scores[steps].mean, -steps))
     low, high = scores[best].interval
-    within = [steps for steps in sorted(scores) if low <= scores[steps].shown <= high]
-    shortest = min(within, default=best)
+    within = [s for s in sorted(scores) if s == best or low <= scores[s].shown <= high]
+    shortest = min(within)
     return Decision(
         best=best,
         shortest=shortest,
@@ -48,10 +52,13 @@ def decide(scores: Mapping[int, Score], *, chance: float | None) -> Decision:
         is_chance=chance is not None and _is_no_better(scores[best], chance),
         is_named_chance=chance is not None and _is_no_better(scores[shortest], chance),
         is_behind=scores[best].is_distinguishable(scores[shortest]),
+        unjudged=tuple(steps for steps in sorted(every) if steps not in scores),
     )
 
 
 def _is_no_better(score: Score, chance: float) -> bool:
+    if not score.is_telling:
+        return True
     low, high = score.interval
     return high >= chance if score.measure == "rmse" else low <= chance
 
@@ -123,6 +130,9 @@ def _doubts(
     if decision.outside:
         lost = ", ".join(names[steps] for steps in decision.outside)
         found.append(f"{lost}, though longer, lie outside of it")
+    if decision.unjudged:
+        few = ", ".join(names[steps] for steps in decision.unjudged)
+        found.append(f"of {few} fewer seeds came to their end, too few to judge by")
     return found
 
 

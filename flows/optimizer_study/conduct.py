@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from flows.comparison.budget import PACE_UPDATES
@@ -72,6 +72,7 @@ def conduct(
         folder,
         spec,
         all_,
+        [variant.name for variant in variants],
         left.failed,
         plan,
         patience=patience(spec),
@@ -160,7 +161,7 @@ def _paces(spec: Pipeline, prepared: Json, asked: Asked, crew: Crew, left: Left)
         what = "whole rows" if schedule == NONE else f"the first segments of {schedule}"
         say(f"    {what}: {1000 * found.update_s:,.0f} ms an update")
 
-    measure_each(trials, replace(crew, workers=1), told=note)  # each with the machine to itself
+    measure_each(trials, crew, told=note)  # side by side, as they will be trained
     if left.failed:
         raise SeqprepError(f"{left.first}; name other schedules with --schedules")
     return paces
@@ -172,9 +173,11 @@ def _read(
     """The variants with what their trainings left; those without one are left out."""
     found = []
     for place, variant in enumerate(variants):
-        done = [one for one in outcomes[place :: len(variants)] if isinstance(one, Outcome)]
+        mine = outcomes[place :: len(variants)]
+        done = [one for one in mine if isinstance(one, Outcome)]
         if done:
-            found.append(trained(variant, done, task=task, place=place))
+            stopped = len(mine) - len(done)
+            found.append(trained(variant, done, task=task, place=place, stopped=stopped))
     if not found:
         raise SeqprepError(f"no variant could be trained; {left.first}")
     return found

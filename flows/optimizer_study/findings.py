@@ -7,6 +7,8 @@ is faster at the beginning. Each finding holds, holds in part or does not hold, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from math import inf
 
 from flows.comparison.scores import LEAST_RECORDS, Score
 from flows.comparison.table import Cheap
@@ -22,7 +24,8 @@ def clipping(rows: Sequence[Row], *, optimizer: str) -> str | None:
     """Whether clipping removes an optimiser's spikes; None where nothing can be compared.
 
     It holds where spikes are left without clipping alone, in part where the largest jump is
-    smaller with clipping, whatever the schedule.
+    smaller with clipping, whatever the schedule. A training that did not come to its end counts as
+    a spike without bounds.
 
     Args:
         rows: of all variants.
@@ -34,7 +37,30 @@ def clipping(rows: Sequence[Row], *, optimizer: str) -> str | None:
     if not pairs:
         return None
     told = "; ".join(_jumps(before, after) for before, after in pairs)
+    pairs = [(_unbounded(before), _unbounded(after)) for before, after in pairs]
     return f"**Clipping removes the spikes of {optimizer}: {_of_clipping(pairs)}.** {told}."
+
+
+def _unbounded(row: Row) -> Row:
+    return replace(row, jump=inf, spikes=inf) if row.stopped else row
+
+
+def stopped(rows: Sequence[Row], asked: Sequence[str], *, seeds: int) -> str | None:
+    """Which variants have trainings that did not come to their end; None where all did.
+
+    Args:
+        rows: of the variants of which one did.
+        asked: names of all variants.
+        seeds: of each.
+    """
+    lost = dict.fromkeys(asked, seeds) | {row.variant: row.stopped for row in rows}
+    told = ", ".join(f"{name} {count} of {seeds}" for name, count in lost.items() if count)
+    if not told:
+        return None
+    return (
+        f"**Trainings that did not come to their end:** {told}. The reasons stand below; means "
+        "are of the other seeds, so that such variants look better than they are."
+    )
 
 
 def _of_clipping(pairs: Sequence[tuple[Row, Row]]) -> str:
@@ -83,10 +109,11 @@ def best(rows: Sequence[Row], scores: Sequence[Score], baseline: Cheap | None) -
 
     Args:
         rows: of all variants.
-        scores: theirs on the test records.
+        scores: theirs on the test records; one with a training that was stopped is no candidate.
         baseline: the cheapest answer, the same for every record.
     """
-    place = min(range(len(rows)), key=lambda n: rows[n].validation_loss)
+    whole = [n for n, row in enumerate(rows) if not row.stopped] or list(range(len(rows)))
+    place = min(whole, key=lambda n: rows[n].validation_loss)
     row, score = rows[place], scores[place]
     same = [
         other.variant
@@ -142,6 +169,6 @@ def unfinished(rows: Sequence[Row], *, patience: int) -> str | None:
     got = "; ".join(f"{name} got to {numbers[-1]}" for name, numbers in cut.items())
     return (
         f"**Schedules that did not come to their end in {rows[0].updates:,} updates:** {got}. A "
-        f"number of segments is left after {patience} epochs without a better training loss; "
-        "`--full` gives more updates."
+        f"number of segments is left after {patience} epochs without a better training loss; more "
+        f"updates (`--full {10 * rows[0].updates}`, or more `--minutes`) would show the rest."
     )

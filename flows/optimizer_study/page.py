@@ -16,13 +16,14 @@ from flows.reporting.reports import markdown_table
 from seqprep.snapshot import replace_bytes
 
 IMAGES = {
-    "training.png": "Training loss against updates, one panel an optimiser",
+    "overlaid.png": "Training loss of all variants, first seed",
+    "training.png": "The same, one panel an optimiser, all seeds",
     "held_out.png": "Validation loss against updates",
     "held_out_seconds.png": "Validation loss against seconds",
 }
 HEAD = (
     *("variant", "training loss", "validation loss", "test", "95 % interval"),
-    *("segments", "million steps", "training, s"),
+    *("segments", "million steps", "training, s", "seeds"),
 )
 SPIKE_HEAD = ("variant", "largest jump", "at update", "spikes", "updates clipped")
 SPEED_HEAD = (
@@ -92,7 +93,7 @@ def _html(folder: Path, told: Told) -> str:
 
 def tables(told: Told) -> list[Table]:
     """Titles, heads and cells."""
-    cheap = [[f"*{c.name}*", "", "", _of(c.test), *[""] * 4] for c in told.cheap]
+    cheap = [[f"*{c.name}*", "", "", _of(c.test), *[""] * 5] for c in told.cheap]
     found: list[Table] = [
         (
             f"Losses at the end, and {told.measure} of {told.records:,} test records",
@@ -122,6 +123,7 @@ def _cells(row: Row) -> list[str]:
         ", ".join(map(str, row.segments)) or "whole rows",
         f"{row.steps / 1e6:,.2f}",
         f"{row.train_seconds:,.0f}",
+        f"{row.seeds}",
     ]
 
 
@@ -161,7 +163,7 @@ def _how(told: Told) -> list[str]:
         "segments have no state to go on from. Variants with and without clipping saw the same "
         "batches.",
         "The epoch with the lowest validation loss is kept and scored once on the test records; "
-        "its interval is a bootstrap over seeds and records.",
+        "its interval is a bootstrap over records, with Student's t for the seeds.",
         f"With a schedule and without: the lowest training loss that both have in the first "
         f"{EARLY:.0%} of their updates, and the lowest validation loss that both ever have; "
         "seconds are of learning alone, on one thread beside the other trainings.",

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.comparison.budget import LEAST_UPDATES, RESERVE, training_s
+from flows.comparison.budget import LEAST_UPDATES, RESERVE, side_by_side, training_s
 from flows.comparison.pace import Pace
 from flows.optimizer_study.variants import NONE, Variant
 from seqprep.errors import ConfigError
@@ -65,8 +65,8 @@ def make_plan(
     """
 
     def cost(updates: int) -> float:
-        each = (variant_s(paces, variant, updates, patience=patience) for variant in variants)
-        return spent_s + seeds * sum(each) / workers
+        each = [variant_s(paces, variant, updates, patience=patience) for variant in variants]
+        return spent_s + side_by_side(each, seeds, workers)
 
     room = RESERVE * seconds
     if full is None and cost(LEAST_UPDATES) > room:

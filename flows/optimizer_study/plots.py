@@ -1,7 +1,7 @@
 """The plots of the study: training loss of all variants, and the loss of held-out records.
 
-One panel an optimiser, all with the same axes, so that both the ways of one optimiser and the
-optimisers themselves can be held against each other.
+All variants overlaid in one panel; then one panel an optimiser, all with the same axes, where the
+seeds and the range of single updates can be seen, too.
 """
 
 from __future__ import annotations
@@ -26,9 +26,45 @@ COLOURS_KEPT = 256
 """In the PNG; translucent layers make thousands, and files that are too large for a run's page."""
 WIDTH, HEIGHT = 3.3, 3.5
 """Of a panel, in inches."""
+OF_MEAN: dict[str, Any] = {"color": "#1c2430", "linewidth": 0.8, "linestyle": ":"}
 BINS = 200
 """Of the updates, in each of which the lowest and highest loss are drawn."""
 Line = Callable[[Curve], tuple[Floats, Floats]]
+
+
+def overlaid(
+    path: Path, all_: Sequence[Trained], *, window: int, mean_loss: float | None = None
+) -> None:
+    """The training loss of all variants in one panel, of the first seed.
+
+    The colour is the optimiser's, dashes are clipped, the shade is the schedule's.
+
+    Args:
+        path: of the PNG.
+        all_: the variants.
+        window: updates that the loss is averaged over.
+        mean_loss: of always answering the mean of the training rows; None: not known.
+    """
+    figure, axes = plt.subplots(figsize=(2.4 * WIDTH, 1.4 * HEIGHT), dpi=DPI, layout="constrained")
+    _scaled(axes)
+    if mean_loss is not None:
+        axes.axhline(mean_loss, **OF_MEAN, label="always the mean")
+    names = _optimizers(all_)
+    schedules = list(dict.fromkeys(one.variant.schedule for one in all_))
+    for one in all_:
+        place = schedules.index(one.variant.schedule)
+        axes.plot(
+            _numbers(one.curves[0]),
+            smoothed(one.curves[0].losses, window=window),
+            color=COLOURS[1:][names.index(one.variant.optimizer) % (len(COLOURS) - 1)],
+            linestyle="--" if one.variant.is_clipped else "-",
+            linewidth=1.0 + 0.8 * (place > 0),
+            alpha=1.0 if place == 0 else 0.55,
+            label=one.variant.name,
+        )
+    _label([axes], "updates", "training loss")
+    figure.legend(*axes.get_legend_handles_labels(), **{**LEGEND, "ncols": 3})
+    save(figure, path)
 
 
 def training(
@@ -46,10 +82,9 @@ def training(
     for axes, one in _places(row, all_):
         axes.fill_between(*_range(one.curves[0]), color=_colour(one, all_), alpha=0.2, linewidth=0)
     if mean_loss is not None:
-        style: dict[str, Any] = {"color": "#1c2430", "linewidth": 0.8, "linestyle": ":"}
         for axes in row:
-            axes.axhline(mean_loss, **style)
-        row[0].plot([], [], label="always the mean", **style)
+            axes.axhline(mean_loss, **OF_MEAN)
+        row[0].plot([], [], label="always the mean", **OF_MEAN)
     _draw(row, all_, lambda c: (_numbers(c), smoothed(c.losses, window=window)), marker="")
     _label(row, "updates", "training loss")
     _legend(figure, row, all_)
@@ -111,13 +146,18 @@ def _panels(all_: Sequence[Trained]) -> tuple[Figure, list[Axes]]:
     )
     for axes, name in zip(grid[0], optimizers, strict=True):
         axes.set_title(name, fontsize=10, loc="left")
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#e4e6ea", linewidth=0.8)
+        _scaled(axes)
     return figure, list(grid[0])
+
+
+def _scaled(axes: Axes) -> None:
+    """A log scale of the loss with plain numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e4e6ea", linewidth=0.8)
 
 
 def _optimizers(all_: Sequence[Trained]) -> list[str]:

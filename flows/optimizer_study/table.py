@@ -23,15 +23,19 @@ class Trained:
     Args:
         variant: what was trained. outcomes, curves: of each seed.
         test: the held-out score over seeds and records.
+        stopped: trainings that did not come to their end.
     """
 
     variant: Variant
     outcomes: tuple[Outcome, ...]
     curves: tuple[Curve, ...]
     test: Score
+    stopped: int = 0
 
 
-def trained(variant: Variant, outcomes: Sequence[Outcome], *, task: str, place: int) -> Trained:
+def trained(
+    variant: Variant, outcomes: Sequence[Outcome], *, task: str, place: int, stopped: int = 0
+) -> Trained:
     """Read what the trainings of a variant left.
 
     Args:
@@ -39,12 +43,14 @@ def trained(variant: Variant, outcomes: Sequence[Outcome], *, task: str, place: 
         outcomes: of its trainings.
         task: what was learnt.
         place: number of the variant: its seeds are drawn by themselves.
+        stopped: trainings of it that did not come to their end.
     """
     return Trained(
         variant=variant,
         outcomes=tuple(outcomes),
         curves=tuple(read_curve(Path(outcome.folder)) for outcome in outcomes),
         test=held_out("test", outcomes, task=task, place=place),
+        stopped=stopped,
     )
 
 
@@ -54,6 +60,7 @@ class Row:
 
     Args:
         variant: its name. optimizer, clip, schedule: see Variant. seeds: that were trained.
+        stopped: seeds whose training did not come to its end.
         updates: of each training. final_loss: of training, over the last `window` updates.
         validation_loss: the lowest of any epoch.
         test, low, high: score on the test records, with its 95 % interval over seeds and records.
@@ -81,6 +88,7 @@ class Row:
     steps: float
     train_seconds: float
     segments: tuple[int, ...]
+    stopped: int = 0
 
 
 def row_of(one: Trained, *, window: int) -> Row:
@@ -112,4 +120,5 @@ def row_of(one: Trained, *, window: int) -> Row:
         steps=fmean(float(curve.steps[-1]) for curve in curves),
         train_seconds=fmean(outcome.train_seconds for outcome in one.outcomes),
         segments=longest.segments,
+        stopped=one.stopped,
     )

@@ -30,6 +30,7 @@ def write(
     folder: Path,
     spec: Pipeline,
     all_: Sequence[Trained],
+    asked: Sequence[str],
     failed: Mapping[str, str],
     plan: Plan,
     *,
@@ -37,7 +38,19 @@ def write(
     seeds: int,
     took_s: float | None,
 ) -> Json:
-    """Pages, plots and tables; what they say, as JSON."""
+    """Pages, plots and tables; what they say, as JSON.
+
+    Args:
+        folder: of the study.
+        spec: the pipeline.
+        all_: variants of which a training came to its end.
+        asked: names of all variants.
+        failed: trainings that did not, with the reason.
+        plan: what was trained.
+        patience: epochs that a schedule waits.
+        seeds: of each variant.
+        took_s: seconds that it took; None where some of it was there before.
+    """
     task = spec.source.task
     rows = [row_of(one, window=plan.window) for one in all_]
     pairs = pairs_of(all_, window=plan.window)
@@ -45,12 +58,14 @@ def write(
     simplest = least_of(cheap)
     names = [row.optimizer for row in rows]
     sentences = (
+        findings.stopped(rows, asked, seeds=seeds),
         findings.clipping(rows, optimizer=SPOKEN_OF if SPOKEN_OF in names else names[0]),
         findings.speed(pairs),
         findings.best(rows, [one.test for one in all_], simplest),
         findings.unfinished(rows, patience=patience),
     )
     mean_loss = 1.0 if task in SCALED else None
+    plots.overlaid(folder / "overlaid.png", all_, window=plan.window, mean_loss=mean_loss)
     plots.training(folder / "training.png", all_, window=plan.window, mean_loss=mean_loss)
     plots.held_out(folder / "held_out.png", all_, by="updates")
     plots.held_out(folder / "held_out_seconds.png", all_, by="seconds")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from flows.comparison.budget import (
+    LEAST_UPDATES,
     MOST_EPOCHS,
     Equal,
     Plan,
@@ -75,6 +76,24 @@ def test_what_does_not_fit_is_left_out_the_dearest_first_and_what_is_enough_is_s
     assert plan.enough_s is not None
     enough = plan_of(paces, seconds=plan.enough_s + 1)
     assert not enough.left_out and enough.enough_s is None
+    assert enough.amount >= 0.98 * plan.amount  # more time never gives a way less
+
+
+def test_a_way_that_gets_more_than_the_others_is_said() -> None:
+    """Would break if the least updates of a dear way passed for the same seconds."""
+    dear = replace(SLOW, update_s=5.0)
+    plan = plan_of({"full": dear, **{f"way-{n}": QUICK for n in range(6)}}, seconds=900.0)
+    assert plan.amount < LEAST_UPDATES * 5.0
+    assert plan.floored == {"full": pytest.approx(LEAST_UPDATES * (5.0 + 2.0 / 50))}
+    assert plan.updates["full"] == LEAST_UPDATES
+    assert not plan_of({"full": QUICK, "quick": QUICK}).floored
+
+
+def test_two_trainings_in_a_row_share_the_updates_of_one() -> None:
+    """Would break if an autoencoder before a way were free where updates are what is equal."""
+    paces = {"full": SLOW, "codes": replace(SLOW, trainings=2)}
+    plan = plan_of(paces, equal="updates")
+    assert plan.updates["codes"] == pytest.approx(plan.updates["full"] / 2, abs=1)
 
 
 def test_too_little_time_for_two_strategies_is_refused_with_what_is_enough() -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.comparison import scores
-from flows.comparison.scores import check_task, record_scores, score
+from flows.comparison.scores import check_task, record_scores, score, wilson
 from models.scores.metrics import classify_scores
 from seqprep.errors import ConfigError
 
@@ -112,18 +112,56 @@ def test_labelled_steps_have_the_f1_of_the_report(tmp_path: Path) -> None:
     assert report["macro_f1"] == pytest.approx(score("macro_f1", [parts], place=0).shown)
 
 
+def test_an_interval_holds_the_true_mean_of_seeds_as_often_as_it_says() -> None:
+    """Would break if three seeds were drawn again, which hold it in 75 of 100 cases."""
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(200):
+        means = rng.normal(0.5, 0.05, size=3)
+        low, high = score("accuracy", np.tile(means[:, None], (1, 10)), place=0).interval
+        held += low <= 0.5 <= high
+    assert 0.90 <= held / 200 <= 0.99
+
+
+def test_two_ways_that_are_alike_are_seldom_told_apart() -> None:
+    """Would break if luck of the seeds made one of two equal ways the better one."""
+    rng, told = np.random.default_rng(0), 0
+    for _ in range(200):
+        one, other = (
+            score("accuracy", np.tile(means[:, None], (1, 10)), place=place)
+            for place, means in enumerate(rng.normal(0.5, 0.05, size=(2, 3)))
+        )
+        told += one.is_distinguishable(other)
+    assert told <= 0.05 * 200
+
+
+def test_one_seed_tells_nothing_apart() -> None:
+    """Would break if the luck of a single training counted as skill."""
+    good, bad = (score("accuracy", drawn(p, seeds=1), place=n) for n, p in enumerate((0.9, 0.5)))
+    assert not good.is_distinguishable(bad)
+
+
+def test_bounds_of_a_share_are_shares() -> None:
+    """Would break if rounding, or the tails of Student's t, gave more than every record."""
+    for records in range(1, 400):
+        assert wilson(1.0, records)[1] == 1.0
+        assert wilson(0.0, records)[0] == 0.0
+    apart = np.repeat([[0.3], [0.6], [1.0]], 10, axis=1)
+    assert score("accuracy", apart, place=0).interval == (0.0, 1.0)
+
+
 def test_the_bootstrap_has_the_variance_that_can_be_worked_out() -> None:
     """Would break if records or seeds were drawn wrongly, or one of them not at all.
 
-    Seeds alike: the variance is p (1 - p) / R. Records alike: that of the seeds' means, over S.
+    Seeds alike: the variance is p (1 - p) / R. Records alike: that of the seeds' means over S,
+    times that of Student's t with S - 1 degrees of freedom, (S - 1) / (S - 3).
     """
     scores = np.tile((np.arange(200) < 150).astype(float), (3, 1))
     draws = score("accuracy", scores, place=0).draws
     assert np.var(draws) == pytest.approx(0.75 * 0.25 / 200, rel=0.1)
     assert draws.mean() == pytest.approx(0.75, abs=0.003)
-    means = np.array([0.2, 0.5, 0.8])
+    means = np.linspace(0.2, 0.8, 11)
     draws = score("accuracy", np.tile(means[:, None], (1, 200)), place=0).draws
-    assert np.var(draws) == pytest.approx(means.var() / 3, rel=0.1)
+    assert np.var(draws) == pytest.approx(means.var(ddof=1) / 11 * 10 / 8, rel=0.1)
 
 
 def test_tasks_without_a_score_a_record_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from flows.comparison.table import baselines_of, cheap_cells
@@ -28,6 +29,19 @@ def test_baselines_are_of_whole_records_whoever_wins() -> None:
     standings = [standing("windows", 0.8, place=0), standing("full", 0.6, place=1)]
     assert of_whole_records(standings).entry.name == "full"
     assert of_whole_records(standings[:1]).entry.name == "windows"
+
+
+def test_baselines_are_those_of_a_training_that_has_some() -> None:
+    """Would break if whole records had no time in full: a search scores no baselines."""
+    full = replace(standing("full", 0.6, place=0), is_final=False)
+    assert of_whole_records([full, standing("windows", 0.8, place=1)]).entry.name == "windows"
+    rows = {"windows": "cut", "exact": "whole", "full": "whole"}
+    standings = [standing("windows", 0.8, place=1), standing("exact", 0.7, place=2), full]
+    standings = [
+        replace(one, entry=replace(one.entry, prepared={"snapshot": rows[one.entry.name]}))
+        for one in standings
+    ]
+    assert of_whole_records(standings).entry.name == "exact"
 
 
 def test_paths_of_the_recommended_file_hang_on_no_folder(tmp_path: Path) -> None:

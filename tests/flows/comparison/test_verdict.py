@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from flows.comparison.course import Entry, Standing
@@ -77,7 +79,35 @@ def test_one_lucky_seed_is_not_judged_beside_three_of_the_others() -> None:
     assert best_of(standings).entry.name == "windows"
     text = told(standings, [cheap("majority", 0.5)])
     assert "distinguishable from the other one" in text
-    assert text.endswith("exact had no time for as many seeds, and cannot be judged.")
+    assert text.endswith("of exact fewer seeds came to their end, too few to judge by.")
+
+
+def test_of_equal_scores_the_quicker_way_is_recommended() -> None:
+    """Would break if the order of the table decided."""
+    standings = [
+        standing("full", 0.8, place=0, seconds=40.0),
+        standing("windows", 0.8, place=1, seconds=10.0),
+    ]
+    assert best_of(standings).entry.name == "windows"
+
+
+def test_a_handful_of_records_recommends_nothing() -> None:
+    """Would break if the interval of one record, a point, were taken for certainty."""
+    few = replace(standing("full", 0.9, place=0).validation, records=1)
+    best = replace(standing("full", 0.9, place=0), validation=few)
+    assert not is_recommended(best, [cheap("majority", 0.5)])
+    assert "No way is clearly better than majority" in told([best], [cheap("majority", 0.5)])
+
+
+def test_one_seed_each_is_a_doubt() -> None:
+    """Would break if the luck of one training were called a better way."""
+    standings = [
+        standing("windows", 0.9, place=1, seeds=1),
+        standing("full", 0.6, place=0, seeds=1),
+    ]
+    text = told(standings, [cheap("majority", 0.5)])
+    assert "Use **windows**" in text and "One seed cannot tell luck of a training" in text
+    assert "is distinguishable" not in text
 
 
 def test_what_cannot_be_told_apart_is_named_with_the_quicker_way() -> None:

@@ -42,6 +42,13 @@ def test_what_an_update_costs_at_any_length_does_not_hold_the_exponent_down() ->
     assert found.fixed == pytest.approx(0.004, rel=0.2)
 
 
+@pytest.mark.parametrize("times", [(0.01, 0.0099, 0.0098, 0.0097, 0.0096), (1e-4,) * 5])
+def test_updates_that_take_no_longer_have_an_exponent_of_nothing(times: tuple[float, ...]) -> None:
+    """Would break if a study of short records, or on a GPU, ended without its page."""
+    found = fit([(2.0**n, seconds) for n, seconds in enumerate(times, 3)])
+    assert found is not None and found.value == pytest.approx(0, abs=0.05)
+
+
 def test_two_lengths_have_no_error_and_one_has_no_exponent() -> None:
     """Would break if a line through two points were called sure."""
     two = fit([(10, 1.0), (100, 10.0)])

@@ -49,6 +49,23 @@ def test_a_longer_length_that_learns_badly_is_said() -> None:
     assert "the last 32 steps, whole records, though longer, lie outside of it" in said(scores)
 
 
+def test_a_length_with_fewer_seeds_is_not_judged() -> None:
+    """Would break if the longest won, or the shortest was named, by one lucky seed."""
+    scores = scores_of(0.9, 0.6, 0.8, 0.95)
+    scores |= {8: right(0.9, seeds=1), 64: right(0.95, seeds=1, place=3)}
+    decision = decide(scores, chance=0.5)
+    assert (decision.best, decision.shortest, decision.unjudged) == (32, 32, (8, 64))
+    wanted = "of the last 8 steps, whole records fewer seeds came to their end"
+    assert wanted in said(scores)
+
+
+def test_the_best_lies_in_its_own_interval() -> None:
+    """Would break if rounding put a perfect score outside of what it says of itself."""
+    for records in range(6, 200):
+        best = right(1.0, records=records)
+        assert decide({8: right(0.1, records=records), 64: best}, chance=0.0).outside == ()
+
+
 def test_chance_is_not_a_finding() -> None:
     """Would break if a study of noise named a length."""
     scores = scores_of(0.5, 0.52, 0.48, 0.51)

@@ -68,6 +68,18 @@ def test_clipping_holds_in_part_or_not_where_spikes_are_left() -> None:
     assert findings.clipping([PLAIN], optimizer="adam") is None
 
 
+def test_a_training_that_diverged_is_a_spike_without_bounds() -> None:
+    """Would break if the calm seeds alone spoke for an optimiser that diverges."""
+    calm = replace(PLAIN, spikes=0.0, stopped=1, seeds=2)
+    assert "of adam: holds.**" in str(findings.clipping([calm, CLIPPED], optimizer="adam"))
+    told = str(findings.stopped([calm, CLIPPED], ["adam", "adam + clip 1", "sgd"], seeds=3))
+    assert "**Trainings that did not come to their end:** adam 1 of 3, sgd 3 of 3." in told
+    assert findings.stopped([PLAIN, CLIPPED], ["adam", "adam + clip 1"], seeds=3) is None
+    lucky = replace(CLIPPED, validation_loss=0.01, stopped=2, seeds=1)
+    scores = [errors(0.3, place=0), errors(0.3, place=1)]
+    assert "loss has adam**" in findings.best([PLAIN, lucky], scores, None)
+
+
 def test_a_schedule_is_held_against_the_same_clipping() -> None:
     """Would break if a scheduled variant's jumps were measured by those of whole rows."""
     schedule = {"schedule": "10-1", "variant": "adam + 10-1"}
