@@ -20,6 +20,7 @@ from flows.comparison.left import LateError
 from flows.comparison.pace import Pace
 from flows.comparison.pretraining import Pretraining
 from flows.comparison.scores import MEASURES
+from flows.comparison.tasks import as_task
 from flows.comparison.trials import Outcome, Trial, measure_pace, run_trial, was_run
 from flows.pipeline_file import build, to_json
 from flows.references import Json
@@ -134,13 +135,20 @@ def _each(
             told(place, answer)
         return
     with ThreadPoolExecutor(crew.workers) as pool:
-        running = {pool.submit(function, item): place for place, item in enumerate(items)}
+        calls = [as_task(function, item, what=_told(what, item)) for item in items]
+        running = {pool.submit(call): place for place, call in enumerate(calls)}
         try:
             for done in as_completed(running):
                 told(running[done], done.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _told(what: str, item: Json) -> str:
+    """A piece for a person: what is done, and with what."""
+    trial = item["trial"]
+    return f"{what}: {trial['strategy']}, {trial['setting']}, seed {trial['spec']['train']['seed']}"
 
 
 def _item(piece: Piece, crew: Crew) -> Json:
