@@ -37,15 +37,32 @@ def are_bases(letters: Letters) -> bool:
     return True
 
 
-def other_strand(bases: Letters) -> Letters:
+class Scratch:
+    """Memory that is used again and again: to get new memory takes longer than what it is for."""
+
+    def __init__(self) -> None:
+        self._words = np.empty(0, np.uint64)
+
+    def words(self, count: int) -> npt.NDArray[np.uint64]:
+        """So many words, with anything in them; what was given before is overwritten."""
+        if len(self._words) < count:
+            self._words = np.empty(count + count // 8, np.uint64)
+        return self._words[:count]
+
+
+def other_strand(bases: Letters, *, scratch: Scratch | None = None) -> Letters:
     """The reverse complement of `(N,)` letters, which must be A, C, G or T.
+
+    Args:
+        bases: the letters.
+        scratch: memory for the result, which is overwritten when it is used again.
 
     >>> other_strand(np.frombuffer(b"AACGT", np.uint8)).tobytes()
     b'ACGTT'
     """
     count = len(bases)
     words = -(-count // 8)
-    turned = np.empty(words, np.uint64)
+    turned = (scratch or Scratch()).words(words)
     part, flip = np.zeros((2, min(_BLOCK // 8, words)), np.uint64)
     letters = part.view(np.uint8)
     for start in range(0, count, _BLOCK):

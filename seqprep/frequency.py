@@ -22,6 +22,8 @@ from seqprep.ragged import Ints, Ragged, take
 _BLOCK = 2**18
 _SORTED = 2**16
 """About so many steps are sorted at a time, so that they stay in the cache."""
+_GLANCE = 2**12
+"""Steps that show which ids occur."""
 _FEW = 16
 """Up to so many different tokens, comparing is faster than `bincount`."""
 _BYTES = 256
@@ -89,7 +91,7 @@ def _parts(ids: Ragged, rows: Ints) -> Iterator[npt.NDArray[np.integer]]:
 
 def _occurrences(values: npt.NDArray[np.integer], num_tokens: int) -> Ints:
     counts = np.zeros(num_tokens, dtype=np.int64)
-    known: list[int] = []
+    known = _seen(values[:_GLANCE], num_tokens)
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK]
         left = len(block)
@@ -101,8 +103,18 @@ def _occurrences(values: npt.NDArray[np.integer], num_tokens: int) -> Ints:
                 found[known] = 0
             counts += found
         if left and num_tokens <= _BYTES and len(known) <= _FEW:
-            known = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)].tolist()
+            known = _by_count(counts)
     return counts
+
+
+def _seen(values: npt.NDArray[np.integer], num_tokens: int) -> list[int]:
+    """The ids of the first steps, where few are to be expected: the most frequent first."""
+    return _by_count(np.bincount(values, minlength=num_tokens)) if num_tokens <= _BYTES else []
+
+
+def _by_count(counts: Ints) -> list[int]:
+    found: list[int] = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)].tolist()
+    return found
 
 
 def _count_known(block: npt.NDArray[np.integer], counts: Ints, known: list[int]) -> int:

@@ -161,7 +161,8 @@ def look_up(
 ) -> npt.NDArray[Any]:
     """`table[places]`; several times faster where both are bytes. Places are not negative.
 
-    In blocks: NumPy makes 64-bit copies of the places, and new memory is dear.
+    In blocks: NumPy makes 64-bit copies of the places, and new memory is dear. Of bytes Arrow does
+    it, for a table of all bytes needs no check of the places.
 
     Args:
         table: what stands at each place.
@@ -173,15 +174,33 @@ def look_up(
     """
     found = np.empty(len(places), table.dtype) if out is None else out
     small = table.itemsize == places.itemsize == 1
-    full = table.tobytes().ljust(256, b"\0") if small else b""
+    every = None
+    if small:
+        filled = np.zeros(256, np.uint8)
+        filled[: len(table)] = table.view(np.uint8)
+        every = pa.array(filled)
     for start in range(0, len(places), _BLOCK):
         part = places[start : start + _BLOCK]
-        if small:
-            block = np.frombuffer(part.tobytes().translate(full), table.dtype)
+        if every is not None:
+            taken = pc.take(every, pa.array(part.view(np.uint8)), boundscheck=False)
+            block = taken.to_numpy().view(table.dtype)
         else:
             block = np.take(table, part)
         found[start : start + _BLOCK] = block
     return found
+
+
+def find_number(numbers: npt.NDArray[np.integer], number: int) -> Ints:
+    """Where a number stands, in order.
+
+    In blocks: what a comparison of all of them needs is new memory, which takes longer than it.
+
+    >>> find_number(np.array([7, 5, 7]), 7).tolist()
+    [0, 2]
+    """
+    blocks = range(0, len(numbers), _BLOCK)
+    found = [np.flatnonzero(numbers[at : at + _BLOCK] == number) + at for at in blocks]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
 
 def count_numbers(numbers: npt.NDArray[np.integer], *, size: int) -> Ints:

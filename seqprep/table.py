@@ -185,9 +185,21 @@ class Table:
             raise CorruptError(f"{self.path / file.path}: cannot be read: {error}") from error
 
     def read_group(
-        self, file: StagedFile, group: int, columns: Sequence[str] | None = None
+        self,
+        file: StagedFile,
+        group: int,
+        columns: Sequence[str] | None = None,
+        *,
+        batch_bytes: int | None = None,
     ) -> pa.Table:
         """The rows of one chunk, page checksums verified.
+
+        Args:
+            file: of the table.
+            group: number of the chunk.
+            columns: to read; default all.
+            batch_bytes: about so many at a time, each a chunk of the columns. Long strings are
+                otherwise gathered in memory that grows, and is copied each time it does.
 
         Raises:
             CorruptError: naming the file, if it is missing or damaged.
@@ -195,7 +207,14 @@ class Table:
         path = obtain(self.path, file)
         try:
             parquet = pq.ParquetFile(path, page_checksum_verification=True)
-            return parquet.read_row_group(group, columns=None if columns is None else list(columns))
+            wanted = None if columns is None else list(columns)
+            if batch_bytes is None:
+                return parquet.read_row_group(group, columns=wanted)
+            rows = _rows_of(parquet.metadata.row_group(group), batch_bytes)
+            batches = parquet.iter_batches(
+                rows, row_groups=[group], columns=wanted, use_threads=False
+            )
+            return pa.Table.from_batches(batches, schema=_some(parquet.schema_arrow, columns))
         except (OSError, ValueError) as error:
             raise CorruptError(f"{path}: cannot be read: {error}") from error
 
@@ -287,3 +306,12 @@ class Table:
                 f"{self.path}: another run committed version {version} in the meantime; run again"
             ) from error
         raise error
+
+
+def _rows_of(group: pq.RowGroupMetaData, size_bytes: int) -> int:
+    """Rows of a chunk that take about so many bytes."""
+    return max(1, group.num_rows * size_bytes // max(1, group.total_byte_size))
+
+
+def _some(schema: pa.Schema, names: Sequence[str] | None) -> pa.Schema:
+    return pa.schema([field for field in schema if names is None or field.name in names])

@@ -22,7 +22,7 @@ import pyarrow as pa
 from Bio.Data.CodonTable import standard_dna_table
 
 from seqprep.arrays import as_strings
-from seqprep.bases import Letters, are_bases
+from seqprep.bases import Letters, Scratch, are_bases
 from seqprep.domains.dna_letters import (
     MANY_BYTES,
     MAX_BASES,
@@ -124,6 +124,7 @@ class _FileReader:
         self._codons = context.source.target is not None and not context.predicting
         self.names = _Names(unique=context.source.on_repeated_name != "keep")
         self.count = 0
+        self._scratch = Scratch()
 
     def add(self, records: RawRecords) -> list[Rejection]:
         """Add the next records to the builder; those that cannot be used, in order."""
@@ -146,7 +147,8 @@ class _FileReader:
             names, headers = names.take(pa.array(places)), headers.take(pa.array(places))
         rejections = [self._rejection(place, *fault) for place, fault in faults.items()]
         if len(places):
-            hashes = strand_hashes(bases, offsets, plain=plain is not None)
+            is_plain = plain is not None
+            hashes = strand_hashes(bases, offsets, plain=is_plain, scratch=self._scratch)
             rejections += self._add_block(places, bases, offsets, hashes, names, headers)
         self.count += count
         return sorted(rejections, key=lambda one: one.record or 0)

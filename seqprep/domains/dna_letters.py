@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from Bio.Data.IUPACData import ambiguous_dna_complement
 
-from seqprep.bases import Letters, are_bases, other_strand
+from seqprep.bases import Letters, Scratch, are_bases, other_strand
 from seqprep.domains.fasta_records import joined_lines
 from seqprep.hashing import Ints
 
@@ -152,19 +152,22 @@ def _shown(letters: bytes) -> str:
     return ", ".join(repr(chr(letter)) for letter in _distinct(letters)[:6])
 
 
-def strand_hashes(bases: Letters, offsets: Ints, *, plain: bool = False) -> list[bytes]:
+def strand_hashes(
+    bases: Letters, offsets: Ints, *, plain: bool = False, scratch: Scratch | None = None
+) -> list[bytes]:
     """The strand hash of each record, `offsets` `(R + 1,)` in `bases`.
 
     Args:
         bases: of all records.
         offsets: where each starts, and the last one's end.
         plain: whether it is known that there are no ambiguity codes.
+        scratch: memory for the other strands.
     """
     places = offsets.tolist()
     if len(bases) > MANY_BYTES:
         return [strand_hash(bases[start:stop].tobytes()) for start, stop in pairwise(places)]
     forward = _forward_are_smaller(bases, offsets)
-    turned = memoryview(b"") if all(forward) else _turned(bases, plain=plain)
+    turned = memoryview(b"") if all(forward) else _turned(bases, plain, scratch)
     view, total = bases.data, len(bases)
     smaller = (
         view[start:stop] if ahead else turned[total - stop : total - start]
@@ -189,9 +192,9 @@ def _digest(letters: memoryview) -> bytes:
     return digest.digest()
 
 
-def _turned(bases: Letters, *, plain: bool) -> memoryview:
+def _turned(bases: Letters, plain: bool, scratch: Scratch | None) -> memoryview:
     if plain or are_bases(bases):
-        return other_strand(bases).data
+        return other_strand(bases, scratch=scratch).data
     return memoryview(bases.tobytes().translate(_COMPLEMENT)[::-1])
 
 

@@ -16,11 +16,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from seqprep.domains import DOMAINS
 from seqprep.errors import Rejection
+from seqprep.hashing import Ints
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.hashes import check_unchanged
 from seqprep.ingestion.records import Batch, Context
@@ -143,14 +144,21 @@ def group_files(files: Sequence[SourceFile]) -> list[list[SourceFile]]:
     return groups
 
 
-def read_chunk(chunk: Chunk) -> ChunkResult:
-    """Read the files of a chunk and stage one Parquet file with their rows."""
+def read_chunk(chunk: Chunk, *, writes_beside: bool = True) -> ChunkResult:
+    """Read the files of a chunk and stage one Parquet file with their rows.
+
+    Args:
+        chunk: what to read.
+        writes_beside: whether a batch is written while the next one is read. Where other chunks
+            keep all cores at work that only makes threads wait for the interpreter lock.
+    """
     counts = {file.path: FileCounts.of(file) for file in chunk.files}
     source = chunk.context.source
     schema = sequences_schema(source.domain, source.task)
     lines: list[bytes] = []
     with ExitStack() as stack:
         writer: StagedWriter | None = None
+        pool: ThreadPoolExecutor | None = None
         written: Future[None] | None = None
         for read in DOMAINS[source.domain].read(chunk.files, chunk.context):
             batch = leave_out(read, chunk.withdrawn)
@@ -162,11 +170,15 @@ def read_chunk(chunk: Chunk) -> ChunkResult:
                 writer = stack.enter_context(
                     StagedWriter(chunk.root, f"chunk-{chunk.number:05d}", schema)
                 )
-                pool = stack.enter_context(ThreadPoolExecutor(1))
-            # Compression runs beside reading; one batch waits at most.
-            if written is not None:
-                written.result()
-            written = pool.submit(writer.write, batch.rows)
+                if writes_beside:
+                    pool = stack.enter_context(ThreadPoolExecutor(1))
+            if pool is None:
+                writer.write(batch.rows)
+            else:  # one batch waits at most
+                if written is not None:
+                    written.result()
+                written = pool.submit(writer.write, batch.rows)
+            del read, batch  # else it is held until the next one is made
         if written is not None:
             written.result()
         for file in chunk.files:
@@ -182,16 +194,7 @@ def read_chunk(chunk: Chunk) -> ChunkResult:
 def count_batch(batch: Batch, counts: dict[str, FileCounts]) -> None:
     """Add a batch to the counts of its source files."""
     if batch.rows.num_rows:
-        table = batch.rows.select(["source", "label"])
-        for row in table.group_by("source").aggregate([([], "count_all")]).to_pylist():
-            counts[row["source"]].rows += row["count_all"]
-        if pa.types.is_string(table.schema.field("label").type):
-            table = table.filter(pc.is_valid(table.column("label")))
-            for row in (
-                table.group_by(["source", "label"]).aggregate([([], "count_all")]).to_pylist()
-            ):
-                labels = counts[row["source"]].labels
-                labels[row["label"]] = labels.get(row["label"], 0) + row["count_all"]
+        _count_rows(batch.rows, counts)
     for rejection in batch.rejections:
         rejected = counts[rejection.source].rejected
         rejected[rejection.reason] = rejected.get(rejection.reason, 0) + 1
@@ -200,6 +203,28 @@ def count_batch(batch: Batch, counts: dict[str, FileCounts]) -> None:
         rejected[reason] = rejected.get(reason, 0) + number
     for (path, name), number in batch.oddities.items():
         counts[path].oddities[name] = counts[path].oddities.get(name, 0) + number
+
+
+def _count_rows(rows: pa.Table, counts: dict[str, FileCounts]) -> None:
+    source_R, sources = _numbered(rows["source"])
+    for source, number in zip(sources, np.bincount(source_R).tolist(), strict=True):
+        counts[source].rows += number
+    if not pa.types.is_string(rows.schema.field("label").type):
+        return
+    label_R, labels = _numbered(rows["label"])
+    has_label = label_R >= 0
+    both = source_R[has_label] * len(labels) + label_R[has_label]
+    for pair, number in zip(*(one.tolist() for one in np.unique_counts(both)), strict=True):
+        of_source = counts[sources[pair // len(labels)]].labels
+        label = labels[pair % len(labels)]
+        of_source[label] = of_source.get(label, 0) + number
+
+
+def _numbered(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
+    """A number for each value, `(R,)`, -1 for none; and the values."""
+    encoded = column.combine_chunks().dictionary_encode()
+    numbers = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+    return numbers, encoded.dictionary.to_pylist()
 
 
 def rejection_line(rejection: Rejection) -> bytes:
@@ -219,8 +244,10 @@ def run_chunks(
     """
     total = sum(len(chunk.files) for chunk in chunks)
     size_bytes = sum(file.size_bytes for chunk in chunks for file in chunk.files)
-    wanted = min(os.cpu_count() or 1 if workers is None else workers, len(chunks))
-    done = 0
+    cores = os.cpu_count() or 1 if workers is None else workers
+    wanted, done = min(cores, len(chunks)), 0
+    alone = len(chunks) - len(chunks) % wanted if wanted == cores else 0
+    tasks = [(chunk, place >= alone) for place, chunk in enumerate(chunks)]
     readers = {DOMAINS[chunk.context.source.domain].workers for chunk in chunks}
     with ExitStack() as stack:
         if wanted > 1 and readers == {"processes"} and size_bytes > PARALLEL_BYTES:
@@ -228,15 +255,20 @@ def run_chunks(
                 ProcessPoolExecutor(wanted, mp_context=multiprocessing.get_context("spawn"))
             )
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-            results: Iterator[ChunkResult] = pool.map(read_chunk, chunks)
+            results: Iterator[ChunkResult] = pool.map(_read, tasks)
         else:
             # Under PARALLEL_BYTES threads help where processes would only start.
-            results = ordered(read_chunk, chunks, workers=wanted)
+            results = ordered(_read, tasks, workers=wanted)
         for chunk, result in zip(chunks, results, strict=True):
             done += len(chunk.files)
             if progress is not None:
                 progress("reading files", done, total)
             yield result
+
+
+def _read(task: tuple[Chunk, bool]) -> ChunkResult:
+    chunk, writes_beside = task
+    return read_chunk(chunk, writes_beside=writes_beside)
 
 
 def total(counts: Sequence[FileCounts], name: str) -> dict[str, int]:

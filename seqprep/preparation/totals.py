@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from seqprep.kernels import find_number
 from seqprep.length_counts import LengthCounts, sum_lengths
 from seqprep.preparation.chunk import Chunk
 from seqprep.ragged import Ints
@@ -86,7 +87,7 @@ def count_chunk(chunk: Chunk, units: Ints, *, tokens: bool, stride: int) -> Tota
     whole = np.where(lowest, _own_steps(chunk, stride), 0)
     unknown = np.zeros(len(chunk), dtype=np.int64)
     if tokens:
-        places = np.flatnonzero(chunk.steps.values == OOV)
+        places = find_number(chunk.steps.values, OOV)
         unknown = np.diff(np.searchsorted(places, chunk.steps.offsets))
     return Totals(
         rows=chunk.by_split(np.ones(len(chunk))),

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqprep.parquet import values as packed
 from seqprep.parquet import writer
 from seqprep.parquet.writer import PageWriter
 
@@ -115,11 +116,18 @@ def test_pages_that_threads_pack_are_in_order(
 
 @pytest.mark.parametrize("distinct", [1, 2, 3, 4, 5, 16, 17, 256])
 @pytest.mark.parametrize("kind", [np.int8, np.int16])
+@pytest.mark.parametrize("is_signed", [True, False])
 def test_every_number_of_distinct_values_is_packed(
-    tmp_path: Path, distinct: int, kind: type[np.signedinteger[Any]]
+    tmp_path: Path,
+    distinct: int,
+    kind: type[np.signedinteger[Any]],
+    is_signed: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Otherwise a larger alphabet would be cut to the bits of a smaller one."""
-    values = (np.arange(1003) * 7 % distinct - distinct // 2).astype(kind)
+    monkeypatch.setattr(packed, "_WORDS", 16)
+    low = -(distinct // 2) if is_signed else 2
+    values = (np.arange(1003) * 7 % distinct + low).astype(kind)
     lists = pa.ListArray.from_arrays(pa.array([0, 0, 1000, 1003], pa.int32()), pa.array(values))
     table = pa.table({"tokens": lists})
     write(tmp_path / "a.parquet", [table], table.schema)
