@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from flows.cli import app
 from flows.pipeline_file import build
 from tests.conftest import ROOT
 from tests.docs.console import (
@@ -70,6 +73,28 @@ def test_no_command_stands_untested(page: Path) -> None:
             assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), block.note
         elif block.language == "bash":
             raise AssertionError(f"{page.name}, line {block.line}: neither run nor tested")
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda one: one.stem)
+def test_every_seqprep_command_is_one(page: Path) -> None:
+    """An option that was renamed would stand in a block whose test does not read the page."""
+    for block in blocks(page):
+        if block.language not in SHELL:
+            continue
+        for words in seqprep_commands(block.body):
+            app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def seqprep_commands(body: str) -> Iterator[list[str]]:
+    """What follows `seqprep` in the lines of a block that a person types, refused ones left out."""
+    for command, shown in commands(body) if "$ " in body else [(body, "")]:
+        lines = command.replace("\\\n", " ").splitlines()
+        for part in re.split(r"&&|\$\(|\|", "\n".join(lines)):
+            for line in part.splitlines():
+                words = shlex.split(line.replace(")", " "), comments=True)
+                if words[:1] == ["seqprep"] and "error: " not in shown:
+                    at = words.index("--endpoint") if "--endpoint" in words else len(words)
+                    yield [*words[1:at], *words[at + 2 :]]  # every command takes an endpoint
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda one: one.stem)
