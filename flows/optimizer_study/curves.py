@@ -17,6 +17,8 @@ from flows.reporting.reports import read_events
 from seqprep.errors import CorruptError
 
 Floats = npt.NDArray[np.float64]
+SETTLED = 0.1
+"""Share of the updates after which a jump is late: before, the loss falls by orders, and jumps."""
 SPIKE = 2.0
 """A loss this many times the median of those just before it is a spike."""
 
@@ -86,20 +88,25 @@ def _clipped_share(epochs: Sequence[Json]) -> float:
     return float((updates * shares).sum() / updates.sum())
 
 
-def largest_jump(losses: Floats) -> tuple[float, int]:
+def largest_jump(losses: Floats, *, after: int = 0) -> tuple[float, int]:
     """The largest rise of the loss from an update to the next, and the number of the latter.
 
     A loss that is not finite is infinitely far up.
 
+    Args:
+        losses: of the updates.
+        after: updates at the beginning that do not count.
+
     >>> largest_jump(np.array([1.0, 0.5, 0.75, 0.25]))
     (0.25, 3)
     """
+    losses = losses[after:]
     found = np.where(np.isnan(losses), np.inf, losses)
     with np.errstate(invalid="ignore"):  # from one that is not finite to the next
         rises = np.nan_to_num(np.diff(found), nan=0.0, posinf=np.inf)
     if not len(rises) or rises.max() <= 0:
         return 0.0, 0
-    return float(rises.max()), int(rises.argmax()) + 2
+    return float(rises.max()), int(rises.argmax()) + 2 + after
 
 
 def spikes(losses: Floats, *, window: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.comparison.table import Cheap
-from flows.optimizer_study.curves import SPIKE
+from flows.optimizer_study.curves import SETTLED, SPIKE
 from flows.optimizer_study.plan import Plan
 from flows.optimizer_study.speed import EARLY, Pair
 from flows.optimizer_study.table import Row
@@ -25,7 +25,10 @@ HEAD = (
     *("variant", "training loss", "validation loss", "test", "95 % interval"),
     *("segments", "million steps", "training, s", "seeds"),
 )
-SPIKE_HEAD = ("variant", "largest jump", "at update", "spikes", "updates clipped")
+SPIKE_HEAD = (
+    *("variant", "largest jump", "at update", "largest late jump", "at update", "spikes"),
+    "updates clipped",
+)
 SPEED_HEAD = (
     *("variant", "loss that both reach", "loss", "updates", "without", "steps", "without"),
     *("seconds", "without", "times as fast"),
@@ -129,7 +132,8 @@ def _cells(row: Row) -> list[str]:
 
 def _spike_cells(row: Row) -> list[str]:
     share = f"{row.clipped_share:.0%}" if row.clip != "none" else ""
-    return [row.variant, f"{row.jump:.4f}", f"{row.at:,}", f"{row.spikes:.3g}", share]
+    jumps = [f"{row.jump:.4f}", f"{row.at:,}", f"{row.late_jump:.4f}", f"{row.late_at:,}"]
+    return [row.variant, *jumps, f"{row.spikes:.3g}", share]
 
 
 def _speed_cells(pair: Pair) -> list[str]:
@@ -157,7 +161,8 @@ def _how(told: Told) -> list[str]:
         "of whole rows reads more steps than one of short segments, and takes longer.",
         f"Curves of the training loss are means over the last {plan.window:,} updates, behind them "
         "the range of single ones; the first seed is bold, others are thin.",
-        f"A jump is the rise of the loss from an update to the next; a spike is over {SPIKE:g} "
+        "A jump is the rise of the loss from an update to the next; it is late after the first "
+        f"{SETTLED:.0%} of the updates, in which the loss falls by orders; a spike is over {SPIKE:g} "
         f"times the median of the {plan.window:,} updates before it. Some of both come from the "
         "data whatever the optimiser does: records differ in difficulty, and an epoch's first "
         "segments have no state to go on from. Variants with and without clipping saw the same "

@@ -12,7 +12,14 @@ import numpy as np
 from flows.comparison.course import held_out
 from flows.comparison.scores import Score
 from flows.comparison.trials import Outcome
-from flows.optimizer_study.curves import Curve, largest_jump, read_curve, smoothed, spikes
+from flows.optimizer_study.curves import (
+    SETTLED,
+    Curve,
+    largest_jump,
+    read_curve,
+    smoothed,
+    spikes,
+)
 from flows.optimizer_study.variants import Variant
 
 
@@ -65,6 +72,7 @@ class Row:
         validation_loss: the lowest of any epoch.
         test, low, high: score on the test records, with its 95 % interval over seeds and records.
         jump: the largest rise of the loss between two updates, of any seed; at: the update.
+        late_jump, late_at: the same after the first tenth of the updates.
         spikes: see curves.spikes. clipped_share: of the updates.
         steps: that were read. train_seconds: of one training on one process.
         segments: numbers of segments that were trained with.
@@ -83,6 +91,8 @@ class Row:
     high: float
     jump: float
     at: int
+    late_jump: float
+    late_at: int
     spikes: float
     clipped_share: float
     steps: float
@@ -100,6 +110,8 @@ def row_of(one: Trained, *, window: int) -> Row:
     """
     curves, (low, high) = one.curves, one.test.interval
     jump, at = max(largest_jump(curve.losses) for curve in curves)
+    settled = round(SETTLED * len(curves[0].losses))
+    late_jump, late_at = max(largest_jump(curve.losses, after=settled) for curve in curves)
     longest = max(curves, key=lambda curve: len(curve.segments))
     return Row(
         variant=one.variant.name,
@@ -115,6 +127,8 @@ def row_of(one: Trained, *, window: int) -> Row:
         high=high,
         jump=jump,
         at=at,
+        late_jump=late_jump,
+        late_at=late_at,
         spikes=fmean(spikes(curve.losses, window=window) for curve in curves),
         clipped_share=fmean(curve.clipped_share for curve in curves),
         steps=fmean(float(curve.steps[-1]) for curve in curves),

@@ -17,6 +17,7 @@ def test_the_largest_jump_is_a_rise_between_neighbours() -> None:
     """Would break if a fall counted, or the way from the lowest to the highest loss."""
     assert largest_jump(np.array([9.0, 1.0, 1.5, 1.25, 2.25, 2.5])) == (1.0, 5)
     assert largest_jump(np.array([3.0, 2.0, 1.0])) == (0.0, 0)
+    assert largest_jump(np.array([0.0, 5.0, 1.0, 2.0]), after=2) == (1.0, 4)
 
 
 def test_a_loss_that_is_not_finite_is_the_largest_jump_and_a_spike() -> None:

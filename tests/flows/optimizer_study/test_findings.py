@@ -24,15 +24,19 @@ PLAIN = Row(
     test=0.3,
     low=0.2,
     high=0.4,
-    jump=2.0,
+    jump=2.5,
     at=7,
+    late_jump=2.0,
+    late_at=70,
     spikes=4.0,
     clipped_share=0.0,
     steps=1e6,
     train_seconds=60.0,
     segments=(),
 )
-CLIPPED = replace(PLAIN, variant="adam + clip 1", clip="1", jump=0.5, spikes=0.0, clipped_share=0.2)
+CLIPPED = replace(
+    PLAIN, variant="adam + clip 1", clip="1", late_jump=0.5, spikes=3.0, clipped_share=0.2
+)
 QUICK = Pair(
     optimizer="adam",
     clip="none",
@@ -48,21 +52,23 @@ QUICK = Pair(
 )
 
 
-def test_clipping_holds_where_no_spike_is_left() -> None:
-    """Would break if the verdict were written before the numbers."""
+def test_clipping_holds_where_late_jumps_are_halved() -> None:
+    """Would break if the verdict were written before the numbers, or by the first updates."""
     told = findings.clipping([PLAIN, CLIPPED], optimizer="adam")
     assert told == (
-        "**Clipping removes the spikes of adam: holds.** Whole rows, clip 1: the largest jump of "
-        "the loss between two updates goes from 2 to 0.5, spikes from 4 to 0, 20% of the updates "
-        "are clipped."
+        "**Clipping removes the spikes of adam: holds.** Whole rows, clip 1: after the first 10% "
+        "of the updates the largest jump of the loss between two goes from 2 to 0.5, spikes from "
+        "4 to 3, 20% of the updates are clipped."
     )
 
 
-def test_clipping_holds_in_part_or_not_where_spikes_are_left() -> None:
-    """Would break if fewer spikes were called none, or more of them a success."""
-    fewer, worse = replace(CLIPPED, spikes=1.0), replace(CLIPPED, spikes=5.0, jump=3.0)
-    assert "holds in part" in str(findings.clipping([PLAIN, fewer], optimizer="adam"))
-    assert "does not hold" in str(findings.clipping([PLAIN, worse], optimizer="adam"))
+def test_clipping_holds_in_part_or_not_where_jumps_are_left() -> None:
+    """Would break if a little smaller were called removed, or one schedule spoke for all."""
+    left = replace(CLIPPED, late_jump=1.5)
+    assert "does not hold" in str(findings.clipping([PLAIN, left], optimizer="adam"))
+    schedule = {"schedule": "10-1", "variant": "adam + 10-1"}
+    rows = [PLAIN, CLIPPED, replace(PLAIN, **schedule), replace(left, **schedule)]
+    assert "holds in part" in str(findings.clipping(rows, optimizer="adam"))
     calm = replace(PLAIN, spikes=0.0)
     assert "none here" in str(findings.clipping([calm, CLIPPED], optimizer="adam"))
     assert findings.clipping([PLAIN], optimizer="adam") is None
@@ -83,12 +89,11 @@ def test_a_training_that_diverged_is_a_spike_without_bounds() -> None:
 def test_a_schedule_is_held_against_the_same_clipping() -> None:
     """Would break if a scheduled variant's jumps were measured by those of whole rows."""
     schedule = {"schedule": "10-1", "variant": "adam + 10-1"}
-    rows = [PLAIN, CLIPPED, replace(PLAIN, **schedule, jump=0.4, spikes=1.0)]
-    told = str(findings.clipping([*rows, replace(CLIPPED, **schedule, jump=0.3)], optimizer="adam"))
-    assert (
-        "10-1, clip 1: the largest jump of the loss between two updates goes from 0.4 to 0.3"
-        in told
-    )
+    rows = [PLAIN, CLIPPED, replace(PLAIN, **schedule, late_jump=0.4)]
+    rows.append(replace(CLIPPED, **schedule, late_jump=0.3))
+    told = str(findings.clipping(rows, optimizer="adam"))
+    assert "10-1, clip 1: after the first 10% of the updates the largest jump" in told
+    assert "goes from 0.4 to 0.3" in told
 
 
 def test_the_speed_up_counts_pairs_in_seconds_and_in_updates() -> None:
