@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from seqprep.arrow_memory import memory_for
 from seqprep.checks import check_name
 from seqprep.domains import DOMAINS
 from seqprep.errors import SeqprepError
@@ -115,7 +116,7 @@ def ingest(
     version = plan.version
     if not plan.reusable:
         try:
-            with using(store / dataset):
+            with using(store / dataset), memory_for(source.domain):
                 version = _read_and_commit(
                     table, plan, base, workers=workers, progress=progress, runner=runner
                 )

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from seqprep.arrow_memory import memory_for
 from seqprep.checks import check_name
 from seqprep.errors import ConfigError, CorruptError, SeqprepError
 from seqprep.parallel import Progress, Runner, default_workers
@@ -119,7 +120,7 @@ def prepare(
         runner=runner,
     )
     try:
-        with using(folder):
+        with using(folder), memory_for(domain):
             made = make_version(work)
     except OSError as error:
         raise SeqprepError(cannot_write(work, error)) from error

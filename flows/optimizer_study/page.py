@@ -162,11 +162,11 @@ def _how(told: Told) -> list[str]:
         f"Curves of the training loss are means over the last {plan.window:,} updates, behind them "
         "the range of single ones; the first seed is bold, others are thin.",
         "A jump is the rise of the loss from an update to the next; it is late after the first "
-        f"{SETTLED:.0%} of the updates, in which the loss falls by orders; a spike is over {SPIKE:g} "
-        f"times the median of the {plan.window:,} updates before it. Some of both come from the "
-        "data whatever the optimiser does: records differ in difficulty, and an epoch's first "
-        "segments have no state to go on from. Variants with and without clipping saw the same "
-        "batches.",
+        f"{SETTLED:.0%} of the updates, in which the loss falls by orders; a spike is over "
+        f"{SPIKE:g} times the median of the {plan.window:,} updates before it. Some of both come "
+        "from the data whatever the optimiser does: records differ in difficulty, and the first "
+        "segments of an epoch have no state to go on from. Variants with and without clipping saw "
+        "the same batches.",
         "The epoch with the lowest validation loss is kept and scored once on the test records; "
         "its interval is a bootstrap over records, with Student's t for the seeds.",
         f"With a schedule and without: the lowest training loss that both have in the first "

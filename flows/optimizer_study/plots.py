@@ -47,8 +47,6 @@ def overlaid(
     """
     figure, axes = plt.subplots(figsize=(2.4 * WIDTH, 1.4 * HEIGHT), dpi=DPI, layout="constrained")
     _scaled(axes)
-    if mean_loss is not None:
-        axes.axhline(mean_loss, **OF_MEAN, label="always the mean")
     names = _optimizers(all_)
     schedules = list(dict.fromkeys(one.variant.schedule for one in all_))
     for one in all_:
@@ -62,9 +60,11 @@ def overlaid(
             alpha=1.0 if place == 0 else 0.55,
             label=one.variant.name,
         )
+    if mean_loss is not None:
+        axes.axhline(mean_loss, **OF_MEAN, label="always the mean")
     _label([axes], "updates", "training loss")
     figure.legend(*axes.get_legend_handles_labels(), **{**LEGEND, "ncols": 3})
-    save(figure, path)
+    save(figure, path, colours=COLOURS_KEPT)
 
 
 def training(
