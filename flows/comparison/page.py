@@ -147,8 +147,9 @@ def _reasons(left: Left) -> Sequence[tuple[str, Mapping[str, str]]]:
 def _how(told: Told) -> list[str]:
     plan = told.plan
     lines = [
-        f"Each full training gets the same {UNITS[plan.equal]}: {plan.amount:,.4g}, at most "
-        f"{MOST_EPOCHS} passes over the rows; of its epochs the best on validation is kept."
+        f"Each full training gets the same {UNITS[plan.equal]}: {plan.amount:,.4g}, by the pace of "
+        f"its first updates, and at most {MOST_EPOCHS} passes over the rows; the column training "
+        "has the seconds that it took. Of its epochs the best on validation is kept."
         + _floored(plan),
         f"Every strategy was tried with {plan.settings} learning rates ({_rates(plan)} times the "
         f"file's) at {SEARCH_SHARE:.0%} of it and one seed; the best {plan.finalists}, `full` and "

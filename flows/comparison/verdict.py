@@ -30,14 +30,14 @@ def is_recommended(best: Standing, cheap: Sequence[Cheap]) -> bool:
 
 
 def rivals(standings: Sequence[Standing]) -> list[Standing]:
-    """Finalists that the best one cannot be told from, the quickest to train first."""
+    """Finalists that the best one cannot be told from, the better ones first."""
     best = best_of(standings)
     found = [
         one
         for one in judged(standings)
         if one is not best and not best.validation.is_distinguishable(one.validation)
     ]
-    return sorted(found, key=train_seconds)
+    return sorted(found, key=rank)
 
 
 def told(standings: Sequence[Standing], cheap: Sequence[Cheap]) -> str:
@@ -82,7 +82,9 @@ def _doubt(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap]
         text = f"One seed cannot tell luck of a training from a better way {size}"
     elif others:
         text = f"It is not distinguishable from {_names(others)} {size}"
-        quick = others[0]
+        low, high = best.validation.interval
+        near = [one for one in others if low <= one.validation.shown <= high]
+        quick = min(near, key=train_seconds, default=best)
         if train_seconds(quick) < 0.8 * train_seconds(best):
             ratio = train_seconds(best) / max(train_seconds(quick), 1e-9)
             text += f", of which {quick.entry.name} trains {ratio:.1f} times as fast"

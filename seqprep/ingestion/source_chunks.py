@@ -15,6 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -144,13 +145,37 @@ def group_files(files: Sequence[SourceFile]) -> list[list[SourceFile]]:
     return groups
 
 
-def read_chunk(chunk: Chunk, *, writes_beside: bool = True) -> ChunkResult:
+class Cores:
+    """Counts the chunks that are being read: a batch is written beside them where a core is idle.
+
+    Where all are at work a thread more only makes the others wait for the interpreter lock.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count, self._busy, self._lock = count, 0, Lock()
+
+    @property
+    def any_idle(self) -> bool:
+        """Whether fewer chunks are being read than there are cores."""
+        return self._busy < self._count
+
+    def read(self, chunk: Chunk) -> ChunkResult:
+        """See `read_chunk`."""
+        with self._lock:
+            self._busy += 1
+        try:
+            return read_chunk(chunk, self)
+        finally:
+            with self._lock:
+                self._busy -= 1
+
+
+def read_chunk(chunk: Chunk, cores: Cores | None = None) -> ChunkResult:
     """Read the files of a chunk and stage one Parquet file with their rows.
 
     Args:
         chunk: what to read.
-        writes_beside: whether a batch is written while the next one is read. Where other chunks
-            keep all cores at work that only makes threads wait for the interpreter lock.
+        cores: of this process, where several chunks are read in it.
     """
     counts = {file.path: FileCounts.of(file) for file in chunk.files}
     source = chunk.context.source
@@ -158,7 +183,6 @@ def read_chunk(chunk: Chunk, *, writes_beside: bool = True) -> ChunkResult:
     lines: list[bytes] = []
     with ExitStack() as stack:
         writer: StagedWriter | None = None
-        pool: ThreadPoolExecutor | None = None
         written: Future[None] | None = None
         for read in DOMAINS[source.domain].read(chunk.files, chunk.context):
             batch = leave_out(read, chunk.withdrawn)
@@ -170,14 +194,14 @@ def read_chunk(chunk: Chunk, *, writes_beside: bool = True) -> ChunkResult:
                 writer = stack.enter_context(
                     StagedWriter(chunk.root, f"chunk-{chunk.number:05d}", schema)
                 )
-                if writes_beside:
-                    pool = stack.enter_context(ThreadPoolExecutor(1))
-            if pool is None:
-                writer.write(batch.rows)
-            else:  # one batch waits at most
-                if written is not None:
-                    written.result()
+                pool = stack.enter_context(ThreadPoolExecutor(1))
+            if written is not None:  # one batch waits at most
+                written.result()
+                written = None
+            if cores is None or cores.any_idle:
                 written = pool.submit(writer.write, batch.rows)
+            else:
+                writer.write(batch.rows)
             del read, batch  # else it is held until the next one is made
         if written is not None:
             written.result()
@@ -244,10 +268,8 @@ def run_chunks(
     """
     total = sum(len(chunk.files) for chunk in chunks)
     size_bytes = sum(file.size_bytes for chunk in chunks for file in chunk.files)
-    cores = os.cpu_count() or 1 if workers is None else workers
-    wanted, done = min(cores, len(chunks)), 0
-    alone = len(chunks) - len(chunks) % wanted if wanted == cores else 0
-    tasks = [(chunk, place >= alone) for place, chunk in enumerate(chunks)]
+    count = os.cpu_count() or 1 if workers is None else workers
+    wanted, done = min(count, len(chunks)), 0
     readers = {DOMAINS[chunk.context.source.domain].workers for chunk in chunks}
     with ExitStack() as stack:
         if wanted > 1 and readers == {"processes"} and size_bytes > PARALLEL_BYTES:
@@ -255,20 +277,15 @@ def run_chunks(
                 ProcessPoolExecutor(wanted, mp_context=multiprocessing.get_context("spawn"))
             )
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-            results: Iterator[ChunkResult] = pool.map(_read, tasks)
+            results: Iterator[ChunkResult] = pool.map(read_chunk, chunks)
         else:
             # Under PARALLEL_BYTES threads help where processes would only start.
-            results = ordered(_read, tasks, workers=wanted)
+            results = ordered(Cores(count).read, chunks, workers=wanted)
         for chunk, result in zip(chunks, results, strict=True):
             done += len(chunk.files)
             if progress is not None:
                 progress("reading files", done, total)
             yield result
-
-
-def _read(task: tuple[Chunk, bool]) -> ChunkResult:
-    chunk, writes_beside = task
-    return read_chunk(chunk, writes_beside=writes_beside)
 
 
 def total(counts: Sequence[FileCounts], name: str) -> dict[str, int]:
