@@ -61,7 +61,7 @@ def pareto(
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.tick_params(axis="x", which="minor", labelsize=7)
+    axes.tick_params(axis="x", which="both", labelsize=8)
     axes.margins(x=0.12)
     axes.set_xlabel("seconds of one training on one process")
     axes.set_ylabel(f"validation {TOLD[measure]}, with 95 % interval")
