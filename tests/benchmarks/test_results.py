@@ -38,6 +38,8 @@ def test_the_main_benchmarks_are_recorded() -> None:
 CLAIMS = [
     ("words", "huggingface_documented", "words {:.0f} times"),
     ("words", "huggingface_expert", "and {:.1f} times an expert's"),
+    ("fasta", "biopython_documented", "FASTA {:.1f} times Biopython"),
+    ("fasta", "biopython_expert_same", "({:.1f} times an expert's version of the same work)"),
     ("eeg", "pandas_documented", "EEG {:.1f} times pandas"),
     ("eeg", "pandas_expert", "(an expert's is faster: {:.1f})"),
     ("batches", "huggingface_documented", "batches {:.0f} times a DataLoader"),
