@@ -113,7 +113,7 @@ def measure_each(
         share_s = (crew.until_s - time.time()) * crew.workers / max(1, len(trials))
         limit_s = max(LEAST_PACE_S, PACE_SHARES * share_s)
     common = {"store": str(crew.store), "until_s": crew.until_s, "limit_s": limit_s}
-    items = [{"trial": trial_json(one), **common} for one in trials]
+    items = [{"trial": trial_json(one), "told": one.told, **common} for one in trials]
 
     def note(place: int, answer: Json) -> None:
         told(place, Pace(**answer["pace"]) if "pace" in answer else _errors(answer))
@@ -135,7 +135,7 @@ def _each(
             told(place, answer)
         return
     with ThreadPoolExecutor(crew.workers) as pool:
-        calls = [as_task(function, item, what=_told(what, item)) for item in items]
+        calls = [as_task(function, item, what=f"{what}: {item['told']}") for item in items]
         running = {pool.submit(call): place for place, call in enumerate(calls)}
         try:
             for done in as_completed(running):
@@ -145,15 +145,10 @@ def _each(
             raise
 
 
-def _told(what: str, item: Json) -> str:
-    """A piece for a person: what is done, and with what."""
-    trial = item["trial"]
-    return f"{what}: {trial['strategy']}, {trial['setting']}, seed {trial['spec']['train']['seed']}"
-
-
 def _item(piece: Piece, crew: Crew) -> Json:
     return {
         "trial": trial_json(piece.trial),
+        "told": piece.trial.told,
         "store": str(crew.store),
         "until_s": crew.until_s,
         "expected_s": piece.expected_s,

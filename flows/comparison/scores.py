@@ -184,6 +184,11 @@ class Score:
         """Whether there are records enough to hold it against anything."""
         return self.records >= LEAST_RECORDS
 
+    def beats(self, figure: float) -> bool:
+        """Whether the interval leaves such a figure behind; never of a handful of records."""
+        low, high = self.interval
+        return self.is_telling and (high < figure if self.measure == "rmse" else low > figure)
+
     def is_distinguishable(self, other: Score) -> bool:
         """Whether the interval of the difference leaves out 0.
 

@@ -19,7 +19,7 @@ from prefect.states import Failed
 from flows.references import Json
 
 
-class Piece:
+class Call:
     """A function, what it is called with, and what came of it; opaque to Prefect.
 
     Args:
@@ -33,7 +33,7 @@ class Piece:
 
 
 @task(name="training", task_run_name="{what}", persist_result=False, cache_policy=NO_CACHE)
-def do_training(piece: Piece, what: str) -> State[Any] | None:
+def do_training(piece: Call, what: str) -> State[Any] | None:
     """Do it; what it answers is kept with the piece."""
     try:
         piece.answer = piece.function(piece.item)
@@ -55,7 +55,7 @@ def as_task(function: Callable[[Json], Json], item: Json, *, what: str) -> Calla
     """
     if FlowRunContext.get() is None:
         return partial(function, item)
-    piece, context = Piece(function, item), copy_context()
+    piece, context = Call(function, item), copy_context()
 
     def run() -> Json:
         context.run(do_training, piece, what, return_state=True)

@@ -27,10 +27,9 @@ def teller(round_: str, total: int, left: Left) -> Told:
     def tell(trial: Trial, found: Outcome | Exception) -> None:
         nonlocal done
         done += 1
-        name = f"{trial.strategy}, {trial.setting}, seed {trial.spec.train.seed}"
-        head = f"  {round_} {done} of {total}: {name}"
+        head = f"  {round_} {done} of {total}: {trial.told}"
         if isinstance(found, Exception):
-            say(f"{head}: {left.note(name, found)}")
+            say(f"{head}: {left.note(trial.told, found)}")
             return
         path = Path(found.folder) / "predictions-validation.parquet"
         figure = shown_score(path, trial.spec.source.task)

@@ -63,6 +63,11 @@ class Trial:
     pretraining: Pretraining | None = None
     validation_only: bool = False
 
+    @property
+    def told(self) -> str:
+        """Which training it is, for a person."""
+        return f"{self.strategy}, {self.setting}, seed {self.spec.train.seed}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:

@@ -91,7 +91,10 @@ def _doubt(best: Standing, standings: Sequence[Standing], cheap: Sequence[Cheap]
     else:
         rest = "the other one" if finals == 2 else f"the {finals - 1} others"
         text = f"It is distinguishable from {rest} trained in full {size}"
-    strong = next((one for one in cheap if one.name not in LEAST and not _beats(best, one)), None)
+    strong = next(
+        (one for one in cheap if one.name not in LEAST and not best.validation.beats(one.score)),
+        None,
+    )
     if strong is not None:
         text += f", and not clearly better than the cheap baseline {strong.name}"
         text += f" ({strong.score:.3f})"
@@ -121,17 +124,7 @@ def _unlearnt(standings: Sequence[Standing], cheap: Sequence[Cheap]) -> int:
 def _unbeaten(best: Standing, cheap: Sequence[Cheap]) -> Cheap | None:
     """The baseline that looks at no record, where the best way is not better."""
     least = least_of(cheap)
-    return None if least is None or _beats(best, least) else least
-
-
-def _beats(best: Standing, baseline: Cheap) -> bool:
-    """Whether the interval of a strategy leaves a baseline's score behind; not of few records."""
-    if not best.validation.is_telling:
-        return False
-    low, high = best.validation.interval
-    if best.validation.measure == "rmse":
-        return high < baseline.score
-    return low > baseline.score
+    return None if least is None or best.validation.beats(least.score) else least
 
 
 def _names(others: Sequence[Standing]) -> str:

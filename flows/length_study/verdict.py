@@ -49,18 +49,11 @@ def decide(scores: Mapping[int, Score], *, chance: float | None) -> Decision:
         best=best,
         shortest=shortest,
         outside=tuple(s for s in sorted(scores) if s > shortest and s not in within),
-        is_chance=chance is not None and _is_no_better(scores[best], chance),
-        is_named_chance=chance is not None and _is_no_better(scores[shortest], chance),
+        is_chance=chance is not None and not scores[best].beats(chance),
+        is_named_chance=chance is not None and not scores[shortest].beats(chance),
         is_behind=scores[best].is_distinguishable(scores[shortest]),
         unjudged=tuple(steps for steps in sorted(every) if steps not in scores),
     )
-
-
-def _is_no_better(score: Score, chance: float) -> bool:
-    if not score.is_telling:
-        return True
-    low, high = score.interval
-    return high >= chance if score.measure == "rmse" else low <= chance
 
 
 def told(

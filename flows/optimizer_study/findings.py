@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 
-from flows.comparison.scores import LEAST_RECORDS, Score
+from flows.comparison.scores import Score
 from flows.comparison.table import Cheap
 from flows.optimizer_study.curves import SETTLED
 from flows.optimizer_study.speed import Pair
@@ -132,7 +132,7 @@ def best(rows: Sequence[Row], scores: Sequence[Score], baseline: Cheap | None) -
         else (f", where always answering the {baseline.name} gives {baseline.test:.3g}")
     )
     doubt = f"there it is not distinguishable from {_some(same)}"
-    if score.records < LEAST_RECORDS:
+    if not score.is_telling:
         doubt = f"{score.records} test records are too few to tell it from the others"
     elif not same:
         doubt = "there it is distinguishable from all others"

@@ -28,6 +28,7 @@ from seqprep.ingestion.hashes import check_unchanged
 from seqprep.ingestion.records import Batch, Context
 from seqprep.ingestion.withdrawn import NOTHING, Withdrawn, leave_out
 from seqprep.parallel import ordered
+from seqprep.preparation.labels import number_values
 from seqprep.schema import sequences_schema
 from seqprep.staging import StagedFile, StagedWriter
 
@@ -236,19 +237,17 @@ def _count_rows(rows: pa.Table, counts: dict[str, FileCounts]) -> None:
     if not pa.types.is_string(rows.schema.field("label").type):
         return
     label_R, labels = _numbered(rows["label"])
-    has_label = label_R >= 0
-    both = source_R[has_label] * len(labels) + label_R[has_label]
-    for pair, number in zip(*(one.tolist() for one in np.unique_counts(both)), strict=True):
-        of_source = counts[sources[pair // len(labels)]].labels
+    both = np.unique_counts(source_R * len(labels) + label_R)
+    for pair, number in zip(both.values.tolist(), both.counts.tolist(), strict=True):
         label = labels[pair % len(labels)]
-        of_source[label] = of_source.get(label, 0) + number
+        if label is not None:
+            of_source = counts[sources[pair // len(labels)]].labels
+            of_source[label] = of_source.get(label, 0) + number
 
 
 def _numbered(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
-    """A number for each value, `(R,)`, -1 for none; and the values."""
-    encoded = column.combine_chunks().dictionary_encode()
-    numbers = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
-    return numbers, encoded.dictionary.to_pylist()
+    numbers, values = number_values(column)
+    return numbers, values.to_pylist()
 
 
 def rejection_line(rejection: Rejection) -> bytes:
