@@ -16,6 +16,7 @@ NAMES = (
     "words",
     "fasta",
     "eeg",
+    "eeg_large",
     "batches",
     "first_batch",
     "training",

@@ -33,8 +33,9 @@ from seqprep.schema import CONTENT_COLUMN, SPLITS, STEP_TASKS, Task
 from seqprep.splits import TRAIN
 
 _NONE = np.zeros(0, dtype=np.int64)
-LETTERS_BYTES = 2**21
-"""Of bases that are read at a time, so that they stay in the cache."""
+READ_BYTES = 2**21
+"""Of bases and signals that are read at a time: Arrow's buffers then grow less, and stay in the
+cache."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +90,7 @@ def chunk_parts(job: Job, records: ChunkRows) -> Iterator[Part]:
     columns = ["id", "length", content, *filter(None, [job.target_column])]
     codes = records.splits
     rows = np.flatnonzero(codes != splits.LEFT_OUT)
-    batch_bytes = LETTERS_BYTES if job.domain == "dna" else None
+    batch_bytes = None if job.domain == "text" else READ_BYTES
     table = job.table.read_group(*records.place, columns, batch_bytes=batch_bytes)
     if table.nbytes > LARGE_BYTES:  # reading took several times as much
         release_memory()

@@ -26,7 +26,8 @@ _ORDER_SALT = 211
 _RELEASED_BYTES = 2**26
 """After so much was added, what was held while it was made is given back."""
 _JOINED_BYTES = 2**22
-"""Smaller tables are joined, so that a row group is not gathered from very many of them."""
+"""Smaller tables are joined, so that a row group is not gathered from very many of them; those of
+long rows are not, whose values are not gathered."""
 
 
 def places(keys: Keys, *, seed: int) -> Keys:
@@ -151,7 +152,7 @@ def joined(tables: Iterable[pa.Table]) -> list[pa.Table]:
     waiting: list[pa.Table] = []
     waiting_bytes = 0
     for table in tables:
-        if table.nbytes >= _JOINED_BYTES:
+        if table.nbytes >= min(_JOINED_BYTES, LONG_BYTES * len(table)):
             joined += [*_as_one(waiting), table]
             waiting, waiting_bytes = [], 0
             continue

@@ -42,6 +42,8 @@ CLAIMS = [
     ("fasta", "biopython_expert_same", "({:.1f} times an expert's version of the same work)"),
     ("eeg", "pandas_documented", "EEG {:.1f} times pandas"),
     ("eeg", "pandas_expert", "(an expert's is faster: {:.1f})"),
+    ("eeg_large", "pandas_documented", "and {:.1f} times on 400 MB"),
+    ("eeg_large", "pandas_expert", "on 400 MB (an expert's: {:.1f})"),
     ("batches", "huggingface_documented", "batches {:.0f} times a DataLoader"),
     ("batches", "huggingface_one_core", "({:.0f} times without)"),
     ("training", "packed_expert", "training {:.0f} times PackedSequence"),
