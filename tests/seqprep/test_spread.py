@@ -58,9 +58,15 @@ def small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "LEAST_WEIGHT", 1_000)
 
 
-def made(store: Path, source: Source, recipe: Prepare, runner: Runner | None) -> list[Any]:
+def made(
+    store: Path,
+    source: Source,
+    recipe: Prepare,
+    runner: Runner | None,
+    workers: int | None = None,
+) -> list[Any]:
     """Both tables of a store, file by file."""
-    ingest(source, dataset="d", store=store, runner=runner)
+    ingest(source, dataset="d", store=store, runner=runner, workers=workers)
     prepare(
         dataset="d",
         store=store,
@@ -69,6 +75,7 @@ def made(store: Path, source: Source, recipe: Prepare, runner: Runner | None) ->
         split=SPLIT,
         recipe=recipe,
         runner=runner,
+        workers=workers,
     )
     tables = (Table(store / "d" / name) for name in ("sequences", "examples-default"))
     return [listed(table) for table in tables]
@@ -86,6 +93,21 @@ def test_tasks_make_the_same_files_as_threads(tmp_path: Path, domain: str) -> No
         assert set(counts) == {"read files", "read records", "shorten and encode", "write shards"}
         assert all(count > 1 for count in counts.values()) or workers == 1
         assert not list((tmp_path / str(workers) / "d").glob(".spill*"))
+
+
+@pytest.mark.parametrize("domain", ["dna", "text", "eeg"])
+def test_any_number_of_workers_makes_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, domain: str
+) -> None:
+    """Otherwise a dataset would depend on the machine that made it."""
+    monkeypatch.setattr(source_chunks, "PARALLEL_BYTES", 0)  # processes, where they would be used
+    source = source_files(tmp_path / "in", domain)
+    one, two, eight = (
+        made(tmp_path / str(workers), source, RECIPES[domain], None, workers)
+        for workers in (1, 2, 8)
+    )
+    assert one == two == eight
+    assert all(len(table) > 1 for table in one)
 
 
 def test_any_number_of_slots_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
