@@ -28,6 +28,8 @@ RUNS = f"{STUDIES}/runs"
 """Folder of a dataset where its trainings lie; codes, as datasets of a store, lie beside it."""
 _SHARED = ("embedding", "input", "hidden", "layers", "bidirectional", "front", "dropout")
 """Options of the model that an autoencoder takes over."""
+MOST_LOGITS = 2**26
+"""Numbers that all steps of a batch may give: 256 MB, of which training holds some three times."""
 Trainer = Callable[[Path, Json], None]
 """Runs a job file, with what `prepare` made for it, to its end, where it has not ended."""
 
@@ -89,9 +91,10 @@ def ground_of(
     """
     if pretraining is None:
         return Ground(spec=spec, prepared=prepared, store=store)
-    own = autoencoder_of(spec, pretraining.options)
+    known = Snapshot.read(Path(prepared["snapshot"]))
+    own = autoencoder_of(spec, pretraining.options, vocab_size=known.facts.vocab_size)
     folder = (store / spec.dataset / runs).parent
-    rows = {**prepared, "snapshot": str(unlabelled(Path(prepared["snapshot"]), folder))}
+    rows = {**prepared, "snapshot": str(unlabelled(known, folder))}
     job, _ = write_job(own, rows, store=store, folder=runs)
     train(job, rows)
     report = json.loads((job.parent / "report.json").read_bytes())
@@ -111,14 +114,21 @@ def ground_of(
     return _coded(spec, bundle, cost, store=store, into=into)
 
 
-def autoencoder_of(spec: Pipeline, options: Mapping[str, Any]) -> Pipeline:
+def autoencoder_of(
+    spec: Pipeline, options: Mapping[str, Any], *, vocab_size: int | None
+) -> Pipeline:
     """The pipeline of the autoencoder that comes before a training.
 
     Args:
         spec: of the training.
         options: keys of the autoencoder's model -> their values.
+        vocab_size: ids of which each step is one; None for values. Every step gives as many
+            numbers, so batches are smaller where they are many.
     """
     body = to_json(spec)
+    if vocab_size is not None:
+        steps = MOST_LOGITS // vocab_size
+        body["train"]["batch_tokens"] = min(body["train"]["batch_tokens"], max(1, steps))
     model = {key: body["train"]["model"][key] for key in _SHARED}
     body["train"]["model"] = {**model, "name": "autoencoder", **options}
     for key in ("backpropagation", "class_weights", "label_smoothing", "select_by"):
@@ -129,14 +139,13 @@ def autoencoder_of(spec: Pipeline, options: Mapping[str, Any]) -> Pipeline:
     return build(body)
 
 
-def unlabelled(snapshot: Path, folder: Path) -> Path:
-    """A snapshot of the same shards whose rows are to be rebuilt.
+def unlabelled(known: Snapshot, folder: Path) -> Path:
+    """A snapshot of the same shards whose rows are to be rebuilt, as a file.
 
     Args:
-        snapshot: of labelled rows.
+        known: of labelled rows.
         folder: of the comparison's files.
     """
-    known = Snapshot.read(snapshot)
     facts = replace(known.facts, task="reconstruct")
     other = replace(known, facts=facts)
     path = folder / "unlabelled" / f"{other.sha256[:12]}.json"

@@ -23,7 +23,7 @@ from flows.comparison.pieces import (
     trial_of,
     watch_of,
 )
-from flows.comparison.pretraining import Pretraining
+from flows.comparison.pretraining import MOST_LOGITS, Pretraining, autoencoder_of
 from flows.comparison.trials import Trial, run_trial, was_run
 from flows.pipeline_file import build
 from tests.flows.stages import ingest_and_prepare
@@ -70,6 +70,17 @@ def test_a_trial_is_the_same_in_another_process() -> None:
     first = Pretraining(kind="codes", options={"code_every": 8})
     one = trial(pretraining=first, validation_only=True)
     assert trial_of(json.loads(json.dumps(trial_json(one)))) == one
+
+
+def test_an_autoencoder_of_a_large_vocabulary_fits_a_laptop() -> None:
+    """Would break if each step of a large batch gave a number for each of many words: 7 GB."""
+    spec = trial().spec
+    batches = {
+        vocab_size: autoencoder_of(spec, {}, vocab_size=vocab_size).train.batch_tokens
+        for vocab_size in (None, 70, 30_000, 2 * MOST_LOGITS)
+    }
+    most = spec.train.batch_tokens
+    assert batches == {None: most, 70: most, 30_000: MOST_LOGITS // 30_000, 2 * MOST_LOGITS: 1}
 
 
 def test_a_search_never_looks_at_the_test_rows(tmp_path: Path) -> None:
