@@ -115,6 +115,7 @@ def print_removed(done: Json) -> None:
         console.print(f"  {title:11} {text}", markup=False, soft_wrap=True)
 
     console.rule(f"[bold]{done['dataset']}", align="left")
+    would_be = "" if done["applied"] else "would be "
     copies = f", {done['copies']:,} of them copies of one that was named" if done["copies"] else ""
     records = counted(done["records"], "record")
     line("removed" if done["applied"] else "would go", records + copies)
@@ -122,12 +123,12 @@ def print_removed(done: Json) -> None:
     held |= {f"examples-{name}": given for name, given in done["examples_versions"].items()}
     for table, versions in held.items():
         if versions:
-            fate = "erased" if done["erase"] else "kept, with the records"
+            fate = f"{would_be}erased" if done["erase"] else "kept, with the records"
             line("older", f"{table} {_versions(versions)}: {fate}")
     for model in done["models"]:
         seen = ", ".join(f"{count:,} in {split}" for split, count in model["records"].items())
         what = model["bundle"] or f"{model['name']}, unfinished"
-        deleted = "; deleted" if model["name"] in done["models_deleted"] else ""
+        deleted = f"; {would_be}deleted" if model["name"] in done["models_deleted"] else ""
         line("trained", f"{what}: {seen}{' (running)' if model['live'] else ''}{deleted}")
     if done["erase"]:
         line(

@@ -92,6 +92,7 @@ class Summarize(TokenRule):
             if self.min_records is not None:
                 table |= frequency.records < self.min_records
             if self.max_share is not None:
-                table |= frequency.records > self.max_share * frequency.num_records
+                # a quotient is rounded as the number in the pipeline file was; a product is not
+                table |= frequency.records / frequency.num_records > self.max_share
         gone[-1] = self.removes_unseen
         return gone

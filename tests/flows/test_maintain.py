@@ -34,10 +34,12 @@ def test_remove_says_first_and_acts_when_told(
     app(arguments, exit_on_error=False, result_action="return_value")
     told = capsys.readouterr().out
     assert "would go    3 records" in told and "--apply does it and cannot be undone" in told
-    assert "examples-default version 0: erased" in told and "run, unfinished: 3 in train" in told
+    assert "examples-default version 0: would be erased" in told
+    assert "run, unfinished: 3 in train" in told
     app([*arguments, "--apply", "--json"], exit_on_error=False, result_action="return_value")
     done = capsys.readouterr().out
     assert "removed     3 records" in done and '"applied": true' in done
+    assert "examples-default version 0: erased" in done
     print_description(describe(store))
     shown = capsys.readouterr().out
     assert "erased" in shown and "withdrawn   ids 3, groups 1" in shown

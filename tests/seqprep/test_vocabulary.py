@@ -110,6 +110,17 @@ def test_rules_leave_the_right_ids(rules: list[dict[str, int]], ids: list[int]) 
     assert PAD not in found.ids.tolist()
 
 
+@pytest.mark.parametrize(("share", "records"), [(0.29, 29), (0.57, 57), (0.07, 7)])
+def test_a_share_is_not_more_than_itself(share: float, records: int) -> None:
+    """0.29 of 100 is a little below 29 in floating point, and the token would go."""
+    counts = np.array([records + 1, records])
+    table = Frequency(
+        tokens=pa.array(["more", "same"]), counts=counts, records=counts, num_records=100
+    )
+    found = build_vocabulary(table, [Summarize(max_share=share)])
+    assert found.removed.tolist() == [True, False, False]
+
+
 def test_padding_and_unknown_are_two_ids() -> None:
     """A word that training lacks would look like padding (mistake 3)."""
     assert PAD != OOV
