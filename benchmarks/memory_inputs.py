@@ -50,7 +50,7 @@ def write_recordings(folder: Path, size_mb: float) -> None:
     for number, text in enumerate(cycle(block)):
         header, step, rest = text.split("\n", 2)
         cells = step.split(",")
-        cells[1] = f"{number % 100}.{number // 100}"
+        cells[1] = f"{number % 100}.{number // 100:04d}"
         path = folder / "ab"[number % 2] / f"{number:05d}.csv"
         path.parent.mkdir(exist_ok=True)
         made += path.write_text("\n".join([header, ",".join(cells), rest]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -28,6 +29,21 @@ def to_yaml(spec: Pipeline, *, comment: str) -> str:
     text = yaml.safe_dump(body, sort_keys=False, allow_unicode=True, default_flow_style=None)
     assert build(yaml.safe_load(text)) == spec, "a default is not what was left out"
     return f"# {comment}\n{text}"
+
+
+def in_one_line(options: Mapping[str, Any]) -> str:
+    """Options as they stand in a pipeline file.
+
+    >>> in_one_line({"drop_top": 200, "bands": {"alpha": (8.0, 13.0)}})
+    '{drop_top: 200, bands: {alpha: [8.0, 13.0]}}'
+    """
+    return yaml.safe_dump(
+        _shortened(dict(options)),
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=True,
+        width=float("inf"),
+    ).strip()
 
 
 def _shortened(value: Any) -> Any:

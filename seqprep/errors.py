@@ -79,8 +79,8 @@ class ConfigError(SeqprepError):
 class NotBuiltError(ConfigError):
     """A key that the contract names and this version does not do yet."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not built yet; remove it or choose another")
+    def __init__(self, what: str, instead: str = "remove it or choose another") -> None:
+        super().__init__(f"{what} is not built yet; {instead}")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive a process boundary."""

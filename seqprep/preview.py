@@ -31,12 +31,12 @@ from seqprep.preparation.second_pass import finish_chunks
 from seqprep.preparation.spill import SpillFolder
 from seqprep.preparation.totals import Totals, merge_totals
 from seqprep.preparation.transform import as_step
-from seqprep.ragged import Ints, mix
+from seqprep.ragged import Ints, Keys, Ragged, mix
 from seqprep.schema import SPLITS
 from seqprep.splits import LEFT_OUT, TRAIN
 from seqprep.step_effects import EffectWatch, StepEffect
 from seqprep.transforms import name_of
-from seqprep.views import view_lengths
+from seqprep.views import apply_view, view_lengths
 
 MOST_STEPS = 2**24
 """Numbers (steps x channels) that are previewed; beyond, a sample of whole chunks."""
@@ -54,6 +54,7 @@ class Preview:
         before: `(n,)` steps of the records before any technique. after: of the rows.
         rows: of the records of `chosen`, one table a chunk, as they would be stored.
         chosen: numbers of the records that are shown. fitted: the state.
+        on_the_fly: the steps that run when batches are made, as `views.apply_view` takes them.
     """
 
     chunks: int
@@ -69,6 +70,7 @@ class Preview:
     rows: list[tuple[int, pa.Table]]
     chosen: Ints
     fitted: Fitted
+    on_the_fly: tuple[dict[str, object], ...]
 
 
 def make_preview(
@@ -139,6 +141,7 @@ def make_preview(
         rows=rows,
         chosen=chosen,
         fitted=fitted,
+        on_the_fly=finisher.steps_on_the_fly(),
     )
 
 
@@ -188,16 +191,34 @@ def _only(table: pa.Table, roster: Roster, number: int, chosen: Ints) -> pa.Tabl
     return table.take(pa.array(np.flatnonzero(np.isin(keys, wanted.to_numpy()))))
 
 
+def _first_draw(table: pa.Table) -> tuple[Keys, Ints]:
+    """Keys and views by which rows are drawn from in the first epoch, both `(R,)`."""
+    key, window, view = (
+        table[name].to_numpy().astype(np.int64) for name in ("key", "window", "view")
+    )
+    return ragged.draw_keys(key.view(np.uint64), window), (view << 24) + 1
+
+
+def first_epoch(found: Preview, table: pa.Table, steps: Ragged, *, seed: int) -> Ragged:
+    """Rows as the first epoch reads them, after the steps that run when batches are made.
+
+    Args:
+        found: by `make_preview`.
+        table: some of its rows.
+        steps: theirs, as stored.
+        seed: of the training.
+    """
+    keys, view = _first_draw(table)
+    for step in found.on_the_fly:
+        steps = apply_view(steps, step, keys, seed=seed, view=view)
+    return steps
+
+
 def _draw(job: Job, table: pa.Table, effects: list[StepEffect], *, seed: int) -> None:
     """What the steps that run when batches are made would do in the first epoch."""
-    training = table["split"].to_numpy() == TRAIN
-    column = {
-        name: table[name].to_numpy()[training] for name in ("length", "key", "view", "window")
-    }
-    lengths = column["length"].astype(np.int64)
-    keys = column["key"].astype(np.int64).view(np.uint64)
-    keys = ragged.draw_keys(keys, column["window"].astype(np.int64))
-    view = (column["view"].astype(np.int64) << 24) + 1
+    table = table.filter(pa.array(table["split"].to_numpy() == TRAIN))
+    lengths = table["length"].to_numpy().astype(np.int64)
+    keys, view = _first_draw(table)
     for position, step in job.chain.on_the_fly:
         body = as_step(name_of(step), position, step.options())
         after = view_lengths(lengths, body, keys, seed=seed, view=view)

@@ -14,24 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from seqprep.errors import ConfigError
-
-SUFFIXES = (".parquet", ".csv")
-
-
-def check_table_path(path: Path, *, key: str = "--out") -> None:
-    """Refuse a path that is no place for a table.
-
-    Raises:
-        ConfigError: naming the path and the suffixes that are written.
-    """
-    if path.suffix not in SUFFIXES or path.is_dir():
-        raise ConfigError(f"{key} {path}: name a file that ends in {' or '.join(SUFFIXES)}")
+from seqprep.out_paths import check_file_path
 
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Write Parquet or CSV by the suffix, whole or not at all; CSV has no metadata."""
-    check_table_path(path)
+    check_file_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:

@@ -86,7 +86,8 @@ def duplicates(
     examples: Annotated[int, Parameter(help="Pairs to show.")] = 10,
     out: Annotated[Path | None, Parameter(help="Write all pairs there: .parquet or .csv.")] = None,
     groups: Annotated[
-        Path | None, Parameter(help="Write id and group of every record there, for source.group.")
+        Path | None,
+        Parameter(help="A .csv of the id and group of each record, for source.group."),
     ] = None,
     store: Store = STORE,
     settings: Settings = (),

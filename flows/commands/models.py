@@ -28,7 +28,7 @@ from flows.commands.parts import (
     stored_at,
 )
 from flows.commands.predict_paths import check_bundle
-from seqprep.errors import ConfigError
+from seqprep.out_paths import check_file_path
 from seqprep.schema import Split
 
 
@@ -49,8 +49,8 @@ def lag(
 ) -> None:
     """Show how far back a model looks: its gradient by the distance from a record's end."""
     at_least_one(records, "--records")
-    if out is not None and out.suffix != ".json":
-        raise ConfigError(f"--out {out}: name a file that ends in .json")
+    if out is not None:
+        check_file_path(out, suffixes=(".json",))
     bundle = here(bundle)
     check_bundle(bundle)
     guarded()

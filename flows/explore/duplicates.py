@@ -14,9 +14,10 @@ from flows.pipeline_file import to_json
 from flows.references import Json, resolve
 from seqprep.duplicate_report import all_pairs, group_table, summary
 from seqprep.options.near_duplicates import NearDuplicates
+from seqprep.out_paths import check_file_path
 from seqprep.stores import store_folder
 from seqprep.table import Table
-from seqprep.table_files import check_table_path, write_table
+from seqprep.table_files import write_table
 
 
 def duplicates(
@@ -38,14 +39,15 @@ def duplicates(
         options: what counts as nearly equal.
         examples: pairs of each kind to name.
         out: where all pairs go, Parquet or CSV by the suffix; None: nowhere.
-        groups: where id and group of every record go, for `source.group`; None: nowhere.
+        groups: where id and group of every record go, for `source.group`, CSV; None: nowhere.
 
     Returns:
         Numbers and examples.
     """
-    for path, key in ((out, "--out"), (groups, "--groups")):
-        if path is not None:
-            check_table_path(path, key=key)
+    if out is not None:
+        check_file_path(out)
+    if groups is not None:
+        check_file_path(groups, key="--groups", suffixes=(".csv",))
     spec, base = resolve(file, None, settings)
     ingest_files.fn(to_json(spec), base=str(base), store=store)
     version = Table(store_folder(store) / spec.dataset / "sequences").version()

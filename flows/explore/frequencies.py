@@ -14,8 +14,10 @@ from rich.text import Text
 from flows.explore import frequency_plots
 from flows.ingest import ingest_files
 from flows.pipeline_file import Pipeline, to_json
+from flows.pipeline_yaml import in_one_line
 from flows.progress import say, stage
 from flows.references import Json, resolve
+from flows.reporting.counted import counted
 from seqprep.frequency import Frequency
 from seqprep.frequency_table import (
     Cut,
@@ -24,13 +26,14 @@ from seqprep.frequency_table import (
     find_cuts,
     frequency_table,
 )
+from seqprep.out_paths import check_file_path
 from seqprep.parallel import default_workers
 from seqprep.preparation.job import Job
 from seqprep.preparation.opened import opened
 from seqprep.prepare import plan_job, read_tables
 from seqprep.stores import store_folder
 from seqprep.table import Table
-from seqprep.table_files import check_table_path, write_table
+from seqprep.table_files import write_table
 from seqprep.transforms import build_steps
 from seqprep.transforms.token_rule import TokenRule
 
@@ -55,7 +58,7 @@ def frequencies(file: str, *, store: str, settings: list[str], out: Path | None,
         ConfigError: if the recipe has values and no tokens, or `out` is no place for a table.
     """
     if out is not None:
-        check_table_path(out)
+        check_file_path(out)
     spec, base = resolve(file, None, settings)
     ingest_files.fn(to_json(spec), base=str(base), store=store)
     job = counting_job(job_without_tables(spec, store=store_folder(store)))
@@ -173,7 +176,8 @@ def print_frequencies(done: Json, table: pa.Table) -> None:
         grid.add_row(*map(Text, cells))
     console.print(grid)
     for cut in done["cuts"]:
-        told = f"  {cut['step']} {cut['options']}: {cut['removed']:,} tokens go"
+        told = f"  {cut['step']}: {in_one_line(cut['options'])}: "
+        told += f"{counted(cut['removed'], 'token')} cut"
         told += f", {cut['removed_share']:.1%} of all steps"
         told += f"; {cut['unknown']:,} become OOV" if cut["unknown"] else ""
         console.print(told, markup=False, soft_wrap=True)

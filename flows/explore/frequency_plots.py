@@ -15,6 +15,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from flows.pipeline_yaml import in_one_line
+from flows.reporting.counted import counted
 from flows.reporting.plots import BLUE, DPI, GREY, LEGEND, ORANGE, new_figure, save
 from seqprep.frequency_table import Cut
 
@@ -61,8 +63,9 @@ def _marked(axes: Axes, places: Ints, counts: Ints, colour: str, label: str) -> 
 
 
 def _told(cut: Cut, counts: Ints) -> str:
-    options = ", ".join(f"{name} {value}" for name, value in cut.options.items())
-    told = f"{cut.name} ({options}): {int(cut.removed.sum()):,} tokens go, "
+    told = (
+        f"{cut.name}: {in_one_line(cut.options)}: {counted(int(cut.removed.sum()), 'token')} cut, "
+    )
     told += f"{_share(counts, cut.removed):.1%} of steps"
     unknown = int(cut.unknown.sum())
     return told + (f", {unknown:,} become OOV" if unknown else "")

@@ -19,6 +19,7 @@ from flows.references import Json, resolve
 from flows.training.job import source_difference
 from seqprep.errors import ConfigError
 from seqprep.length_counts import LengthCounts, quantiles
+from seqprep.out_paths import check_folder_path
 from seqprep.parallel import default_workers
 from seqprep.preparation.opened import opened
 from seqprep.preparation.totals import named
@@ -50,8 +51,10 @@ def preview(file: str, *, store: str, settings: list[str], records: int, out: Pa
         What was read, the steps, the tokens that go, lengths, and the records before and after.
 
     Raises:
-        ConfigError: as `prepare` would.
+        ConfigError: as `prepare` would; or if `out` is no folder.
     """
+    if out is not None:
+        check_folder_path(out)
     spec, base = resolve(file, None, settings)
     folder = store_folder(store, dataset=spec.dataset) / spec.dataset
     with tempfile.TemporaryDirectory(prefix="seqprep-preview-") as name:
@@ -84,7 +87,7 @@ def preview(file: str, *, store: str, settings: list[str], records: int, out: Pa
                     workers=default_workers(),
                     progress=progress,
                 )
-        shown = side_by_side(job, found)
+        shown = side_by_side(job, found, seed=spec.train.seed)
     if found.chunks < found.all_chunks:
         told["read"] += f", of which {found.chunks} of {found.all_chunks} chunks were previewed"
     plot = (out or folder) / f"preview-{spec.prepare.recipe}.png"

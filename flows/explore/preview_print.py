@@ -7,7 +7,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from flows.explore.frequencies import shown_token
+from flows.pipeline_yaml import in_one_line
 from flows.references import Json
+from flows.reporting.counted import counted
 
 QUANTILES = {"0": "shortest", "0.25": "a quarter under", "0.5": "median", "0.95": "95 % under"}
 
@@ -54,7 +56,7 @@ def _steps(steps: list[Json]) -> Grid:
         before, after = step["rows"]
         rows = f"{before:,}" if before == after else f"{before:,} to {after:,}"
         cells = [step["name"] + (" (each epoch)" if step["drawn"] else "")]
-        cells += [", ".join(f"{key} {value}" for key, value in step["options"].items()), rows]
+        cells += [in_one_line(step["options"])[1:-1], rows]
         cells += [f"{number:,}" for number in step["steps"]]
         grid.add_row(*map(Text, [*cells, f"{step['removed_share']:.1%}"]))
     return grid
@@ -70,7 +72,7 @@ def _short_rows(step: Json) -> str:
 
 
 def _print_cut(console: Console, cut: Json) -> None:
-    told = f"{cut['step']}: {cut['distinct']:,} different tokens go"
+    told = f"{cut['step']}: {counted(cut['distinct'], 'different token')} cut"
     told += f", {cut['unknown']:,} become OOV" if cut["unknown"] else ""
     console.print(told)
     for end in ("most", "least"):
@@ -90,10 +92,12 @@ def _lengths(lengths: Json) -> Grid:
 def _print_record(console: Console, record: Json) -> None:
     rows = f", {record['rows_after']} rows" if record["rows_after"] > 1 else ""
     label = "" if record["label"] is None else f", {record['label']}"
+    view = f", view {record['view']}" if record["view"] else ""
+    view += ", as drawn in the first epoch" if record["drawn"] else ""
     console.print(
         Text(
-            f"{record['id']} ({record['split']}{label}): {record['steps_before']:,} to "
-            f"{record['steps_after']:,} steps{rows}",
+            f"{record['id']} ({record['split']}{label}{view}): {record['steps_before']:,} to "
+            f"{counted(record['steps_after'], 'step')}{rows}",
             style="bold",
         )
     )

@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from flows.references import Json
+from flows.reporting.counted import counted
 from seqprep.preparation.job import Job
 from seqprep.preparation.lists import list_rows
-from seqprep.preview import Preview
-from seqprep.ragged import Ints
+from seqprep.preview import Preview, first_epoch
+from seqprep.ragged import Ints, Ragged
 from seqprep.schema import CONTENT_COLUMN, OOV, SPLITS, Task, num_reserved
+from seqprep.splits import TRAIN
 
 TEXT = 180
 """Letters of a record that are shown, half of them from its end."""
@@ -20,22 +22,23 @@ BARS = "▁▂▃▄▅▆▇█"
 UNKNOWN = "<?>"
 
 
-def side_by_side(job: Job, found: Preview) -> list[Json]:
+def side_by_side(job: Job, found: Preview, *, seed: int) -> list[Json]:
     """The chosen records: id, split, label, and content before and after.
 
     Args:
         job: what is previewed.
         found: by `make_preview`.
+        seed: of what is drawn in every epoch; shown is the first one's draw.
     """
     starts = found.roster.records.starts
     chunks = np.searchsorted(starts, found.chosen, side="right") - 1
     return [
-        _record(job, found, int(record), int(chunk))
+        _record(job, found, int(record), int(chunk), seed=seed)
         for record, chunk in zip(found.chosen, chunks, strict=True)
     ]
 
 
-def _record(job: Job, found: Preview, record: int, chunk: int) -> Json:
+def _record(job: Job, found: Preview, record: int, chunk: int, *, seed: int) -> Json:
     roster, content = found.roster, CONTENT_COLUMN[job.domain]
     table = job.table.read_group(*roster.chunks[chunk], ["id", "length", content])
     own = table.slice(record - int(roster.records.starts[chunk]), 1)
@@ -48,7 +51,7 @@ def _record(job: Job, found: Preview, record: int, chunk: int) -> Json:
         "split": SPLITS[int(roster.splits[record])],
         "label": label,
         "steps_before": int(found.encoding.steps[record]),
-        **_after(found, roster.records.keys[record].astype(np.int64), chunk, task=job.task),
+        **_after(job, found, record, chunk, seed=seed),
         "before": _before(own[content], job.width),
     }
 
@@ -59,17 +62,33 @@ def _before(content: pa.ChunkedArray, width: int | None) -> str:
     return curves(list_rows(content, width=width).values)
 
 
-def _after(found: Preview, key: np.int64, chunk: int, *, task: Task) -> Json:
-    """The record's first stored row: view 0 and window 0 where there are some."""
+def _after(job: Job, found: Preview, record: int, chunk: int, *, seed: int) -> Json:
+    """A row of the record as training reads it: its first view where there are some, window 0."""
+    key = found.roster.records.keys[record].astype(np.int64)
     tables = [table for number, table in found.rows if number == chunk]
     rows = pa.concat_tables(tables)
     mine = np.flatnonzero(rows["key"].to_numpy() == key)
-    order = np.lexsort((rows["window"].to_numpy()[mine], rows["view"].to_numpy()[mine]))
-    row = rows.slice(int(mine[order[0]]), 1)
-    told = {"rows_after": len(mine), "steps_after": int(row["length"][0].as_py())}
+    view, window = (rows[name].to_numpy()[mine].astype(np.int64) for name in ("view", "window"))
+    first = mine[np.lexsort((window, view == 0))[0]]
+    row = rows.slice(int(first), 1)
+    steps = list_rows(row["tokens"]) if "tokens" in row.column_names else _values(row)
+    training = found.roster.splits[record] == TRAIN
+    drawn = training and bool(found.on_the_fly)
+    if drawn:
+        steps = first_epoch(found, row, steps, seed=seed)
+    told = {
+        "rows_after": len(mine),
+        "view": int(row["view"][0].as_py()),
+        "drawn": drawn,
+        "steps_after": len(steps.values),
+    }
     if "tokens" in row.column_names:
-        return told | {"after": _words(list_rows(row["tokens"]).values, found, task=task)}
-    return told | {"after": curves(list_rows(row["values"], width=_width(row)).values)}
+        return told | {"after": _words(steps.values, found, task=job.task)}
+    return told | {"after": curves(steps.values)}
+
+
+def _values(row: pa.Table) -> Ragged:
+    return list_rows(row["values"], width=_width(row))
 
 
 def _width(row: pa.Table) -> int:
@@ -104,7 +123,7 @@ def curves(values: np.ndarray) -> str:
     """
     told = [_curve(values[:, channel]) for channel in range(min(values.shape[1], CHANNELS))]
     more = values.shape[1] - CHANNELS
-    return "\n".join([*told, *([f"and {more} channels more"] if more > 0 else [])])
+    return "\n".join([*told, *([f"and {counted(more, 'more channel')}"] if more > 0 else [])])
 
 
 def _curve(numbers: np.ndarray) -> str:

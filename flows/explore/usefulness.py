@@ -45,10 +45,11 @@ from models.device import prepare_torch
 from models.options.training import Train
 from models.scores.masking import SCORES, Masked, mask_tokens
 from seqprep.errors import ConfigError
+from seqprep.out_paths import check_file_path
 from seqprep.ragged import Ints
 from seqprep.snapshot import Snapshot
 from seqprep.stores import store_folder
-from seqprep.table_files import check_table_path, write_table
+from seqprep.table_files import write_table
 
 By = Literal["masking", "retraining"]
 TOKENS: dict[By, int] = {"masking": 100, "retraining": 5}
@@ -84,7 +85,7 @@ def usefulness(
         ConfigError: if there is no validation, or the stored rows are values.
     """
     if out is not None:
-        check_table_path(out)
+        check_file_path(out)
     spec, base = resolve(file, None, settings)
     if by == "retraining":
         refuse_warm(spec, "usefulness by retraining")

@@ -227,10 +227,13 @@ def _table_bytes(given: Field, source: Source, base: Path) -> bytes:
 
 
 def _load_table(given: Field, source: Source, base: Path) -> dict[str, str]:
-    text, _ = decode(_table_bytes(given, source, base), encoding="auto")
-    first = text.split("\n", 1)[0]
-    delimiter = max(",\t;", key=first.count)
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    try:
+        text, _ = decode(_table_bytes(given, source, base), encoding="auto")
+        first = text.split("\n", 1)[0]
+        delimiter = max(",\t;", key=first.count)
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SeqprepError(f"{given.table}: is no CSV or TSV in text; save it as one") from error
     header = [cell.strip() for cell in rows[0]] if rows else []
     assert given.key is not None and given.column is not None
     places = []

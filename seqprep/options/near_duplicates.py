@@ -20,7 +20,8 @@ class NearDuplicates:
 
     Args:
         action: `off`; `report` lists them and counts those on two sides of the split; `together`,
-            which would keep them on one side, is not built yet.
+            which would keep them on one side, is not built yet: `seqprep duplicates --groups`
+            writes a table for `source.group` that does.
         threshold: smallest Jaccard index of shingles that counts, in (0, 1].
         shingle: words (text) or letters (dna) of a shingle; default 5 and 16.
         hashes: of a sketch: four bytes each for each record.
@@ -39,7 +40,11 @@ class NearDuplicates:
                 f"near_duplicates.action must be off, report or together, got {self.action!r}"
             )
         if self.action == "together":
-            raise NotBuiltError("prepare.near_duplicates.action: together")
+            raise NotBuiltError(
+                "prepare.near_duplicates.action: together",
+                "write the groups by `seqprep duplicates FILE --groups groups.csv` and name that "
+                "table in source.group, which keeps each on one side",
+            )
         number = isinstance(self.threshold, int | float) and not isinstance(self.threshold, bool)
         if not number or not 0 < self.threshold <= 1:
             raise ConfigError(

@@ -269,7 +269,8 @@ def advice(found: Mapping[str, Any], limits: Drift) -> list[str]:
     ):
         value, most = found.get(what, 0.0), beyond_chance(found, what, limit)
         if value > most:
-            reasons.append(f"{text.format(value)}, limit {most:.2g}")
+            few = f" for so few records ({limit:g} for many)" if most > limit else ""
+            reasons.append(f"{text.format(value)}, limit {most:.2g}{few}")
     return reasons + _moved_channels(found.get("amplitude", {}), limits)
 
 

@@ -29,7 +29,7 @@ from seqprep.schema import (
     num_reserved,
     token_type,
 )
-from seqprep.vocabulary import Vocabulary, build_vocabulary, complement_ranks
+from seqprep.vocabulary import Vocabulary, build_vocabulary, complement_ids, complement_ranks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +73,13 @@ class Finisher:
             complement=complement,
             scale=scale,
         )
+
+    def steps_on_the_fly(self) -> tuple[dict[str, object], ...]:
+        """What batches need to know of the steps that run when they are made."""
+        complement = None
+        if self.vocabulary is not None and self.complement is not None:
+            complement = complement_ids(self.vocabulary)
+        return self.chain.steps_on_the_fly(complement)
 
     def finish(
         self,

@@ -88,15 +88,32 @@ def class_codes(
     found: list[str | None],
     kept: splits.Codes,
     known: tuple[str, ...] | None,
+    *,
+    conflicting: int = 0,
 ) -> tuple[npt.NDArray[np.int32], tuple[str, ...], npt.NDArray[np.bool_]]:
-    """Codes by the sorted names of the training rows, the names, and the records without one."""
+    """Codes by the sorted names of the training rows, the names, and the records without one.
+
+    Args:
+        labels: as `refuse_names` takes them.
+        found: likewise.
+        kept: `(R,)` split of each record.
+        known: names of state that is kept.
+        conflicting: training records that were left out for it, told where no two names are left.
+    """
     counts = count_numbers(labels[kept == splits.TRAIN], size=len(found))
     training = {found[number] for number in np.flatnonzero(counts).tolist()}
     names = tuple(sorted(name for name in training if name is not None)) if known is None else known
     if len(names) < 2:
         raise ConfigError(
             f"there is nothing to tell apart: the training rows have {len(names)} label(s)"
-            f"{' (' + names[0] + ')' if names else ''}; check source.label and the split"
+            f"{' (' + names[0] + ')' if names else ''}; "
+            + (
+                f"{conflicting:,} were left out because records of equal content have different "
+                "labels; "
+                if conflicting
+                else ""
+            )
+            + "check source.label and the split"
         )
     place = {name: code for code, name in enumerate(names)}
     table = np.array([place.get(name, -1) if name else -1 for name in found], dtype=np.int32)

@@ -15,7 +15,6 @@ from seqprep.schema import NUM_RESERVED_TARGET
 from seqprep.snapshot import Facts, Shard, Snapshot
 from seqprep.staging import StagedFile
 from seqprep.table import Table
-from seqprep.vocabulary import complement_ids
 
 
 def snapshot_path(examples: Table, version: int, *, recipe: str) -> Path:
@@ -25,11 +24,7 @@ def snapshot_path(examples: Table, version: int, *, recipe: str) -> Path:
 
 def known_facts(job: Job, fitted: Fitted, finisher: Finisher, *, name: str) -> dict[str, Any]:
     """What the snapshot says of the data beside versions and hashes."""
-    vocabulary = finisher.vocabulary
     targets = len(fitted.target_vocabulary)
-    complement = None
-    if vocabulary is not None and finisher.complement is not None:
-        complement = complement_ids(vocabulary)
     return {
         "dataset": name,
         "recipe": job.recipe.recipe,
@@ -41,7 +36,7 @@ def known_facts(job: Job, fitted: Fitted, finisher: Finisher, *, name: str) -> d
         "labels": fitted.labels,
         "target_names": fitted.target_names if job.task == "regress_steps" else (),
         "target_vocab_size": NUM_RESERVED_TARGET + targets if job.task == "translate" else None,
-        "on_the_fly": job.chain.steps_on_the_fly(complement),
+        "on_the_fly": finisher.steps_on_the_fly(),
         "window_stride": job.chain.window_stride,
         "sequences_version": job.version,
         "seed": job.recipe.seed,

@@ -239,7 +239,8 @@ def _settle(
     new: dict[str, int] = {}
     if task == "classify":
         new = new_classes(labels, found, kept, known)
-        labels, names, missing = class_codes(labels, found, kept, known)
+        lost = _named_counts(placed, resolved.conflicting).get("train", 0)
+        labels, names, missing = class_codes(labels, found, kept, known, conflicting=lost)
         unknown = _named_counts(kept, missing)
         kept = np.where(missing, np.int8(splits.LEFT_OUT), kept)
     gone = int((kept != placed).sum())

@@ -298,6 +298,15 @@ def test_copies_with_other_labels_are_rejected_and_counted(tmp_path: Path) -> No
     assert not {"f00000.txt#0", "f00030.txt#0"} & {row["id"] for row in rows_of(done)}
 
 
+def test_training_rows_that_all_contradict_each_other_are_told_as_such(tmp_path: Path) -> None:
+    """A person would look for a fault in `source.label`, which is right."""
+    records = [record | {"text": f"same {n // 30}"} for n, record in enumerate(three_ways(60))]
+    write_sequences(tmp_path, records)
+    lost = r"have 0 label\(s\); \d+ were left out because records of equal content have different"
+    with pytest.raises(ConfigError, match=lost):
+        prepared(tmp_path, split=BY_PATH)
+
+
 def test_labels_that_training_lacks_are_left_out_and_counted(tmp_path: Path) -> None:
     """A class would get a code that no training row has."""
     records = three_ways(90)

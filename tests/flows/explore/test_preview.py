@@ -5,11 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from flows.explore.preview import preview
 from flows.explore.side_by_side import curves, shortened
+from flows.references import resolve
+from seqprep.batches import BatchSource
 from seqprep.errors import ConfigError
+from seqprep.fitted import Fitted
+from seqprep.plan import BatchSettings
+from seqprep.snapshot import Snapshot
+from seqprep.table import Table
+from tests.flows.stages import ingest_and_prepare
 from tests.sources import write_files
 
 PIPELINE = """
@@ -46,7 +54,7 @@ def test_nothing_is_committed(
     assert (first["steps_before"], first["steps_after"]) == (4, 2)
     assert first["before"].startswith("the ") and not first["after"].startswith("the")
     shown = capsys.readouterr().out
-    for part in ("summarize", "1 different tokens go", "vocabulary", "plot"):
+    for part in ("summarize", "1 different token cut", "vocabulary", "plot"):
         assert part in shown
 
 
@@ -106,4 +114,41 @@ def test_curves_follow_the_values() -> None:
     first, second = curves(rising).split("\n")
     assert first.startswith("▁") and "█ 0 to 99" in first
     assert second == "▁" * 22 + " 0 to 0"
-    assert curves(np.zeros((5, 5))).endswith("and 2 channels more")
+    assert curves(np.zeros((5, 5))).endswith("and 2 more channels")
+
+
+@pytest.mark.parametrize("chosen", ["views: 2", "when: train"])
+def test_training_records_are_shown_as_training_reads_them(
+    file: Path, tmp_path: Path, chosen: str
+) -> None:
+    """Whole records would stand there, as if augmentation did nothing."""
+    files = {n: [f"w{n}", *(f"{'xy'[n % 2]}{step}" for step in range(30))] for n in range(40)}
+    write_files(tmp_path, {f"in/{'ab'[n % 2]}/{n}.txt": " ".join(files[n]) for n in files})
+    settings = [
+        f"prepare.steps=[{{subsequences: {{pieces: 1, piece: 3, {chosen}}}}}]",
+        f"source.path={tmp_path / 'in'}",
+    ]
+    store = tmp_path / "store"
+    found = preview(str(file), store=str(store), settings=settings, records=40, out=None)
+    shown = {one["id"]: one for one in found["side_by_side"] if one["split"] == "train"}
+
+    spec, _ = resolve(str(file), None, settings)
+    done = ingest_and_prepare(spec, store)
+    examples = Table(store / "d" / "examples-r")
+    fitted = Fitted.from_bytes(examples.state.get(examples.info(done.version).state["fitted"]))
+    source = BatchSource.of_snapshot(
+        Snapshot.read(Path(done.snapshot)), "train", settings=BatchSettings(seed=spec.train.seed)
+    )
+    read: dict[str, list[str]] = {}
+    for batch in source.batches(source.plan(0)):
+        names = batch.held.take(pa.array(batch.places)).to_pylist()
+        for name, row, ids, size in zip(
+            names, batch.rows, batch.inputs, batch.lengths, strict=True
+        ):
+            if source.views[row] <= 1:
+                words = [fitted.vocabulary[number - 2] for number in ids[:size].tolist()]
+                read.setdefault(name, []).append(" ".join(words))
+    assert len(shown) > 10
+    for name, one in shown.items():
+        assert one["steps_after"] == 3 and one["after"] in read[name]
+        assert (one["view"], one["drawn"]) == ((1, False) if "views" in chosen else (0, True))
