@@ -15,6 +15,8 @@ from typing import Literal
 from seqprep.ingestion.expand import decode
 
 SNIFFED_LINES = 40
+CHANNEL_NAMES = ("channel", "channels", "channel_name", "electrode", "sensor", "lead", "variable")
+"""What the column is called that names the channel of a sample, in the long form."""
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-nan"})
 _NUMBER = re.compile(
     r"[+-]?([0-9]+(\.[0-9]*|,[0-9]+)?|[.,][0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?", re.IGNORECASE

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from seqprep.domains.signal_columns import check_names, find_column, target_names
-from seqprep.domains.signal_layout import Layout, SignalError
+from seqprep.domains.signal_layout import CHANNEL_NAMES, Layout, SignalError
 from seqprep.domains.signal_parts import Recording, constant_cell
 from seqprep.domains.signal_pivot import Samples, pivot
 from seqprep.domains.signal_tables import read_columns
@@ -26,7 +26,6 @@ from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.records import Context
 
 SAMPLE_NAMES = ("sample", "samples", "sample_number", "sample_index", "index", "step", "row", "n")
-CHANNEL_NAMES = ("channel", "channels", "channel_name", "electrode", "sensor", "lead", "variable")
 VALUE_NAMES = ("value", "values", "amplitude", "voltage")
 MAX_CHANNELS = 10_000
 """More are no channels: the column holds something else."""

@@ -16,6 +16,7 @@ import polars as pl
 
 from seqprep.domains.signal_arrow import Plain, is_plain, read_plain
 from seqprep.domains.signal_layout import (
+    CHANNEL_NAMES,
     Layout,
     SignalError,
     is_missing,
@@ -192,6 +193,8 @@ def _first_fault(
                         "; numbers are written with a point, or throughout the file with a comma "
                         f"that separates no cells, and are under {_LARGEST:.1e}"
                     )
+                elif fault == "bad_number" and name.lower() in CHANNEL_NAMES:
+                    detail += "; if a row is one sample of one channel, set source.form: long"
                 return SignalError(fault, number, detail)
     return None
 

@@ -60,6 +60,14 @@ def shuffled_channels() -> list[str]:
 HEADER = "time,channel,value,s\n"
 
 
+def test_the_long_form_is_named_where_it_was_not_asked_for(tmp_path: Path) -> None:
+    """A person would read that a name is no number, and not what to do."""
+    _, seen = read(tmp_path, HEADER + "\n".join(blocks()), form="wide")
+    (rejection,) = seen.rejections
+    assert "'channel' holds 'Fz'; if a row is one sample" in str(rejection)
+    assert "set source.form: long" in str(rejection)
+
+
 @pytest.mark.parametrize("rows", [blocks(), in_turns(), shuffled_channels()])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_long_and_wide_form_give_the_same_rows(
