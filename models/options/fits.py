@@ -15,15 +15,15 @@ from models.options.model_fits import CARRIED, OF_RECORDS, Kind, can_pack, check
 from models.options.training import Backpropagation, Optimizer, Train
 
 SELECTABLE: dict[str, tuple[str, ...]] = {
-    "classify": ("loss", "accuracy", "macro_f1"),
-    "label_steps": ("loss", "accuracy", "macro_f1"),
-    "regress": ("loss", "rmse"),
-    "regress_steps": ("loss", "rmse"),
-    "translate": ("loss", "token_accuracy"),
-    "next": ("loss", "token_accuracy"),
-    "reconstruct": ("loss",),
+    "classify": ("loss", "accuracy", "macro_f1", "last"),
+    "label_steps": ("loss", "accuracy", "macro_f1", "last"),
+    "regress": ("loss", "rmse", "last"),
+    "regress_steps": ("loss", "rmse", "last"),
+    "translate": ("loss", "token_accuracy", "last"),
+    "next": ("loss", "token_accuracy", "last"),
+    "reconstruct": ("loss", "last"),
 }
-"""Figures of each task that the best epoch can be chosen by."""
+"""Figures of each task that the best epoch can be chosen by; `last` looks at none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +110,10 @@ MEANING: dict[str, tuple[Callable[[_Case], bool], str]] = {
         lambda case: case.task in ("classify", "label_steps", "translate", "next"),
         "task classify, label_steps, translate or next",
     ),
-    "early_stopping": (lambda case: case.has_validation, "validation rows; the split has none"),
+    "early_stopping": (
+        lambda case: case.has_validation and case.train.select_by != "last",
+        "validation rows, and an epoch that is the best of them: not select_by: last",
+    ),
     "select_by": (lambda case: case.has_validation, "validation rows; the split has none"),
 }
 """Keys under `train` -> when a value beside the default means something, and what that needs."""

@@ -174,7 +174,8 @@ class Train:
         epochs: passes over the training rows.
         updates: instead of epochs: optimiser steps in all.
         seed: of weights, dropout and the order of batches.
-        select_by: the validation figure whose best epoch is kept: loss or a metric.
+        select_by: the validation figure whose best epoch is kept: loss or a metric; `last` keeps
+            the last one, for a schedule that ends at 0 beside validation too small to choose by.
         early_stopping: stop after this many epochs without a better one; none: never.
         class_weights: `balanced` weighs classes by the inverse of their share of training rows.
         label_smoothing: of the cross-entropy.
@@ -204,7 +205,7 @@ class Train:
     epochs: int | None = None
     updates: int | None = None
     seed: int = 0
-    select_by: Literal["loss", "accuracy", "macro_f1", "token_accuracy", "rmse"] = "loss"
+    select_by: Literal["loss", "accuracy", "macro_f1", "token_accuracy", "rmse", "last"] = "loss"
     early_stopping: int | None = None
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: float = 0.0

@@ -81,9 +81,11 @@ def evaluate(
 
 
 def _choose(run: Run, loss: float | None, figures: metrics.Scores) -> None:
-    """Keep the weights if they are the best so far; never those of a score that is not finite."""
+    """Keep the weights if they are the best so far, or the last; never those without a score."""
     progress, name = run.progress, run.options.select_by
     value = loss if name == "loss" else figures.get(name)
+    if name == "last" and loss is not None:
+        value = progress.epoch + 1.0
     if value is None or not math.isfinite(value):
         progress.waited += 1
         return

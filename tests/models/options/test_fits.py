@@ -47,6 +47,7 @@ def of_model(**options: Any) -> Train:
         (Train(early_stopping=3), {"has_validation": False}, "early_stopping.*validation rows"),
         (Train(select_by="accuracy"), {"has_validation": False}, "select_by.*validation rows"),
         (Train(select_by="accuracy"), {"task": "regress"}, "choose from loss, rmse"),
+        (Train(select_by="last", early_stopping=3), {}, "early_stopping.*not select_by: last"),
         (of_model(front=Front(parallel=3)), {"task": "label_steps"}, "one of 3 steps"),
         (of_model(front=Front(conv=(Conv(),))), {"task": "regress_steps"}, "one of 4 steps"),
         (of_model(name="min_lstm", execution="packed"), {}, "execution.*runs in one form"),

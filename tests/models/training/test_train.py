@@ -528,6 +528,25 @@ def test_early_stopping_waits_so_many_epochs(snapshot: Path, tmp_path: Path) -> 
     assert report["train"]["epochs"] == 4 and report["train"]["best_epoch"] == 1
 
 
+def test_the_last_epoch_is_kept_where_it_is_asked_for(snapshot: Path, tmp_path: Path) -> None:
+    """A worse last epoch would be thrown away, although a person chose a schedule to its end."""
+    worse = Train(
+        model=TINY.model,
+        optimizer=Optimizer(name="sgd", lr=30.0, schedule="constant", clip_norm=None),
+        epochs=4,
+        threads=1,
+        device="cpu",
+    )
+    reports = [
+        json.loads(
+            train.train(job(snapshot, tmp_path / by, replace(worse, select_by=by))).read_bytes()  # type: ignore[arg-type]
+        )
+        for by in ("loss", "last")
+    ]
+    best, last = (report["train"]["best_epoch"] for report in reports)
+    assert best < last == 4
+
+
 def test_selecting_by_a_figure_of_another_task_is_refused(snapshot: Path, tmp_path: Path) -> None:
     """Otherwise no epoch would ever be the best."""
     options = Train(model=TINY.model, select_by="rmse", threads=1)
