@@ -207,7 +207,7 @@ def read_listed(split: Split, *, base: Path) -> pl.DataFrame | None:
                 f"split.table: {path} has no column {column!r}; it has {', '.join(listed.columns)}"
             )
     named = listed.select(key=str(split.key), value=str(split.column)).unique(maintain_order=True)
-    twice = named.filter(pl.col("key").is_duplicated())
+    twice = named.filter(pl.col("key").is_duplicated() & pl.col("key").is_not_null())
     if len(twice):
         key = twice["key"][0]
         several = ", ".join(map(repr, twice.filter(pl.col("key") == key)["value"]))

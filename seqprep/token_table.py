@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,21 +63,23 @@ class TokenTable:
             data = path.read_bytes()
             table = pq.read_table(pa.BufferReader(data))
             strings = table["token"].combine_chunks().cast(pa.large_string())
-        except (OSError, KeyError, pa.ArrowInvalid) as error:
+            numbers = {
+                name: table[name].combine_chunks().to_numpy(zero_copy_only=False)
+                for name in table.column_names
+                if pa.types.is_integer(table[name].type) or pa.types.is_floating(table[name].type)
+            }
+            found = (table.schema.metadata or {}).get(NUM_RECORDS)
+            num_records = None if found is None else int(found)
+            _check_records(numbers.get("records"), num_records)
+        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise ConfigError(
                 f"{key}: {path} is no table of tokens ({error}); write one with "
                 f"`seqprep {command} FILE --out TABLE.parquet`"
             ) from error
-        numbers = {
-            name: table[name].combine_chunks().to_numpy(zero_copy_only=False)
-            for name in table.column_names
-            if pa.types.is_integer(table[name].type) or pa.types.is_floating(table[name].type)
-        }
-        found = (table.schema.metadata or {}).get(NUM_RECORDS)
         return cls(
             tokens=strings,
             columns=numbers,
-            num_records=None if found is None else int(found),
+            num_records=num_records,
             sha256=hashlib.sha256(data).hexdigest(),
         )
 
@@ -97,3 +100,12 @@ class TokenTable:
 
     def _places(self, tokens: pa.Array) -> Ints:
         return places_in(tokens, self.tokens)
+
+
+def _check_records(records: npt.NDArray[Any] | None, num_records: int | None) -> None:
+    """Refuse a token that stands in fewer than no records, or in more than there are."""
+    if records is None:
+        return
+    most = np.inf if num_records is None else num_records
+    if not ((records >= 0) & (records <= most)).all():
+        raise ValueError(f"a token cannot stand in {records.min()} to {records.max()} of {most}")

@@ -13,8 +13,9 @@ from hypothesis import settings
 from tests.object_store import ObjectServer, object_server
 
 # A shared machine stalls now and then; slow examples are no fault of the code.
-settings.register_profile("default", deadline=None)
-settings.load_profile("default")
+settings.register_profile("default", max_examples=200, deadline=None)
+settings.register_profile("full", max_examples=1_000, deadline=None)
+settings.load_profile(os.environ.get("SEQPREP_TEST_PROFILE", "default"))  # full: ./run test --all
 
 ROOT = Path(__file__).resolve().parent.parent
 

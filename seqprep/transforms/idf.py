@@ -83,7 +83,10 @@ class Idf(TokenRule):
                 f"idf.reference: {self.reference} does not say how many records were counted; "
                 "write it with `seqprep frequencies FILE --out TABLE.parquet`"
             )
-        held = reference.column("records", frequency.tokens, missing=0)
+        try:
+            held = reference.column("records", frequency.tokens, missing=0)
+        except ConfigError as error:
+            raise ConfigError(f"idf.reference: {self.reference}: {error}") from error
         if len(frequency) and not held.any():
             raise ConfigError(
                 f"idf.reference: {self.reference} shares no token with the training rows "

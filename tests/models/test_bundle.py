@@ -213,7 +213,7 @@ def test_files_are_those_that_were_written_and_weights_are_made_only_on_demand(
     assert len(loaded.files) == 6 and loaded.files["fitted.json"] == loaded.fitted
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_changed_byte_is_found(written: Path, data: st.DataObject) -> None:
     """Whatever changes in whatever file, it is found before the model answers."""

@@ -21,6 +21,7 @@ from seqprep.recipe import Prepare, Tokens
 from seqprep.splits import TEST, TRAIN
 from seqprep.token_table import TokenTable
 from seqprep.transforms import TRANSFORMS, build_steps, check_chain, name_of
+from seqprep.transforms.options import ViewOptions
 from seqprep.vocabulary import build_vocabulary, complement_ranks, decide
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
@@ -64,6 +65,14 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "windows": [{"length": 3, "stride": 2}],
 }
 CASES = [(name, options) for name, every in OPTIONS.items() for options in every]
+DRAWING: dict[str, list[dict[str, Any]]] = {
+    "remove_steps": [{"length": 9}],
+    "reverse_complement": [{"p": 0.5}],
+    "shift": [{"max": 5}],
+    "subsequences": [{"pieces": 2, "piece": 3, "overlap": way} for way in ("forbid", "allow")],
+    "truncate": [{"length": 9, "keep": "random"}],
+}
+"""Techniques that draw for each row, so that two draws agree in half of the rows at most."""
 SELECTING = [case for case in CASES if TRANSFORMS[case[0]].kind in ("selects", "views", "cuts")]
 FREQUENCY = Frequency(
     tokens=pa.array(["AC", "GT", "AA", "CG"]),
@@ -223,6 +232,55 @@ def test_chunks_do_not_matter(name: str, options: dict[str, Any]) -> None:
     chunk = chunk_of(ROWS)
     parts = [described(run(name, options, chunk.take(np.array([n])))) for n in range(len(ROWS))]
     assert whole == [row for part in parts for row in part]
+
+
+def test_every_technique_that_draws_has_a_case() -> None:
+    """A random technique would be added whose draws nobody compares."""
+    drawing = {name for name, kind in TRANSFORMS.items() if issubclass(kind, ViewOptions)}
+    assert drawing == DRAWING.keys()
+
+
+def drawn(
+    name: str, options: dict[str, Any], *, seed: int = 0, **columns: Any
+) -> list[tuple[int, ...]]:
+    """The places of the steps that a technique takes of each of 256 equal records."""
+    chunk = replace(chunk_of([[0, 1, 2, 3] * 5] * 256), **columns)
+    targets = run(name, options, chunk, seed=seed).targets
+    assert targets is not None
+    return [tuple(target % 100 for target in row) for row in to_lists(targets)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [(name, options) for name, every in DRAWING.items() for options in every],
+    ids=str,
+)
+def test_draws_follow_from_record_window_view_and_seed_alone(
+    name: str, options: dict[str, Any]
+) -> None:
+    """Equal records, windows or views would lose the same steps, or the seed be ignored."""
+    first = drawn(name, options)
+    others = {
+        "record": first[1:] + first[:1],
+        "window": drawn(name, options, windows=np.ones(256, np.int64)),
+        "view": drawn(name, options, views=np.ones(256, np.int64)),
+        "seed": drawn(name, options, seed=1),
+    }
+    for what, other in others.items():
+        same = sum(a == b for a, b in zip(first, other, strict=True))
+        assert same < 0.65 * 256, f"another {what}: {same} of 256 rows drew the same"
+    keys = chunk_of([[]] * 256).keys[::-1]
+    assert drawn(name, options, keys=keys) == first[::-1]
+
+
+def test_the_matrix_of_a_projection_follows_from_the_seed_alone() -> None:
+    """Records would be projected each by its own matrix, or the seed be ignored."""
+    options = {"window": 4, "features": 2}
+    first, other = (run("project", options, chunk_of([ROWS[3]] * 2), seed=n) for n in range(2))
+    blocks = [chunk.steps.values.reshape(2, -1).tolist() for chunk in (first, other)]
+    assert blocks[0][0] == blocks[0][1] != blocks[1][0]
+    same = run("project", {**options, "seed": 0}, chunk_of([ROWS[3]] * 2), seed=1)
+    assert described(same) == described(first)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)

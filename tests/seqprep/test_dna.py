@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from Bio.Seq import Seq
 from Bio.SeqIO.FastaIO import SimpleFastaParser
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqprep.bases import Letters
@@ -42,7 +42,6 @@ HEADER = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1,
 LETTERS = st.text("ACGTUacgtuRYKMSWBDHVNn", min_size=1, max_size=200)
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     st.lists(st.tuples(HEADER, LETTERS), min_size=1, max_size=6),
     st.sampled_from(["\n", "\r\n", "\r"]),
@@ -86,7 +85,6 @@ def as_letters(text: str) -> Letters:
     return np.frombuffer(text.encode(), np.uint8)
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.lists(st.text("ab \t\x1f\x0b\x01\x85é", max_size=6), min_size=1, max_size=6))
 def test_headers_are_cut_into_words_as_python_cuts_them(headers: list[str]) -> None:
     """Otherwise the white space or letters of one header would shift the names of others."""
@@ -97,7 +95,6 @@ def test_headers_are_cut_into_words_as_python_cuts_them(headers: list[str]) -> N
     assert names.to_pylist() == [(header.split(None, 1) or [""])[0] for header in headers]
 
 
-@settings(deadline=None, max_examples=200)
 @given(ODD_LINES, st.integers(1, 9), st.integers(1, 20))
 def test_odd_text_is_cut_as_biopython_cuts_it(odd: bytes, read: int, cut: int) -> None:
     """Otherwise white space, `>` inside lines or the edges of blocks would make other records."""
@@ -199,7 +196,6 @@ def test_block_edges_change_nothing(
     assert seen.oddities == {"comment_lines": 2}
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.lists(st.sampled_from([b">x", b"AC", b"", b";c", b" >y"]), max_size=12), st.booleans())
 def test_lines_of_records_are_found(lines: list[bytes], crlf: bool) -> None:
     """Otherwise an error would send a person to the wrong line of a large file."""

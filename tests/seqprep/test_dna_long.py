@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqprep import kernels, ragged
@@ -34,7 +34,6 @@ def words(rows: list[str], *, k: int, stride: int, canonical: bool) -> list[list
     return found
 
 
-@settings(deadline=None, max_examples=200)
 @given(ROWS, st.integers(1, 8), st.integers(1, 4), st.booleans(), st.integers(1, 30))
 def test_kmers_do_not_depend_on_blocks(
     rows: list[str], k: int, stride: int, canonical: bool, block: int

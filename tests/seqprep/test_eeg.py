@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqprep.domains import signal_checks as checks
@@ -61,6 +61,13 @@ def test_every_layout_gives_the_same_numbers(tmp_path: Path, content: str) -> No
     assert steps(tmp_path, content) == [[1.5, 2.0], [-3.0, 40.0]]
 
 
+def test_a_quote_that_none_closes_is_a_rejection(tmp_path: Path) -> None:
+    """The table's reader would panic, and the person see its stack."""
+    write_files(tmp_path, {"a.csv": 'a,b\n1,2\n3,4\n5,6\n"'})
+    rows, seen = read_source(eeg(tmp_path))
+    assert not rows and [one.line for one in seen.rejections] == [5]
+
+
 def test_utf16_tables_are_read(tmp_path: Path) -> None:
     """Otherwise tables that Windows programs export would be noise."""
     assert steps(tmp_path, "Fz,Cz\n1,2\n".encode("utf-16")) == [[1.0, 2.0]]
@@ -85,7 +92,6 @@ def test_a_decimal_comma_is_never_left_out(tmp_path: Path, comma: str) -> None:
 NUMBER = st.floats(-1e6, 1e6, allow_nan=False).map(lambda value: float(np.float32(value)))
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     st.integers(1, 4).flatmap(
         lambda width: st.lists(
@@ -105,7 +111,6 @@ def test_numbers_are_those_of_pandas(rows: list[list[float]], separator: str, he
     np.testing.assert_array_equal(np.array(found), expected.to_numpy(np.float32))
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=12))
 def test_ragged_rows_name_the_first_one(widths: list[int]) -> None:
     """Otherwise a cut line would shift or fill the channels without a word."""
@@ -263,7 +268,6 @@ def test_railed_means_several_steps_at_the_limit() -> None:
 SPREAD = st.sampled_from([0.0, 1e-9, 0.1, 1.0, 20.0, 44.0, 45.0, 1e6])
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(-3, 3), SPREAD), min_size=1, max_size=80),
     st.sampled_from([0.0, 4000.0, 1e9, -1e16]),

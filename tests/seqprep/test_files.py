@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqprep.errors import InputError, SeqprepError
@@ -153,7 +153,6 @@ def expanded(tmp_path: Path, data: bytes, *, cap: int = BIG) -> bytes:
     return read_bytes(file, max_expanded_bytes=cap)
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.lists(st.binary(max_size=3000), min_size=1, max_size=4), st.integers(0, 3))
 def test_gzip_members_expand_to_their_content(parts: list[bytes], padding: int) -> None:
     """Otherwise the later members of a joined file would be lost."""

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqprep import bases
@@ -33,7 +33,6 @@ def unpacked(frame: bytes, size: int) -> bytes:
     return found
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.tuples(st.sampled_from([b"ACGT", b"N", WITH_CODES, b"GC"]), st.integers(1, 3 * 1024)),
@@ -94,7 +93,6 @@ def test_readers_of_parquet_find_the_bases(tmp_path: Path) -> None:
     assert path.stat().st_size < 0.27 * sum(map(len, content))
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=300), st.sampled_from([8, 64, 2**18]))
 def test_the_other_strand_is_the_reverse_complement(raw: bytes, block: int) -> None:
     """Otherwise a record and its other strand would count as two."""
@@ -108,7 +106,6 @@ def test_the_other_strand_is_the_reverse_complement(raw: bytes, block: int) -> N
         assert are_bases(found)
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.integers(0, 299), st.integers(0, 255), st.sampled_from([8, 64, 2**18]))
 def test_any_other_letter_is_seen(place: int, letter: int, block: int) -> None:
     """Otherwise an N would be packed as a base."""

@@ -35,7 +35,7 @@ def test_folders_that_can_be_made_are_places(tmp_path: Path) -> None:
     check_file_path(tmp_path / "x.json", suffixes=(".json",))
     check_folder_path(tmp_path / "new")
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="--plots: .*file is a file"):
+    with pytest.raises(ConfigError, match=r"--plots: .*file is a file"):
         check_folder_path(tmp_path / "file", key="--plots")
 
 

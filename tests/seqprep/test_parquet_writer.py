@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqprep.parquet import values as packed
@@ -61,7 +61,6 @@ def write(path: Path, groups: list[pa.Table], schema: pa.Schema) -> None:
             file.write_table(table)
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.lists(st.lists(ROW, min_size=1, max_size=6), max_size=3), st.integers(1, 9))
 def test_files_hold_what_was_written(groups: list[list[dict[str, Any]]], page: int) -> None:
     """Otherwise rows, nulls, empty lists or the edges of pages would come back as others."""
@@ -83,7 +82,6 @@ def test_files_hold_what_was_written(groups: list[list[dict[str, Any]]], page: i
 FLOATS = st.lists(st.floats(width=32, allow_nan=False), max_size=9)
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.lists(st.lists(st.none() | FLOATS, max_size=4), max_size=5), st.integers(4, 64))
 def test_floats_in_several_chunks_are_one_column(
     chunks: list[list[list[float] | None]], page_bytes: int
@@ -134,7 +132,6 @@ def test_every_number_of_distinct_values_is_packed(
     assert pq.read_table(tmp_path / "a.parquet").equals(table)
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     st.lists(st.sampled_from([0, 1, 7, 255, 256, 300, 70_000]), max_size=3),
     st.integers(0, 400),

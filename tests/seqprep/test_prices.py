@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqprep.domains.prices import action_values, changes, prices
@@ -68,7 +68,6 @@ def test_action_values_obey_bellmans_equation() -> None:
     assert q[4].tolist() == [0, 0]
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=40),
     st.sampled_from([0.0, 0.5, 0.9, 0.999]),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections import Counter
+from itertools import combinations, combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from seqprep import kernels, ragged
 from seqprep.ragged import from_lists, to_lists
@@ -95,22 +97,6 @@ def test_allowed_overlap_keeps_order_and_never_fills_up(
         assert part == [start + i for start in starts for i in range(piece)]
 
 
-def test_every_disjoint_placement_is_as_likely() -> None:
-    """Sorting independent draws favours placements without neighbours; this must not."""
-    rows, pieces, piece, steps = 30_000, 2, 2, 7
-    keys = ragged.mix(np.arange(rows, dtype=np.uint64), 1)
-    starts, _ = kernels.piece_spans(
-        np.full(rows, steps), pieces=pieces, piece=piece, overlap="forbid", keys=keys
-    )
-    places = [(a, b) for a, b in combinations(range(steps - piece + 1), pieces) if b - a >= piece]
-    found = dict.fromkeys(places, 0)
-    for a, b in starts.tolist():
-        found[a, b] += 1
-    expected = rows / len(places)
-    chi_squared = sum((count - expected) ** 2 / expected for count in found.values())
-    assert chi_squared < 29.6, found  # 9 degrees of freedom, p = 0.0005
-
-
 @given(ROWS, st.integers(1, 9), st.integers(0, 99))
 def test_random_removal_keeps_the_order_and_the_exact_length(
     rows: list[list[int]], n: int, seed: int
@@ -152,11 +138,18 @@ STEPS: list[dict[str, Any]] = [
     {"name": "subsequences", "position": 1, "pieces": 2, "piece": 2, "overlap": "allow"},
     {"name": "remove_steps", "position": 0, "length": 3},
     {"name": "shift", "position": 0, "max": 3, "stride": 1},
-    {"name": "reverse_complement", "position": 0, "p": 0.5, "complement": list(range(6))},
+    {"name": "reverse_complement", "position": 0, "p": 0.5, "complement": list(range(50))},
 ]
+DRAWS = 256
+"""Rows of a test that compares draws: two apart agree in half of them at most (of strands)."""
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step["name"])
+def step_id(step: dict[str, Any]) -> str:
+    """What pytest calls a step."""
+    return " ".join(str(step[key]) for key in ("name", "overlap") if key in step)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=step_id)
 @given(rows=ROWS, seed=st.integers(0, 9), view=st.integers(0, 9))
 def test_lengths_are_known_before_rows_are_touched(
     step: dict[str, Any], rows: list[list[int]], seed: int, view: int
@@ -167,7 +160,7 @@ def test_lengths_are_known_before_rows_are_touched(
     assert planned.tolist() == [len(row) for row in viewed(rows, step, seed=seed, view=view)]
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step["name"])
+@pytest.mark.parametrize("step", STEPS, ids=step_id)
 @given(rows=ROWS, seed=st.integers(0, 9))
 def test_a_row_does_not_depend_on_its_neighbours(
     step: dict[str, Any], rows: list[list[int]], seed: int
@@ -180,23 +173,75 @@ def test_a_row_does_not_depend_on_its_neighbours(
         assert to_lists(alone) == [together[number]]
 
 
-def test_views_differ_and_repeat() -> None:
-    """All views would be equal (no augmentation), or a rerun would draw others."""
-    rows = [list(range(50)) for _ in range(4)]
-    step = {"name": "truncate", "position": 0, "length": 5, "keep": "random"}
-    views = [viewed(rows, step, view=view) for view in range(6)]
-    assert len({str(view) for view in views}) == 6
-    assert viewed(rows, step, view=3) == views[3]
-    assert viewed(rows, step, view=3, seed=1) != views[3]
+@pytest.mark.parametrize("step", STEPS, ids=step_id)
+def test_another_record_view_seed_or_place_draws_anew(step: dict[str, Any]) -> None:
+    """Equal records would lose the same steps, all views be one, or the seed be ignored."""
+    rows = [list(range(40)) for _ in range(DRAWS)]
+    views = [viewed(rows, step, view=view) for view in range(4)]
+    pairs = {
+        "record": (views[0], views[0][1:] + views[0][:1]),
+        "seed": (views[0], viewed(rows, step, seed=1)),
+        "place": (views[0], viewed(rows, {**step, "position": 5})),
+        **{f"view {a} and {b}": (views[a], views[b]) for a, b in combinations(range(4), 2)},
+    }
+    for what, (first, second) in pairs.items():
+        same = sum(a == b for a, b in zip(first, second, strict=True))
+        assert same < 0.65 * DRAWS, f"another {what}: {same} of {DRAWS} rows drew the same"
 
 
-def test_a_view_for_each_row_equals_that_view_for_all() -> None:
+@pytest.mark.parametrize("step", STEPS, ids=step_id)
+def test_draws_repeat_in_any_order_of_rows(step: dict[str, Any]) -> None:
+    """A rerun, another order of records or a worker of its own would draw other views."""
+    rows = [list(range(n % 50)) for n in range(DRAWS)]
+    order = np.random.default_rng(0).permutation(DRAWS)
+    first = viewed(rows, step, seed=1, view=3)
+    assert viewed(rows, step, seed=1, view=3) == first
+    shuffled = ragged.take(from_lists(rows), order)
+    found = to_lists(apply_view(shuffled, step, keys_of(rows)[order], seed=1, view=3))
+    assert found == [first[number] for number in order]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=step_id)
+def test_a_view_for_each_row_equals_that_view_for_all(step: dict[str, Any]) -> None:
     """Stored views (a number a row) and drawn ones (one number) would not be the same."""
-    rows = [list(range(40)) for _ in range(3)]
-    step = {"name": "truncate", "position": 0, "length": 5, "keep": "random"}
-    mixed = apply_view(from_lists(rows), step, keys_of(rows), seed=0, view=np.array([0, 2, 1]))
-    singles = [viewed(rows, step, view=view) for view in (0, 1, 2)]
-    assert to_lists(mixed) == [singles[0][0], singles[2][1], singles[1][2]]
+    rows = [list(range(40)) for _ in range(DRAWS)]
+    views = np.arange(DRAWS) % 3
+    mixed = apply_view(from_lists(rows), step, keys_of(rows), seed=0, view=views)
+    singles = [viewed(rows, step, view=view) for view in range(3)]
+    assert to_lists(mixed) == [singles[view][n] for n, view in enumerate(views)]
+
+
+STARTS = combinations_with_replacement(range(6), 2)
+OUTCOMES: list[dict[tuple[int, ...], int]] = [
+    {tuple(range(a, a + 4)): 1 for a in range(4)},
+    {(a, a + 1, b, b + 1): 1 for a, b in combinations(range(6), 2) if b - a >= 2},
+    {(a, a + 1, b, b + 1): 1 + (a != b) for a, b in STARTS},
+    dict.fromkeys(combinations(range(7), 3), 1),
+    {tuple(range(a, 7)): 1 for a in range(4)},
+    {tuple(range(7)): 1, tuple(range(6, -1, -1)): 1},
+]
+"""What each of STEPS makes of 7 steps, and how often beside the others."""
+
+
+@pytest.mark.parametrize(
+    ("step", "shares"), list(zip(STEPS, OUTCOMES, strict=True)), ids=map(step_id, STEPS)
+)
+def test_every_outcome_is_as_likely_as_it_should_be(
+    step: dict[str, Any], shares: dict[tuple[int, ...], int]
+) -> None:
+    """Some places would be kept more often than others.
+
+    Sorting independent draws of disjoint pieces favours placements without neighbours; keys that
+    are alike for all records remove the same places of each.
+    """
+    rows = 30_000
+    steps = ragged.Ragged(np.tile(np.arange(7), rows), np.arange(rows + 1) * 7)
+    keys = ragged.mix(np.arange(rows, dtype=np.uint64), 1)
+    found = Counter(map(tuple, to_lists(apply_view(steps, step, keys, seed=0, view=0))))
+    assert found.keys() == shares.keys()
+    expected = {kept: rows * share / sum(shares.values()) for kept, share in shares.items()}
+    chi_squared = sum((found[kept] - many) ** 2 / many for kept, many in expected.items())
+    assert chi_squared < stats.chi2.isf(0.0005, len(shares) - 1), found
 
 
 @given(ROWS)

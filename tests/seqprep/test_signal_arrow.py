@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from seqprep.domains import signal_tables
@@ -46,7 +46,6 @@ def read(layout: Layout, *, allow_missing: bool) -> object:
     return values.shape, values.tobytes(), [text.to_list() for text in texts]
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.data(), st.sampled_from(",;\t"), st.booleans(), st.booleans())
 def test_both_parsers_give_the_same_bits_and_the_same_faults(
     data: st.DataObject, separator: str, odd: bool, allow_missing: bool

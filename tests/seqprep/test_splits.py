@@ -318,6 +318,13 @@ def test_a_table_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
         assigned(split, table(["a", "b"]), tmp_path)
 
 
+def test_lines_without_a_key_contradict_nothing(tmp_path: Path) -> None:
+    """A spreadsheet's empty cells would be told as a record with two values."""
+    (tmp_path / "splits.csv").write_text("who,x\n,train\n,test\nn0,test\n")
+    split = Split(by="table", table="splits.csv", key="who", column="x", test=("test",))
+    assert assigned(split, table(["a"]), tmp_path) == [TEST]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

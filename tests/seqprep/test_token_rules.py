@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from seqprep.errors import ConfigError
+from seqprep.frequency import Frequency
 from seqprep.prepare import Prepared
 from seqprep.recipe import Prepare, Tokens
 from seqprep.snapshot import Snapshot
-from seqprep.token_table import NUM_RECORDS
-from seqprep.transforms.idf import Idf
+from seqprep.token_table import NUM_RECORDS, TokenTable
+from seqprep.transforms.idf import Idf, inverse_document_frequency
+from seqprep.transforms.token_rule import Evidence
 from seqprep.transforms.usefulness import Usefulness, chi_squared, mutual_information
 from tests.seqprep.test_prepare import BY_PATH, fitted_of, prepared, rows_of, three_ways
 from tests.synthetic import write_sequences
@@ -199,7 +201,7 @@ def test_usefulness_needs_a_class() -> None:
         Usefulness(keep=3, scores="t.parquet")
 
 
-def write_table(path: Path, columns: dict[str, list[Any]], *, records: int | None) -> None:
+def write_table(path: Path, columns: dict[str, list[Any]], *, records: object) -> None:
     table = pa.table(columns)
     about = {} if records is None else {NUM_RECORDS: str(records).encode()}
     pq.write_table(table.replace_schema_metadata(about), path)
@@ -234,6 +236,26 @@ def test_tokens_as_informative_as_in_the_reference_go(tmp_path: Path) -> None:
     strict = {"idf": {"reference": "general.parquet", "tau": 4.2}}
     done = prepared(tmp_path, split=BY_PATH, recipe=recipe_of(strict), base=tmp_path)
     assert words_left(tmp_path, done) == set()
+
+
+def test_a_difference_of_just_tau_stays() -> None:
+    """`tau` is the smallest difference that stays: tokens at the limit would go, at 0 most."""
+    tokens = pa.array(["same", "rarer", "commoner", "far"], pa.large_string())
+    here, there = np.array([7, 1, 3, 0]), np.array([7, 3, 1, 3])  # records of 7
+    counted = Frequency(tokens=tokens, counts=here, records=here, num_records=7)
+    reference = TokenTable(tokens=tokens, columns={"records": there}, num_records=7, sha256="")
+    evidence = Evidence(
+        frequency=counted, alive=np.ones(5, dtype=bool), tables={"general.parquet": reference}
+    )
+    limit = float(abs(np.subtract(*inverse_document_frequency([1, 3], num_records=7))))
+    assert limit == pytest.approx(math.log(2))
+    for tau, gone in (
+        (0.0, [False, False, False, False]),
+        (limit, [True, False, False, False]),
+        (math.nextafter(limit, 9), [True, True, True, False]),
+    ):
+        found = Idf(reference="general.parquet", tau=tau).removed(evidence)
+        assert found.tolist() == [*gone, False], tau
 
 
 def test_a_changed_reference_is_another_version(tmp_path: Path) -> None:
@@ -287,6 +309,10 @@ def test_what_was_decided_stays_while_data_is_appended(tmp_path: Path) -> None:
         (b"nothing", r"^idf.reference: \S+/general.parquet is no table of tokens"),
         ({"word": ["a"]}, "is no table of tokens"),
         ({"token": ["a"], "records": [1]}, "does not say how many records"),
+        ({"token": ["a"], "records": [-5]}, r"a token cannot stand in -5 to -5 of inf"),
+        ({"token": ["a"], "count": [1], "num": "2"}, r"general.parquet: .*no column 'records'"),
+        ({"token": ["a"], "records": [3], "num": "2"}, r"cannot stand in 3 to 3 of 2"),
+        ({"token": ["a"], "records": [3], "num": "-"}, "is no table of tokens"),
     ],
 )
 def test_a_reference_that_is_none_is_refused(tmp_path: Path, content: Any, message: str) -> None:
@@ -295,7 +321,8 @@ def test_a_reference_that_is_none_is_refused(tmp_path: Path, content: Any, messa
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif content is not None:
-        write_table(path, content, records=None)
+        columns = {name: cells for name, cells in content.items() if name != "num"}
+        write_table(path, columns, records=content.get("num"))
     write_sequences(tmp_path, by_split(DOCUMENTS))
     recipe = recipe_of({"idf": {"reference": "general.parquet", "tau": 1.0}})
     with pytest.raises(ConfigError, match=message):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.segments.lanes import Lanes, Pieces, Queue, advance, count_lanes
@@ -19,7 +19,6 @@ from seqprep.snapshot import Snapshot
 from tests.synthetic import example_table, facts_of_task, task_snapshot, write_snapshot
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=40).map(np.array)
-SETTINGS = settings(max_examples=150, deadline=None)
 
 
 def all_updates(lengths: np.ndarray, *, steps: int, lanes: int, seed: int = 0) -> list[Pieces]:
@@ -35,7 +34,6 @@ def all_updates(lengths: np.ndarray, *, steps: int, lanes: int, seed: int = 0) -
         stand = Lanes.from_json(stand.to_json())
 
 
-@SETTINGS
 @given(lengths=LENGTHS, steps=st.integers(1, 70), lanes=st.integers(1, 9))
 def test_every_step_of_every_record_is_read_once_and_in_order(
     lengths: np.ndarray, steps: int, lanes: int
@@ -54,7 +52,6 @@ def test_every_step_of_every_record_is_read_once_and_in_order(
     assert read == dict(enumerate(lengths.tolist()))
 
 
-@SETTINGS
 @given(lengths=LENGTHS, steps=st.integers(1, 70), lanes=st.integers(1, 9))
 def test_lanes_are_full_as_long_as_the_queue_lasts(
     lengths: np.ndarray, steps: int, lanes: int
@@ -84,7 +81,6 @@ def test_a_record_that_ends_leaves_its_lane_alone() -> None:
     assert any(lane != long and start == 1 for lane, _, start in seen[1])
 
 
-@SETTINGS
 @given(
     lengths=LENGTHS,
     steps=st.integers(1, 30),
@@ -111,7 +107,6 @@ def test_the_state_at_an_anchor_was_kept(
                 kept[row] = anchor + mark
 
 
-@SETTINGS
 @given(lengths=LENGTHS, data=st.data(), padding=st.sampled_from([0.0, 0.02, 0.3]))
 def test_blocks_pad_no_more_than_they_may(
     lengths: np.ndarray, data: st.DataObject, padding: float
