@@ -18,7 +18,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from seqprep.domains.corpora import list_corpus
+from seqprep.domains.csv_tables import read_csv
 from seqprep.domains.json_lines import read_json_lines
+from seqprep.domains.parquet_tables import read_parquet
 from seqprep.domains.text_tables import (
     DELIMITERS,
     JSON_SUFFIXES,
@@ -26,8 +28,6 @@ from seqprep.domains.text_tables import (
     TABLE_SUFFIXES,
     Columns,
     Row,
-    read_csv,
-    read_parquet,
 )
 from seqprep.errors import ConfigError, InputError, NotBuiltError
 from seqprep.ingestion.expand import Notice, decode, read_bytes
@@ -75,7 +75,7 @@ def read_table(
     """
     columns = Columns.of(context)
     if file.suffix == ".parquet":
-        return read_parquet(file, columns)
+        return read_parquet(file, columns, context)
     if file.suffix in JSON_SUFFIXES:
         return read_json_lines(file, columns, context, notice)
     if file.suffix in DELIMITERS:

@@ -1,24 +1,13 @@
-"""Tables with a column of documents: CSV, TSV and Parquet, read in bounded blocks.
-
-CSV and TSV have a header line unless every column is asked for by its position. Numbers and truth
-values of Parquet columns become text as JSON writes them.
-"""
+"""What a table with a column of documents is: its suffixes, its columns and its rows."""
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from seqprep.errors import InputError
-from seqprep.ingestion.expand import MAGIC, Notice, SourceStream, stream_encoding
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.records import Context
 
@@ -26,7 +15,6 @@ DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 TABLE_SUFFIXES = (*DELIMITERS, *JSON_SUFFIXES, ".parquet")
 TABLE_INCLUDE = tuple(f"*{suffix}" for suffix in TABLE_SUFFIXES)
-PARQUET_ROWS = 1024
 
 
 class Row(NamedTuple):
@@ -92,70 +80,30 @@ class Columns(NamedTuple):
         )
 
 
-def read_csv(file: SourceFile, columns: Columns, context: Context, notice: Notice) -> Iterator[Row]:
-    """The rows of a CSV or TSV file, in order.
+def cell_text(value: object) -> str:
+    """What a cell says: a string itself, null nothing, all else as JSON writes it.
 
-    Raises:
-        InputError: if a column is missing, a quote stays open, or the bytes are not text.
+    >>> cell_text("a"), cell_text(None), cell_text(True), cell_text(1), cell_text(2.5)
+    ('a', '', 'true', '1', '2.5')
     """
-    cap = context.source.max_expanded_bytes
-    encoding, fallback = stream_encoding(
-        file, encoding=context.source.encoding, max_expanded_bytes=cap
-    )
-    csv.field_size_limit(sys.maxsize)
-    stream = SourceStream(file, max_expanded_bytes=cap)
-    with io.TextIOWrapper(
-        io.BufferedReader(stream, 2**20), encoding=encoding, newline=""
-    ) as handle:
-        rows = csv.reader(handle, delimiter=DELIMITERS[file.suffix], strict=True)
-        try:
-            yield from _csv_rows(rows, file, columns, fallback=fallback)
-            stream.tell_members(notice)
-        except csv.Error as error:
-            raise InputError(
-                f"is no valid table: {error}; is a quote left open?",
-                file=file.path,
-                line=rows.line_num,
-                reason="bad_table",
-            ) from error
-        except UnicodeError as error:
-            raise InputError(
-                f"the bytes are not {encoding}: {error}; set source.encoding",
-                file=file.path,
-                line=rows.line_num + 1,
-                reason="bad_encoding",
-            ) from error
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _csv_rows(
-    rows: Iterator[list[str]], file: SourceFile, columns: Columns, *, fallback: bool
-) -> Iterator[Row]:
-    header: list[str] | None = None
-    if any(isinstance(column, str) for column in columns.all):
-        header = [cell.strip() for cell in next(rows, [])]
-    places = _places(columns.all, header, file)
-    width = len(header) if header is not None else None
-    start = rows.line_num + 1  # type: ignore[attr-defined]
-    for cells in rows:
-        line, start = start, rows.line_num + 1  # type: ignore[attr-defined]
-        if not cells:
-            continue
-        width = width or len(cells)
-        if len(cells) != width:
-            detail = f"the row has {len(cells)} cells, the first has {width}"
-            yield Row(line=line, fault=("ragged_row", detail), fallback=fallback)
-            continue
-        if max(places.values()) >= width:
-            raise InputError(
-                f"has no column {max(places.values())}, only {width}", file=file.path, line=line
-            )
-        values = {column: cells[place] for column, place in places.items()}
-        yield columns.row(values, line=line, fallback=fallback)
-
-
-def _places(
+def find_places(
     wanted: Sequence[str | int], header: Sequence[str] | None, file: SourceFile
 ) -> dict[str | int, int]:
+    """The position of each column, from 0.
+
+    Args:
+        wanted: columns, by name or by position.
+        header: the names that the table gives them; None where it has none.
+        file: the table.
+
+    Raises:
+        InputError: if a column is missing, or several have its name.
+    """
     places: dict[str | int, int] = {}
     for column in wanted:
         if isinstance(column, int):
@@ -185,63 +133,3 @@ def _instead(column: str | int, header: Sequence[str] | None) -> str:
         return f"{found}: write the table with commas, or with tabs as .tsv, instead of {mark!r}"
     near = difflib.get_close_matches(str(column), header, n=1)
     return f"{found}; did you mean {near[0]!r}?" if near else f"{found}; change the pipeline file"
-
-
-def cell_text(value: object) -> str:
-    """What a cell that is no string says: nothing for null, else as JSON writes it.
-
-    >>> cell_text(None), cell_text(True), cell_text(1), cell_text(2.5)
-    ('', 'true', '1', '2.5')
-    """
-    return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def read_parquet(file: SourceFile, columns: Columns) -> Iterator[Row]:
-    """The rows of a Parquet file, in order.
-
-    Raises:
-        InputError: if it is none, or lacks a column.
-    """
-    with file.open() as stream:
-        if stream.read(2) == MAGIC:
-            raise InputError("Parquet inside gzip is not read; expand it", file=file.path)
-    assert file.full is not None
-    try:
-        parquet = pq.ParquetFile(file.full)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"is no readable Parquet file: {error}", file=file.path) from error
-    header = parquet.schema_arrow.names
-    places = _places(columns.all, header, file)
-    for place in places.values():
-        if _holds_bytes(parquet.schema_arrow.field(place).type):
-            raise InputError(
-                f"column {header[place]!r} holds bytes, not text; write it as a string column",
-                file=file.path,
-                reason="bad_table",
-            )
-    try:
-        for batch in parquet.iter_batches(
-            batch_size=PARQUET_ROWS, columns=[header[place] for place in places.values()]
-        ):
-            data = {
-                column: batch.column(header[place]).to_pylist() for column, place in places.items()
-            }
-            for number in range(batch.num_rows):
-                values = {column: _as_text(cells[number]) for column, cells in data.items()}
-                yield columns.row(values, line=None, fallback=False)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"cannot be read: {error}", file=file.path) from error
-
-
-def _holds_bytes(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_fixed_size_binary(kind)
-    )
-
-
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else cell_text(value)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqprep.errors import Rejection
+from seqprep.ingestion.field_columns import find_column, label_numbers
 from seqprep.ingestion.fields import FieldError, FieldReader
 from seqprep.ingestion.files import SourceFile
 from seqprep.ingestion.record_builder import FieldRejectionError, parse_label
@@ -51,10 +52,9 @@ def block_rows(
     ids = pc.binary_join_element_wise(
         f"{file.path}#", pa.array(block.records).cast(pa.string()), ""
     )
-    found, no_label = _found(context.label, "no_label", block, file, ids)
-    labels: Sequence[object] = found
+    labels, no_label = _found(context.label, "no_label", block, file, ids)
     if context.source.task == "regress":
-        labels = _numbers(found, no_label)
+        labels = _numbers(labels, no_label)
     groups, no_group = _found(context.group, "no_group", block, file, ids)
     columns: dict[str, pa.Array | Sequence[object]] = {
         "id": ids,
@@ -94,38 +94,40 @@ _Faults = dict[int, tuple[str, str]]
 
 def _found(
     reader: FieldReader | None, reason: str, block: RecordBlock, file: SourceFile, ids: pa.Array
-) -> tuple[list[str | None], _Faults]:
+) -> tuple[pa.Array, _Faults]:
     """The value of each record; by place, why there is none."""
     count = len(block.records)
     faults: _Faults = {}
     if reader is None:
-        return [None] * count, faults
-    if reader.per_file:
+        return pa.nulls(count, pa.string()), faults
+    names, headers = block.names, block.headers
+    values = find_column(reader, file, ids=ids, names=names, headers=headers)
+    for place in _nulls(values):
+        header, name, id_ = (texts[place].as_py() for texts in (headers, names, ids))
         try:
-            return [reader.find(file)] * count, faults
+            reader.find(file, header=header, name=name, id_=id_)
         except FieldError as error:
-            return [None] * count, dict.fromkeys(range(count), (reason, str(error)))
-    values: list[str | None] = []
-    for place, (id_, name, header) in enumerate(
-        zip(ids.to_pylist(), block.names.to_pylist(), block.headers.to_pylist(), strict=True)
-    ):
-        try:
-            values.append(reader.find(file, header=header, name=name, id_=id_))
-        except FieldError as error:
-            values.append(None)
             faults[place] = reason, str(error)
+    assert len(faults) == values.null_count, "a column has fewer values than its records"
     return values, faults
 
 
-def _numbers(labels: list[str | None], faults: _Faults) -> list[float | None]:
-    values: list[float | None] = []
-    for place, label in enumerate(labels):
-        try:
-            values.append(None if label is None else parse_label(label))
-        except FieldRejectionError as error:
-            values.append(None)
-            faults[place] = error.reason, str(error)
-    return values
+def _numbers(labels: pa.Array, faults: _Faults) -> pa.Array:
+    numbers = label_numbers(labels)
+    for place in _nulls(numbers):
+        if place not in faults and labels[place].is_valid:
+            try:
+                parse_label(labels[place].as_py())
+            except FieldRejectionError as error:
+                faults[place] = error.reason, str(error)
+    return numbers
+
+
+def _nulls(values: pa.Array) -> list[int]:
+    if not values.null_count:
+        return []
+    missing: list[int] = pc.indices_nonzero(values.is_null()).to_pylist()
+    return missing
 
 
 def _column(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import random
 from collections.abc import Callable
@@ -10,11 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
 
+from seqprep import splits
 from seqprep.errors import SeqprepError
+from seqprep.frequency import Frequency
+from seqprep.recipe import Split
 from seqprep.source import Field, Source, Target
+from seqprep.token_table import NUM_RECORDS, TokenTable
+from seqprep.transforms.idf import Idf
+from seqprep.transforms.token_rule import Evidence
 from tests.sources import read_source, write_files
 
 BY_COLUMN = Field(from_="column", column="y")
@@ -50,6 +60,14 @@ class Damaged:
     told: float = 0.3
 
 
+def parquet(columns: dict[str, list[Any]], about: dict[bytes, bytes] | None = None) -> bytes:
+    """A Parquet file, not compressed, so that damage reaches what is read."""
+    sink = io.BytesIO()
+    table = pa.table(columns).replace_schema_metadata(about)
+    pq.write_table(table, sink, compression="none", use_dictionary=False)
+    return sink.getvalue()
+
+
 CASES = {
     "fasta": Damaged(
         name="a.fa",
@@ -81,6 +99,12 @@ CASES = {
         name="a.tsv", data=b't\ty\none, two\tp\n"a ""b""\nc"\tq\nlast\tp\n', keys=TABLE, rows=3
     ),
     "jsonl": Damaged(name="a.jsonl", data=LINES.encode(), keys=TABLE, rows=6),
+    "parquet": Damaged(
+        name="a.parquet",
+        data=parquet({"t": [f"caf\xe9 {n}" for n in range(40)], "y": ["p", "q"] * 20}),
+        keys=TABLE,
+        rows=40,
+    ),
     "labels": Damaged(
         name="listed.csv",
         data=b"file;who\r\n" + LISTED.encode(),
@@ -153,15 +177,22 @@ Read = Callable[[], tuple[int, int]]
 """Reads a file: how many rows it gives, and how many rejections."""
 
 
+def flipped(data: bytes, rng: random.Random) -> bytes:
+    """The bytes with one to three of them changed: what is cut or shifted is no Parquet file."""
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(data))
+        data = data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
+    return data
+
+
 def damage(path: Path, data: bytes, read: Read, *, seed: str) -> tuple[float, float]:
     """Shares of damaged files of which rows were read, and of which something was told."""
+    change = flipped if path.suffix == ".parquet" else mutated
     rng = random.Random(seed)
     kept = told = 0
     many = settings().max_examples
-    if seed in ("eeg", "eeg long"):  # of more one ends in a lone quote, on which Polars panics
-        many = min(many, 200)
     for _ in range(many):
-        path.write_bytes(mutated(data, rng))
+        path.write_bytes(change(data, rng))
         try:
             rows, rejections = read()
         except SeqprepError as error:
@@ -198,3 +229,58 @@ def test_damage_never_passes_for_something_else(name: str, tmp_path: Path) -> No
     assert read()[0] == case.rows
     kept, told = damage(path, case.data, read, seed=name)
     assert kept >= case.kept and told >= case.told, (kept, told)
+
+
+def test_a_damaged_split_table_never_passes_for_something_else(tmp_path: Path) -> None:
+    """Otherwise a broken table would end in a traceback that does not name it."""
+    ids = [f"r{n}" for n in range(9)]
+    lines = [f"{id_},{('train', 'dev', 'test')[n % 3]}\n" for n, id_ in enumerate(ids)]
+    data = b"\xef\xbb\xbfwho,part\n" + "".join(lines).encode()
+    split = Split(
+        by="table",
+        table="split.csv",
+        key="who",
+        column="part",
+        train=("train",),
+        validation=("dev",),
+        test=("test",),
+    )
+    records = pa.table(dict.fromkeys(("id", "name", "source", "group"), ids))
+
+    def read() -> tuple[int, int]:
+        listed = splits.read_listed(split, base=tmp_path)
+        codes = splits.assign(split, records, listed=listed).tolist()
+        return len(ids) - codes.count(splits.LEFT_OUT), codes.count(splits.LEFT_OUT)
+
+    (tmp_path / "split.csv").write_bytes(data)
+    assert read() == (9, 0)
+    kept, told = damage(tmp_path / "split.csv", data, read, seed="split")
+    assert kept >= 0.15 and told >= 0.4, (kept, told)
+
+
+def test_a_damaged_table_of_tokens_never_passes_for_something_else(tmp_path: Path) -> None:
+    """Otherwise a rule would end in a traceback, or decide by counts that cannot be."""
+    words = [f"w{n}" for n in range(40)]
+    counts = np.arange(40, 0, -1)
+    data = parquet(
+        {"token": words, "count": list(counts), "records": list(counts)}, {NUM_RECORDS: b"40"}
+    )
+    counted = Frequency(
+        tokens=pa.array(words, pa.large_string()), counts=counts, records=counts, num_records=40
+    )
+    path = tmp_path / "general.parquet"
+
+    def read() -> tuple[int, int]:
+        table = TokenTable.read(path, key="idf.reference")
+        evidence = Evidence(
+            frequency=counted, alive=np.ones(41, dtype=bool), tables={"general.parquet": table}
+        )
+        Idf(reference="general.parquet", tau=0.0).removed(evidence)
+        records = table.column("records", counted.tokens, missing=0)
+        assert (records >= 0).all() and records.max() <= (table.num_records or 0)
+        return len(table.tokens), 0
+
+    path.write_bytes(data)
+    assert read() == (40, 0)
+    kept, told = damage(path, data, read, seed="tokens")
+    assert kept >= 0.05 and told >= 0.3, (kept, told)
