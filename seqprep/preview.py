@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from seqprep import ragged
 from seqprep.fitted import Fitted
 from seqprep.frequency_table import Cut, find_cuts
 from seqprep.parallel import Progress
@@ -30,12 +30,11 @@ from seqprep.preparation.roster import Roster
 from seqprep.preparation.second_pass import finish_chunks
 from seqprep.preparation.spill import SpillFolder
 from seqprep.preparation.totals import Totals, merge_totals
-from seqprep.preparation.transform import as_step
-from seqprep.ragged import Ints, Keys, Ragged, mix
+from seqprep.ragged import Ints, Ragged, mix
+from seqprep.row_index import RowIndex
 from seqprep.schema import SPLITS
 from seqprep.splits import LEFT_OUT, TRAIN
 from seqprep.step_effects import EffectWatch, StepEffect
-from seqprep.transforms import name_of
 from seqprep.views import apply_view, view_lengths
 
 MOST_STEPS = 2**24
@@ -70,7 +69,7 @@ class Preview:
     rows: list[tuple[int, pa.Table]]
     chosen: Ints
     fitted: Fitted
-    on_the_fly: tuple[dict[str, object], ...]
+    on_the_fly: tuple[dict[str, Any], ...]
 
 
 def make_preview(
@@ -117,6 +116,7 @@ def make_preview(
             scale=job.recipe.scale,
             max_vocab=job.tokens.max_vocab,
         )
+        on_the_fly = finisher.steps_on_the_fly()
         totals, after, rows, emptied = [], [], [], 0
         for number, table, numbers, empty in finish_chunks(
             job, roster, encoding, finisher, spill, workers=workers
@@ -125,7 +125,7 @@ def make_preview(
             after.append(table["length"].to_numpy().astype(np.int64))
             emptied += len(empty)
             rows.append((number, _only(table, roster, number, chosen)))
-            _draw(job, table, effects, seed=train_seed)
+            _draw(on_the_fly, table, effects, seed=train_seed)
     frequency = encoding.frequency
     return Preview(
         chunks=len(chunks),
@@ -141,7 +141,7 @@ def make_preview(
         rows=rows,
         chosen=chosen,
         fitted=fitted,
-        on_the_fly=finisher.steps_on_the_fly(),
+        on_the_fly=on_the_fly,
     )
 
 
@@ -191,14 +191,6 @@ def _only(table: pa.Table, roster: Roster, number: int, chosen: Ints) -> pa.Tabl
     return table.take(pa.array(np.flatnonzero(np.isin(keys, wanted.to_numpy()))))
 
 
-def _first_draw(table: pa.Table) -> tuple[Keys, Ints]:
-    """Keys and views by which rows are drawn from in the first epoch, both `(R,)`."""
-    key, window, view = (
-        table[name].to_numpy().astype(np.int64) for name in ("key", "window", "view")
-    )
-    return ragged.draw_keys(key.view(np.uint64), window), (view << 24) + 1
-
-
 def first_epoch(found: Preview, table: pa.Table, steps: Ragged, *, seed: int) -> Ragged:
     """Rows as the first epoch reads them, after the steps that run when batches are made.
 
@@ -208,21 +200,23 @@ def first_epoch(found: Preview, table: pa.Table, steps: Ragged, *, seed: int) ->
         steps: theirs, as stored.
         seed: of the training.
     """
-    keys, view = _first_draw(table)
+    drawn = RowIndex.of([table]).drawn(slice(None), seed=seed, epoch=0)
     for step in found.on_the_fly:
-        steps = apply_view(steps, step, keys, seed=seed, view=view)
+        steps = apply_view(steps, step, **drawn)
     return steps
 
 
-def _draw(job: Job, table: pa.Table, effects: list[StepEffect], *, seed: int) -> None:
+def _draw(
+    steps: tuple[dict[str, Any], ...], table: pa.Table, effects: list[StepEffect], *, seed: int
+) -> None:
     """What the steps that run when batches are made would do in the first epoch."""
-    table = table.filter(pa.array(table["split"].to_numpy() == TRAIN))
-    lengths = table["length"].to_numpy().astype(np.int64)
-    keys, view = _first_draw(table)
-    for position, step in job.chain.on_the_fly:
-        body = as_step(name_of(step), position, step.options())
-        after = view_lengths(lengths, body, keys, seed=seed, view=view)
-        effect = effects[position]
+    index = RowIndex.of([table])
+    training = np.flatnonzero(table["split"].to_numpy() == TRAIN)
+    lengths = index.lengths[training]
+    drawn = index.drawn(training, seed=seed, epoch=0)
+    for step in steps:
+        after = view_lengths(lengths, step, **drawn)
+        effect = effects[step["position"]]
         effect.drawn = True
         effect.rows_before += len(lengths)
         effect.rows_after += len(lengths)

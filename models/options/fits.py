@@ -15,15 +15,15 @@ from models.options.model_fits import CARRIED, OF_RECORDS, Kind, can_pack, check
 from models.options.training import Backpropagation, Optimizer, Train
 
 SELECTABLE: dict[str, tuple[str, ...]] = {
-    "classify": ("loss", "accuracy", "macro_f1", "last"),
-    "label_steps": ("loss", "accuracy", "macro_f1", "last"),
-    "regress": ("loss", "rmse", "last"),
-    "regress_steps": ("loss", "rmse", "last"),
-    "translate": ("loss", "token_accuracy", "last"),
-    "next": ("loss", "token_accuracy", "last"),
-    "reconstruct": ("loss", "last"),
+    "classify": ("loss", "accuracy", "macro_f1"),
+    "label_steps": ("loss", "accuracy", "macro_f1"),
+    "regress": ("loss", "rmse"),
+    "regress_steps": ("loss", "rmse"),
+    "translate": ("loss", "token_accuracy"),
+    "next": ("loss", "token_accuracy"),
+    "reconstruct": ("loss",),
 }
-"""Figures of each task that the best epoch can be chosen by; `last` looks at none."""
+"""Figures of each task that the best epoch can be chosen by."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,10 +132,11 @@ def check_fits(train: Train, *, task: str, kind: Kind, has_validation: bool) -> 
         JobError: naming the first such key, its value, and what it needs.
     """
     check_model(train.model, task=task, kind=kind)
-    if train.select_by not in SELECTABLE[task]:
+    allowed = (*SELECTABLE[task], "last")
+    if train.select_by not in allowed:
         raise JobError(
             f"train.select_by: {train.select_by} is not a figure of task {task!r}; choose from "
-            f"{', '.join(SELECTABLE[task])}"
+            f"{', '.join(allowed)}"
         )
     case = _Case(train=train, task=task, kind=kind, has_validation=has_validation)
     for key, (means_something, needed) in MEANING.items():

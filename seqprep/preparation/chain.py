@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -190,7 +191,7 @@ class Chain:
         steps = (step for _, step in (*self.early, *self.late))
         return next((step.hop for step in steps if isinstance(step, Windows)), 0)
 
-    def steps_on_the_fly(self, complement: Ints | None) -> tuple[dict[str, object], ...]:
+    def steps_on_the_fly(self, complement: Ints | None) -> tuple[dict[str, Any], ...]:
         """What batches need to know of the steps that run when they are made."""
         listed = []
         for position, step in self.on_the_fly:

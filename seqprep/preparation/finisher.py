@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -74,7 +75,7 @@ class Finisher:
             scale=scale,
         )
 
-    def steps_on_the_fly(self) -> tuple[dict[str, object], ...]:
+    def steps_on_the_fly(self) -> tuple[dict[str, Any], ...]:
         """What batches need to know of the steps that run when they are made."""
         complement = None
         if self.vocabulary is not None and self.complement is not None:
