@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from seqprep.arrow_memory import memory_for
@@ -17,7 +18,13 @@ from seqprep.parallel import Progress, Runner, default_workers
 from seqprep.preparation.applied import apply_fitted
 from seqprep.preparation.chain import Chain
 from seqprep.preparation.form import source_form
-from seqprep.preparation.frozen import find_done, find_frozen, identify, refuse_moved
+from seqprep.preparation.frozen import (
+    find_byte_pairs,
+    find_done,
+    find_frozen,
+    identify,
+    refuse_moved,
+)
 from seqprep.preparation.job import Job
 from seqprep.preparation.prepared import Prepared
 from seqprep.preparation.published import snapshot_path, write_snapshot
@@ -108,6 +115,8 @@ def prepare(
     if not refit:
         refuse_moved(job, history, identity)
         frozen = find_frozen(examples, history, identity, job)
+        if frozen is None:
+            job = replace(job, byte_pairs=find_byte_pairs(examples, history, identity))
     work = Work(
         job=job,
         examples=examples,

@@ -68,6 +68,7 @@ def commit_info(
             "split_table_base": identity.table.base,
             "options": identity.options,
             "rows": identity.rows,
+            "byte_pairs": identity.byte_pairs,
             "frozen_from": frozen and frozen.version,
             "sequences_version": job.version,
         },

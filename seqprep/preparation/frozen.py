@@ -44,11 +44,13 @@ class Identity:
         options: of everything that fitted state depends on beside the data.
         rows: of `options`, the rest of the recipe, and the data.
         table: the file that `split.table` names.
+        byte_pairs: of the training rows and what cuts them; None for other units.
     """
 
     options: str
     rows: str
     table: SplitTable
+    byte_pairs: str | None
 
 
 def identify(job: Job, table: SplitTable) -> Identity:
@@ -73,7 +75,12 @@ def identify(job: Job, table: SplitTable) -> Identity:
     content = [info.fingerprint, info.state.get("manifest")]
     if table.sha256 != table.base:
         content.append(table.sha256)
-    return Identity(options=options, rows=fingerprint(options, rest, content), table=table)
+    byte_pairs = None
+    if job.tokens.unit == "bpe":
+        cut = (job.tokens.vocab, job.tokens.lowercase)
+        byte_pairs = fingerprint(VERSION, job.domain, job.split, table.sha256, cut, content)
+    rows = fingerprint(options, rest, content)
+    return Identity(options=options, rows=rows, table=table, byte_pairs=byte_pairs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +134,24 @@ def find_frozen(table: Table, history: History, identity: Identity, job: Job) ->
                 f"version {version} ({', '.join(fitted.labels)}); run again with --refit"
             )
         return Frozen(version=version, fitted=fitted, name=name)
+    return None
+
+
+def find_byte_pairs(table: Table, history: History, identity: Identity) -> str | None:
+    """Byte pairs that a version fitted on these very training rows, under other options.
+
+    They cost a pass of their own, and no step of the recipe changes them.
+
+    Raises:
+        CorruptError: if that version's state is not what was committed.
+    """
+    if identity.byte_pairs is None:
+        return None
+    for version, _, info in reversed(history):
+        fitted_then = info.params.get("frozen_from") is None
+        same = fitted_then and info.params.get("byte_pairs") == identity.byte_pairs
+        if same and gone_reason(table.path, version) is None:
+            return Fitted.from_bytes(table.state.get(info.state["fitted"])).byte_pairs
     return None
 
 

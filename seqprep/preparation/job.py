@@ -31,7 +31,7 @@ class Job:
         step_classes: names of the codes in labelled steps.
         tables: of tokens, by the path that a step names.
         encoder: turns strings into tokens; None for values, and until work starts. byte_pairs:
-            what it was fitted with, if so.
+            what it was fitted with, if so; before that, what an earlier version fitted for it.
     """
 
     table: Table

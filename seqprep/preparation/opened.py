@@ -36,9 +36,9 @@ def opened(job: Job, *, base: Path, workers: int) -> Iterator[tuple[Job, Roster]
 
 
 def byte_pairs_of(job: Job, roster: Roster, kept: Fitted | None) -> str | None:
-    """Byte pairs, fitted on the training rows or kept; None for other units."""
-    if job.tokens.unit != "bpe":
-        return None
+    """Byte pairs, fitted on the training rows, known or kept; None for other units."""
+    if job.tokens.unit != "bpe" or job.byte_pairs is not None:
+        return job.byte_pairs
     return fit_byte_pairs(job, roster) if kept is None else kept.byte_pairs
 
 
