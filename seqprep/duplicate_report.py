@@ -49,6 +49,7 @@ class Repeats:
 
     Args:
         ids: `(R,)` of the records, in storage order. labels: `(R,)` strings or null.
+        groups: `(R,)` names of what must not be torn, as they were ingested.
         placed: `(R,)` the split of each before duplicates are resolved; LEFT_OUT for none.
         content: `(R,)` the first record with the same content.
         pairs: near pairs of contents, by the number of their first record.
@@ -57,6 +58,7 @@ class Repeats:
 
     ids: pa.ChunkedArray
     labels: pa.ChunkedArray
+    groups: pa.ChunkedArray
     placed: splits.Codes
     content: Ints
     pairs: Pairs
@@ -154,6 +156,7 @@ def _related(
     return Repeats(
         ids=records["id"],
         labels=records["label"],
+        groups=records["group"],
         placed=placed,
         content=content,
         pairs=pairs,
@@ -250,9 +253,19 @@ def all_pairs(found: Repeats) -> pa.Table:
 
 
 def group_table(found: Repeats) -> pa.Table:
-    """Every record's `id` and `group`, which is the id of the first record that it is like."""
-    groups = found.ids.take(pa.array(found.group)).combine_chunks()
-    return pa.table({"id": found.ids.combine_chunks(), "group": groups})
+    """Every record's `id` and `group`: that of the first record it hangs together with.
+
+    Records hang together that are like each other or are in one group already, through any chain,
+    so that no group is torn for the sake of another.
+    """
+    number = number_values(found.groups)[0]
+    _, firsts, place = np.unique(number, return_index=True, return_inverse=True)
+    every = np.arange(len(number))
+    left, right = np.concatenate([found.group, firsts[place]]), np.concatenate([every, every])
+    links = Pairs(left=left, right=right, similarity=np.ones(len(right)))
+    together = components(links, total=len(number))
+    names = found.groups.take(pa.array(together)).combine_chunks()
+    return pa.table({"id": found.ids.combine_chunks(), "group": names})
 
 
 def _text(word: str, count: int) -> pa.Array:

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from seqprep.duplicate_report import Repeats, all_pairs, find_repeats, summary
+from seqprep.duplicate_report import (
+    Repeats,
+    all_pairs,
+    find_repeats,
+    group_table,
+    summary,
+)
 from seqprep.errors import ConfigError
 from seqprep.ingest import ingest
 from seqprep.options.near_duplicates import NearDuplicates
@@ -126,3 +132,15 @@ def test_what_the_news_and_the_transcripts_hold_twice(datasets: Path, tmp_path: 
         assert told["near"]["across_splits"] > 15
         assert told["near"]["other_label"] == 0
     assert figures == {"news": (98, 58), "transcripts": (2, 661)}
+
+
+def test_groups_that_stand_are_joined_and_never_torn(tmp_path: Path) -> None:
+    """Likes would be kept together by tearing a person's records apart, or the other way round."""
+    people = ["ann", "bob", "cyd", "dee", "ann", "eve"]
+    records = [{**row, "group": name} for row, name in zip(RECORDS, people, strict=True)]
+    table = group_table(repeats(tmp_path, records))
+    assert table["id"].to_pylist() == [f"{row['source']}#0" for row in RECORDS]
+    assert table["group"].to_pylist() == ["ann", "ann", "ann", "dee", "ann", "dee"]
+    names = table["group"].to_pylist()
+    again = [{**row, "group": name} for row, name in zip(RECORDS, names, strict=True)]
+    assert group_table(repeats(tmp_path / "again", again)).equals(table)

@@ -105,7 +105,7 @@ def test_groups_keep_likes_on_one_side(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"action": "together"}, "together is not built yet"),
+        ({"action": "reprot"}, "must be one of 'off', 'report'.* got 'reprot'"),
         ({"action": "report", "threshold": 2}, r"threshold must be a Jaccard index in \(0, 1\]"),
         ({"actio": "report"}, "did you mean action"),
     ],

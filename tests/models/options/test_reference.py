@@ -7,33 +7,19 @@ from typing import Any, get_args
 
 import pytest
 
-from flows.pipeline_file import build, load
+from flows.pipeline_file import build
 from seqprep.errors import ConfigError
 from seqprep.schema import Task
 from tests.conftest import ROOT
 
 REFERENCE = ROOT / "data" / "reference.yaml"
 TEXT = REFERENCE.read_text(encoding="utf-8")
-NOT_BUILT = {
-    "together": "prepare.near_duplicates.action=together",
-}
-"""A word of each line that is marked -> a setting that uses what it marks."""
 MODELS = {"translate": "encoder_decoder", "next": "next_symbol", "reconstruct": "autoencoder"}
 TARGETS = {
     "text": {"from": "file", "suffix": ".summary"},
     "dna": {"from": "codons"},
     "eeg": {"from": "column", "column": "y"},
 }
-
-
-def test_what_is_marked_as_not_built_is_refused_by_name() -> None:
-    """A mark that outlives the work keeps people from using what is there."""
-    marked = [line for line in TEXT.splitlines() if re.search(r'(?<!")not built yet', line)]
-    for line in marked:
-        (word,) = [word for word in NOT_BUILT if word in line]
-        with pytest.raises(ConfigError, match=f"{word}.* is not built yet"):
-            load(REFERENCE, overrides=[NOT_BUILT[word]])
-    assert len(marked) == len(NOT_BUILT)
 
 
 def loads(domain: str, task: str, **tokens: Any) -> bool:
