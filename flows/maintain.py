@@ -76,10 +76,10 @@ def print_collected(done: list[Json]) -> None:
         for table, versions in one["versions"].items():
             console.print(f"  {verb:11} {table} {_versions(versions)}", markup=False)
         for table, versions in one["kept"].items():
-            console.print(f"  stays       {table} {_versions(versions)}", markup=False)
-        for table, versions in one["young"].items():
-            told = f"{table} {_versions(versions)}: less than a day old"
-            console.print(f"  too young   {told}", markup=False, soft_wrap=True)
+            told = f"{table} {_versions(versions)}"
+            if young := one["young"].get(table):
+                told += f" ({_versions(young)} only since less than a day old)"
+            console.print(f"  stays       {told}", markup=False, soft_wrap=True)
         for kind, count in one["files"].items():
             files = counted(count, "file")
             console.print(f"  {verb:11} {files}: {kind}", markup=False)

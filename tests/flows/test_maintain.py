@@ -53,7 +53,9 @@ def test_gc_says_what_stays_and_what_goes(
     """A person could not tell which versions are left."""
     grow(tmp_path, 3)
     print_collected(collect_path(tmp_path / "store", keep=1, apply=False))
-    assert "nothing was changed; --apply does it" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "versions 0, 1, 2 (versions 0, 1 only since less than a day old)" in told
+    assert "nothing was changed; --apply does it" in told
     done = collect(tmp_path / "store" / "d", keep=1, now_s=LATER_S, apply=True)
     print_collected([asdict(done)])
     told = capsys.readouterr().out

@@ -18,6 +18,7 @@ from seqprep.ingestion import source_chunks
 from seqprep.ingestion.records import SourceFacts
 from seqprep.new_files import read_records
 from seqprep.source import Field, Generator, Source, Target
+from seqprep.stores import store_folder
 from seqprep.table import Table
 from tests.conftest import ROOT
 from tests.sources import stored_rows, write_files
@@ -331,3 +332,11 @@ def test_files_that_options_leave_out_are_not_lost(tmp_path: Path) -> None:
     write_files(tmp_path / "in", FILES)
     run(tmp_path)
     assert run(tmp_path, text_source(tmp_path, include=("a.txt",))).rows == 2
+
+
+def test_a_file_in_the_place_of_the_store_is_told(tmp_path: Path) -> None:
+    """A slip in --store would be told as a full disk, or write beside a person's file."""
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(ConfigError, match="notes: is a file, where the folder of the store"):
+        store_folder(tmp_path / "notes")
+    assert store_folder(tmp_path / "new") == tmp_path / "new"
