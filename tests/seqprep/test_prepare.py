@@ -208,7 +208,18 @@ def test_nothing_is_left_in_the_datasets_folder(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.tmp"))
 
 
-def test_fitted_state_ignores_all_but_training_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "steps",
+    [
+        RECIPE.steps,
+        ({"usefulness": {"keep": 9, "by": "mutual_information"}},),
+        ({"usefulness": {"keep": 9, "by": "chi_squared"}},),
+    ],
+    ids=["by count", "mutual information", "chi-squared"],
+)
+def test_fitted_state_ignores_all_but_training_rows(
+    tmp_path: Path, steps: tuple[dict[str, dict[str, Any]], ...]
+) -> None:
     """Words, ranks, limits or labels would be learnt from test rows (mistake 8)."""
     honest = three_ways(120)
     garbage = [
@@ -219,7 +230,7 @@ def test_fitted_state_ignores_all_but_training_rows(tmp_path: Path) -> None:
     for number, records in enumerate((honest, garbage)):
         store = tmp_path / str(number)
         write_sequences(store, records)
-        done = prepared(store, split=BY_PATH)
+        done = prepared(store, split=BY_PATH, recipe=replace(RECIPE, steps=steps))
         states.append((fitted_of(store, done), [r["tokens"] for r in rows_of(done, "train")]))
     assert states[0] == states[1]
     assert b"zebra" not in states[1][0]
