@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from seqprep.table import Table
+from tests.conftest import ROOT
 from tests.docs.console import GUIDE, blocks, commands, folder_of_a_reader, matches, run
-from tests.flows.system import System
+from tests.flows.system import System, free_port
 from tests.object_store import ObjectServer
+from tests.three_domains import listed
 
 PAGE = GUIDE / "operate.md"
+STORES = ("store", "shared")
 
 
 def told(test: str) -> list[str]:
@@ -81,3 +89,49 @@ def test_a_store_on_s3_as_the_guide_says(
     status, printed = run(f"export SEQPREP_CACHE={machines[1]}\n{keys}\n#{second}", folder)
     assert status == 0 and "reused" in printed, printed
     assert (folder / "p.parquet").is_file() and not (folder / "store").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_as_the_guide_says(tmp_path: Path) -> None:
+    """A person with three machines would be left with a scheduler that nothing reaches."""
+    (block,) = told("test_a_cluster_as_the_guide_says")
+    folder = folder_of_a_reader(tmp_path)
+    yaml = (folder / "data" / "text.yaml").read_text(encoding="utf-8")
+    (folder / "pipeline.yaml").write_text(yaml.replace("path: text", "path: data/text"))
+    address = f"tcp://127.0.0.1:{free_port()}"
+    system = System(folder / "server")
+    here = block.replace("tcp://10.0.0.5:8786", address).replace("8786", address.split(":")[-1])
+    here = here.replace("10.0.0.5:4200", f"127.0.0.1:{system.port}").replace(
+        "10.0.0.5", "127.0.0.1"
+    )
+    here = here.replace("/shared/store", str(folder / "shared"))
+    here = here.replace(
+        "seqprep run pipeline.yaml", "seqprep run pipeline.yaml --set train.updates=8"
+    )
+    alone, scheduler, worker, server, run_there = filter(None, here.splitlines())
+    status, printed = run(alone, folder)
+    assert status == 0, printed
+    with system, ExitStack() as started:
+        for command in (scheduler, worker, worker):
+            started.enter_context(ended(command, folder))
+        status, printed = run(f"{server}\n{run_there}", folder)
+    assert status == 0, printed
+    ours, theirs = (listed(Table(folder / name / "sample_text" / "sequences")) for name in STORES)
+    assert ours == theirs
+
+
+@contextmanager
+def ended(command: str, folder: Path) -> Iterator[None]:
+    """A command that runs until the block ends."""
+    process = subprocess.Popen(
+        [f"{Path(sys.executable).parent}/{command}"],
+        shell=True,
+        start_new_session=True,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
