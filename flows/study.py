@@ -21,6 +21,17 @@ OF_TRIALS: Mapping[str, Any] = {
 process, and is kept for its scores alone."""
 
 
+def kept_epoch(select_by: str) -> str:
+    """Which epoch of a training is kept, in a person's words.
+
+    Args:
+        select_by: as in the pipeline file.
+    """
+    if select_by == "last":
+        return "The last epoch of each is kept, as the file asks (`select_by: last`)."
+    return "Of its epochs the best on validation is kept."
+
+
 def check_limits(minutes: float, **counts: int | None) -> None:
     """Refuse a study that may take no time, or does nothing.
 

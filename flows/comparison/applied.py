@@ -111,7 +111,7 @@ def apply(base: Pipeline, strategy: Strategy) -> Pipeline:
     for key, value in strategy.train.items():
         _set(body["train"], key, value)
     if own:
-        body["prepare"]["recipe"] = recipe_name(strategy.name)
+        body["prepare"]["recipe"] = recipe_name(strategy.rows or strategy.name)
     if any(next(iter(step)) in VALUES_OF_TOKENS for step in own):
         for key in ("embedding", "input"):
             del body["train"]["model"][key]

@@ -17,7 +17,6 @@ _WORDS = Case(
     task="classify",
     unit="word",
     steps=1000,
-    longest=2000,
     vocab_size=10_000,
     rate_hz=None,
     channels=0,
@@ -28,7 +27,6 @@ _SIGNAL = Case(
     task="classify",
     unit="value",
     steps=1000,
-    longest=2000,
     vocab_size=None,
     rate_hz=100.0,
     channels=2,
@@ -104,4 +102,5 @@ def _joined(name: str, parts: Sequence[Strategy]) -> Strategy:
         told="; ".join(part.told for part in parts),
         steps=tuple(step for part in parts for step in part.steps),
         train={key: value for part in parts for key, value in part.train.items()},
+        rows="+".join(part.name for part in parts if part.steps),
     )

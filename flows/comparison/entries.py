@@ -126,7 +126,6 @@ def _case(bare: Pipeline, whole: Json, reference: str | None) -> Case:
         task=bare.source.task,
         unit=final_unit(steps, bare.source.domain, bare.prepare.tokens),
         steps=round(quantiles["0.5"]),
-        longest=round(quantiles["1"]),
         vocab_size=facts.vocab_size,
         rate_hz=facts.rate_hz,
         channels=len(facts.channels),

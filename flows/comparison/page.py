@@ -22,6 +22,7 @@ from flows.comparison.table import (
 )
 from flows.reporting import web_page
 from flows.reporting.reports import markdown_table
+from flows.study import kept_epoch
 from seqprep.snapshot import replace_bytes
 
 DROPPED = "Dropped after the search (a quarter of the updates, one seed)"
@@ -37,6 +38,7 @@ class Told:
         verdict: the recommendation. rows: of strategies. cheap: of baselines.
         left: strategies that do not stand in the table, with the reason.
         plan: what was trained. took_s: seconds that it took; None where it was found again.
+        select_by: which epoch of a training is kept, as in the pipeline file.
         winner: path of the pipeline file; None where no way is recommended.
     """
 
@@ -49,6 +51,7 @@ class Told:
     left: Left
     plan: Plan
     took_s: float | None
+    select_by: str
     winner: Path | None
 
 
@@ -149,8 +152,7 @@ def _how(told: Told) -> list[str]:
     lines = [
         f"Each full training gets the same {UNITS[plan.equal]}: {plan.amount:,.4g}, by the pace of "
         f"its first updates, and at most {MOST_EPOCHS} passes over the rows; the column training "
-        "has the seconds that it took. Of its epochs the best on validation is kept."
-        + _floored(plan),
+        f"has the seconds that it took. {kept_epoch(told.select_by)}" + _floored(plan),
         f"Every strategy was tried with {plan.settings} learning rates ({_rates(plan)} times the "
         f"file's) at {SEARCH_SHARE:.0%} of it and one seed; the best {plan.finalists}, `full` and "
         f"the file's own way were trained in full with {plan.seeds} seeds. Of equal scores the "
@@ -158,8 +160,9 @@ def _how(told: Told) -> list[str]:
         f"The choice is made on {told.records:,} validation records. Intervals are a bootstrap "
         "over records, with Student's t for the seeds; those of baselines are Wilson's. Test "
         "scores were not looked at before.",
-        "The best of many scores is lucky, too: the same validation rows chose its epoch, its "
-        "learning rate and the way itself. Expect of new records what the test score says.",
+        "The best of many scores is lucky, too: the same validation rows chose its "
+        f"{'' if told.select_by == 'last' else 'epoch, its '}learning rate and the way itself. "
+        "Expect of new records what the test score says.",
         f"Expected to take {plan.seconds / 60:,.1f} minutes"
         + (f", took {told.took_s / 60:,.1f}." if told.took_s else "; some of it was there before."),
     ]

@@ -26,7 +26,7 @@ def pareto(
         best: the strategy that is recommended; None where none is.
     """
     figure, axes = new_figure(8.4, 4.8)
-    front = _front(rows, smaller=measure == "rmse")
+    front = best_by_time(rows, smaller=measure == "rmse")
     for row in rows:
         colour = ORANGE if row.strategy == best else BLUE if row in front else GREY
         low, high = row.score - row.low, row.high - row.score
@@ -69,14 +69,17 @@ def pareto(
     save(figure, path)
 
 
-def _front(rows: Sequence[Row], *, smaller: bool) -> list[Row]:
-    """The rows that no other one beats in both score and time, the quickest first."""
+def best_by_time(rows: Sequence[Row], *, smaller: bool) -> list[Row]:
+    """The rows that no other one beats in both score and time, the quickest first.
+
+    Args:
+        rows: of strategies.
+        smaller: whether a smaller score is better.
+    """
+    sign = 1 if smaller else -1
     front: list[Row] = []
-    for row in sorted(rows, key=lambda one: one.train_seconds):
-        better = not front or (
-            row.score < front[-1].score if smaller else row.score > front[-1].score
-        )
-        if better:
+    for row in sorted(rows, key=lambda one: (one.train_seconds, sign * one.score)):
+        if not front or sign * row.score < sign * front[-1].score:
             front.append(row)
     return front
 

@@ -19,7 +19,7 @@ class Case:
 
     Args:
         task: what is learnt. unit: of the plain pipeline's steps.
-        steps: the median row of it, in steps. longest: the longest one.
+        steps: the median row of it, in steps.
         vocab_size: ids of the input; None for values.
         rate_hz: of signals, where known.
         channels: of values; 0 for tokens.
@@ -30,7 +30,6 @@ class Case:
     task: Task
     unit: Unit
     steps: int
-    longest: int
     vocab_size: int | None
     rate_hz: float | None
     channels: int
@@ -60,6 +59,8 @@ class Strategy:
         pretraining: an autoencoder first, as long as what follows: its `codes` are the rows, or
             its `encoder` is what training begins from.
         autoencoder: keys of its model -> their values.
+        rows: name of what its rows are prepared as, where they are those of another strategy;
+            None: its own.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Strategy:
     train: Mapping[str, Any] = field(default_factory=dict)
     pretraining: PretrainingKind | None = None
     autoencoder: Mapping[str, Any] = field(default_factory=dict)
+    rows: str | None = None
 
 
 Found = Strategy | str

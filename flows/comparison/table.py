@@ -17,6 +17,8 @@ from flows.comparison.course import Standing, train_seconds
 from flows.comparison.scores import MEASURES, wilson
 from models.options.model_fits import front_stride
 
+BASELINE = "cheap baseline"
+"""The family of what stands in the table beside the strategies."""
 LEAST = ("majority", "mean")
 """Baselines that look at no record: what is not better than these has learnt nothing."""
 
@@ -143,9 +145,30 @@ def _interval(score: float, records: int, task: str) -> tuple[float, float] | No
     return wilson(score, records) if task == "classify" else None
 
 
-def to_arrow(rows: Sequence[Row]) -> pa.Table:
-    """The rows as columns."""
-    return pa.Table.from_pylist([asdict(row) for row in rows])
+def to_arrow(rows: Sequence[Row], cheap: Sequence[Cheap]) -> pa.Table:
+    """The rows as columns, then those of the baselines, whose `family` is BASELINE.
+
+    Args:
+        rows: of strategies.
+        cheap: baselines; what only a model has is null.
+    """
+    lines = [asdict(row) for row in rows]
+    for one in cheap:
+        low, high = one.interval or (None, None)
+        test_low, test_high = one.test_interval or (None, None)
+        lines.append(
+            {
+                "strategy": one.name,
+                "family": BASELINE,
+                "score": one.score,
+                "low": low,
+                "high": high,
+                "test": one.test,
+                "test_low": test_low,
+                "test_high": test_high,
+            }
+        )
+    return pa.Table.from_pylist(lines)
 
 
 HEAD = (

@@ -38,6 +38,19 @@ def teller(round_: str, total: int, left: Left) -> Told:
     return tell
 
 
+def refused(left: Left, *, by_name: bool) -> Iterator[str]:
+    """Which strategies mean nothing here.
+
+    Args:
+        left: with the reasons.
+        by_name: whether a person named the strategies, and thus is told each reason.
+    """
+    if by_name:
+        yield from (f"  {name} does not fit: {why}" for name, why in left.refused.items())
+    elif left.refused:
+        yield f"  {len(left.refused)} do not fit, see the page: {', '.join(left.refused)}"
+
+
 def planned(plan: Plan, seeds: int) -> Iterator[str]:
     """What will be trained, and what will not.
 

@@ -63,9 +63,10 @@ def write(
         left=left,
         plan=plan,
         took_s=took_s,
+        select_by=spec.train.select_by,
         winner=winner,
     )
-    write_table(to_arrow(rows), folder / "compare.parquet")
+    write_table(to_arrow(rows, page.cheap), folder / "compare.parquet")
     write_pages(folder, page)
     return {
         "dataset": spec.dataset,

@@ -12,6 +12,7 @@ from flows.length_study.looked_back import LookedBack
 from flows.length_study.table import Row, cells, head
 from flows.reporting import web_page
 from flows.reporting.reports import markdown_table
+from flows.study import kept_epoch
 from seqprep.snapshot import replace_bytes
 
 IMAGES = {
@@ -34,6 +35,7 @@ class Told:
         left_out: steps of the file that set a length themselves.
         meaning: what a cut is. plan: what was trained.
         took_s: seconds that it took; None where some of it was found again.
+        select_by: which epoch of a training is kept, as in the pipeline file.
     """
 
     dataset: str
@@ -49,6 +51,7 @@ class Told:
     meaning: str
     plan: Plan
     took_s: float | None
+    select_by: str
 
 
 def write_pages(folder: Path, told: Told) -> None:
@@ -137,8 +140,8 @@ def _how(told: Told) -> list[str]:
     each = f"{updates[0]:,}" if len(updates) == 1 else f"{updates[0]:,} to {updates[-1]:,}"
     lines = [
         f"Every training reads the training records {plan.passes:,.3g} times, in {each} updates of "
-        f"{plan.rows:,} rows, with the file's own model and learning rate; of its epochs the best "
-        "on validation is kept.",
+        f"{plan.rows:,} rows, with the file's own model and learning rate. "
+        + kept_epoch(told.select_by),
         f"Each length was to have {plan.seeds} seed{'s'[: plan.seeds != 1]}. The length is chosen "
         "on validation records alone; intervals are a bootstrap over records, with Student's t "
         "for the seeds. Test scores stand beside.",

@@ -69,6 +69,7 @@ def write(
         meaning=_meaning(part),
         plan=plan,
         took_s=took_s,
+        select_by=spec.train.select_by,
     )
     named = None if decision.is_chance else decision.shortest
     _draw(folder, told, named=named, is_tail=part == "tail")

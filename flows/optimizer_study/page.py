@@ -13,6 +13,7 @@ from flows.optimizer_study.speed import EARLY, Pair
 from flows.optimizer_study.table import Row
 from flows.reporting import web_page
 from flows.reporting.reports import markdown_table
+from flows.study import kept_epoch
 from seqprep.snapshot import replace_bytes
 
 IMAGES = {
@@ -46,6 +47,7 @@ class Told:
         failed: trainings that failed, with the reason.
         plan: what was trained. seeds: of each variant.
         took_s: seconds that it took; None where some of it was there before.
+        select_by: which epoch of a training is kept, as in the pipeline file.
     """
 
     dataset: str
@@ -59,6 +61,7 @@ class Told:
     plan: Plan
     seeds: int
     took_s: float | None
+    select_by: str
 
     @property
     def title(self) -> str:
@@ -167,8 +170,8 @@ def _how(told: Told) -> list[str]:
         "from the data whatever the optimiser does: records differ in difficulty, and the first "
         "segments of an epoch have no state to go on from. Variants with and without clipping saw "
         "the same batches.",
-        "The epoch with the lowest validation loss is kept and scored once on the test records; "
-        "its interval is a bootstrap over records, with Student's t for the seeds.",
+        f"{kept_epoch(told.select_by)} It is scored once on the test records; its interval is a "
+        "bootstrap over records, with Student's t for the seeds.",
         f"With a schedule and without: the lowest training loss that both have in the first "
         f"{EARLY:.0%} of their updates, and the lowest validation loss that both ever have; "
         "seconds are of learning alone, on one thread beside the other trainings.",

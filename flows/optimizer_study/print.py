@@ -13,10 +13,10 @@ from flows.references import Json
 def print_study(done: Json) -> None:
     """The table, the findings and the paths, for a person at a terminal."""
     console = Console(highlight=False)
-    head = ["validation\nloss", f"test\n{done['measure']}", "largest\njump", "training\ns"]
+    head = ["validation\nloss", f"test\n{done['measure']}", "late\njump", "training\ns"]
     grid = Grid(Column("variant", no_wrap=True), *(Column(name, justify="right") for name in head))
     for row in done["rows"]:
-        shown = [_number(row[key]) for key in ("validation_loss", "test", "jump")]
+        shown = [_number(row[key]) for key in ("validation_loss", "test", "late_jump")]
         grid.add_row(*map(Text, [row["variant"], *shown, f"{row['train_seconds']:,.0f}"]))
     for row in done["baselines"]:
         test = "" if row["test"] is None else _number(row["test"])

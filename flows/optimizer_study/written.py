@@ -81,6 +81,7 @@ def write(
         plan=plan,
         seeds=seeds,
         took_s=took_s,
+        select_by=spec.train.select_by,
     )
     write_table(_to_arrow(rows), folder / "variants.parquet")
     if pairs:

@@ -21,7 +21,6 @@ WORDS = Case(
     task="classify",
     unit="word",
     steps=800,
-    longest=3000,
     vocab_size=20_000,
     rate_hz=None,
     channels=0,
@@ -29,7 +28,7 @@ WORDS = Case(
     reference="other.parquet",
 )
 LETTERS = replace(WORDS, unit="kmer", vocab_size=66, reference=None)
-SIGNAL = replace(LETTERS, unit="value", longest=800, vocab_size=None, rate_hz=64.0, channels=4)
+SIGNAL = replace(LETTERS, unit="value", vocab_size=None, rate_hz=64.0, channels=4)
 CASES = {"text": WORDS, "dna": LETTERS, "eeg": SIGNAL}
 SHORTENING = ("truncate", "summarize", "subsequences", "remove_steps", "windows", "idf")
 
@@ -101,6 +100,15 @@ def test_strategies_joined_by_plus_do_both() -> None:
     _, own = chosen["truncate-tail+attention"]
     assert own.prepare.steps == ({"truncate": {"length": 200, "keep": "tail"}},)
     assert own.train.model.pooling == ("attention",)
+
+
+def test_strategies_with_the_same_steps_share_their_rows() -> None:
+    """Would break if each combination with a model prepared and stored the same rows again."""
+    names = ["truncate-tail", "truncate-tail+attention", "truncate-tail+summarize-rare"]
+    chosen, _ = choose(names, WORDS, plain(sample("text")))
+    one, two, other = (chosen[name][1].prepare for name in names)
+    assert one == two
+    assert other.recipe not in (one.recipe, plain(sample("text")).prepare.recipe)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,10 @@ import pytest
 from flows.comparison.budget import Plan
 from flows.comparison.left import Left
 from flows.comparison.page import Told, markdown
+from flows.comparison.plots import best_by_time
 from flows.comparison.print import print_comparison
-from flows.comparison.table import Cheap, Row
+from flows.comparison.table import BASELINE, Cheap, Row, to_arrow
+from flows.comparison.tell import refused
 
 
 def row(name: str, score: float, *, in_full: bool) -> Row:
@@ -51,8 +53,8 @@ CHEAP = [
 ]
 
 
-def test_what_had_learnt_nothing_by_the_end_of_the_search_is_said() -> None:
-    """Would break if a way whose updates are dear passed for one that does not work."""
+def page(**changes: object) -> str:
+    """The page of ROWS."""
     plan = Plan(
         equal="seconds",
         amount=30.0,
@@ -74,9 +76,55 @@ def test_what_had_learnt_nothing_by_the_end_of_the_search_is_said() -> None:
         left=Left(),
         plan=plan,
         took_s=90.0,
+        select_by="loss",
         winner=Path("winner.yaml"),
     )
-    assert "1 of these 2 ways were no better than majority when the search ended" in markdown(told)
+    return markdown(replace(told, **changes))  # type: ignore[arg-type]
+
+
+def test_what_had_learnt_nothing_by_the_end_of_the_search_is_said() -> None:
+    """Would break if a way whose updates are dear passed for one that does not work."""
+    assert "1 of these 2 ways were no better than majority when the search ended" in page()
+
+
+def test_the_page_says_which_epoch_was_scored() -> None:
+    """Would break if a file that keeps the last epoch were told to have chosen on validation."""
+    assert "the best on validation is kept" in page()
+    assert "chose its epoch, its learning rate" in page()
+    last = page(select_by="last")
+    assert "The last epoch of each is kept" in last and "best on validation" not in last
+    assert "chose its learning rate and the way" in last
+
+
+def test_what_does_not_fit_is_told_with_its_reason_where_it_was_named() -> None:
+    """Would break if a way that somebody asked for fell away without a word."""
+    left = Left(refused={"sax": "needs values", "idf": "needs --reference"})
+    assert list(refused(left, by_name=True)) == [
+        "  sax does not fit: needs values",
+        "  idf does not fit: needs --reference",
+    ]
+    assert list(refused(left, by_name=False)) == ["  2 do not fit, see the page: sax, idf"]
+    assert list(refused(Left(), by_name=False)) == []
+
+
+def test_nothing_is_both_better_and_quicker_than_the_front() -> None:
+    """Would break if the plot joined ways that another one beats, or took a high error for good."""
+    times = {"a": (10.0, 0.7), "b": (20.0, 0.6), "c": (30.0, 0.9), "d": (30.0, 0.8)}
+    rows = [
+        replace(row(name, score, in_full=True), train_seconds=seconds)
+        for name, (seconds, score) in times.items()
+    ]
+    assert [one.strategy for one in best_by_time(rows, smaller=False)] == ["a", "c"]
+    assert [one.strategy for one in best_by_time(rows, smaller=True)] == ["a", "b"]
+
+
+def test_baselines_are_rows_of_the_table_too() -> None:
+    """Would break if a program that reads the table saw no line to hold the ways against."""
+    table = to_arrow(ROWS, CHEAP)
+    assert table["strategy"].to_pylist() == [*(one.strategy for one in ROWS), "majority"]
+    last = table.to_pylist()[-1]
+    assert (last["family"], last["score"], last["low"]) == (BASELINE, 0.5, 0.4)
+    assert last["test"] is last["train_seconds"] is last["seeds"] is None
 
 
 @pytest.mark.parametrize(("width", "columns"), [(120, 5), (80, 3), (40, 2)])

@@ -13,6 +13,7 @@ import pytest
 
 from flows.optimizer_study.asked import Asked
 from flows.optimizer_study.conduct import conduct
+from flows.optimizer_study.page import IMAGES
 from flows.optimizer_study.print import print_study
 from flows.pipeline_file import Pipeline, load
 from seqprep.ingest import ingest
@@ -76,7 +77,7 @@ def test_a_study_that_was_killed_goes_on_to_its_page(
     page = Path(done["page"])
     assert all(text in page.read_text() for text in done["findings"])
     assert len(done["findings"]) == 4 and "10-1 got to 10" in done["findings"][-1]
-    assert Path(done["html"]).read_text().count("data:image/png") == 3
+    assert Path(done["html"]).read_text().count("data:image/png") == len(IMAGES)
     table = pq.read_table(page.with_name("variants.parquet"))
     assert table["variant"].to_pylist() == list(rows)
     print_study(done)
