@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqprep.hashing import Ints, Keys, integers, mix
+from seqprep.hashing import Ints, Keys, integers
 
 _BLOCK = 2**18
 _COPIED_BYTES = 2**19
@@ -173,7 +173,7 @@ def look_up(
     [7, 5, 7]
     """
     found = np.empty(len(places), table.dtype) if out is None else out
-    small = table.itemsize == places.itemsize == 1
+    small = table.itemsize == places.itemsize == 1 and len(table) <= 256
     every = None
     if small:
         filled = np.zeros(256, np.uint8)
@@ -286,33 +286,3 @@ def shift_spans(lengths: Ints, *, most: int, stride: int, keys: Keys) -> tuple[I
     limit = np.clip(lengths - 1, 0, most) // stride
     drop = integers(keys, limit, 0) * stride
     return drop[:, None], (lengths - drop)[:, None]
-
-
-def thin_index(offsets: Ints, *, length: int, keys: Keys) -> tuple[Ints, Ints]:
-    """Flat index of `length` random steps of each row in their order, and the new lengths."""
-    lengths = np.diff(offsets)
-    index, row = ranges(offsets[:-1], lengths), np.repeat(np.arange(len(lengths)), lengths)
-    place = (index - offsets[:-1][row]).astype(np.uint64)
-    order = np.lexsort((mix(keys[row] ^ mix(place, 3), 0), row))
-    kept = np.minimum(lengths, length)
-    chosen = order[ranges(to_offsets(lengths)[:-1], kept)]
-    return np.sort(index[chosen]), kept
-
-
-def reverse_index(offsets: Ints, rows: npt.NDArray[np.bool_]) -> Ints:
-    """Flat index that reverses the marked rows and leaves the others."""
-    lengths = np.diff(offsets)
-    index, row = ranges(offsets[:-1], lengths), np.repeat(np.arange(len(lengths)), lengths)
-    mirrored = (offsets[:-1] + offsets[1:] - 1)[row] - index
-    return np.where(rows[row], mirrored, index)
-
-
-def keep_index(offsets: Ints, keep: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Flat index of the marked steps of each row, and the new lengths.
-
-    >>> index, lengths = keep_index(np.array([0, 2, 4]), np.array([True, False, True, True]))
-    >>> index.tolist(), lengths.tolist()
-    ([0, 2, 3], [1, 2])
-    """
-    index = np.flatnonzero(keep)
-    return index, np.diff(np.searchsorted(index, offsets))

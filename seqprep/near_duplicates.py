@@ -76,9 +76,8 @@ def dna_shingles(bases: pa.Array | pa.ChunkedArray, *, size: int) -> Ragged:
     (True, [2, 2, 0])
     """
     codes = kmer_codes(bases, k=size, canonical=True)
-    index, lengths = ragged.keep_index(codes.offsets, codes.values < 4**size)
-    hashed = mix(codes.values[index].astype(np.uint64), _SHINGLE)
-    return Ragged(hashed, ragged.to_offsets(lengths))
+    known = ragged.keep(codes, codes.values < 4**size)
+    return Ragged(mix(known.values.astype(np.uint64), _SHINGLE), known.offsets)
 
 
 def word_shingles(text: pa.Array | pa.ChunkedArray, *, size: int) -> Ragged:

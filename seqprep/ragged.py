@@ -1,8 +1,9 @@
 """Ragged arrays, and what is done to their rows as wholes: taken, cut, joined, padded.
 
 A ragged array is a flat array of steps and the offsets of its rows. Every function works on NumPy
-arrays and has no Python loop over rows or steps. The arithmetic is in `kernels`, the random numbers
-are in `hashing`; what the steps of a recipe select is in `views`.
+arrays and has no Python loop over rows or steps. The arithmetic is in `kernels` (spans) and in
+`marks` (single steps), the random numbers are in `hashing`; what the steps of a recipe select is in
+`views`.
 
 Legend: R rows, N steps of all rows together, F features of a step.
 """
@@ -21,12 +22,11 @@ from seqprep.kernels import (
     copy_filled,
     copy_rows,
     copy_spans,
-    keep_index,
     look_up,
     ranges,
-    reverse_index,
     to_offsets,
 )
+from seqprep.marks import first_marks, keep_marked, turn_rows
 
 __all__ = [
     "Ints",
@@ -37,19 +37,19 @@ __all__ = [
     "cut",
     "draw_keys",
     "fill_empty",
-    "first_occurrences",
+    "first_marks",
     "from_lists",
-    "keep_index",
+    "keep",
     "look_up",
     "mix",
     "pad_groups",
     "ranges",
-    "reverse_index",
     "row_keys",
     "string_bytes",
     "take",
     "to_lists",
     "to_offsets",
+    "turn_rows",
     "uniform",
 ]
 
@@ -157,16 +157,19 @@ def pad_groups(
     ]
 
 
-def first_occurrences(ragged: Ragged) -> npt.NDArray[np.bool_]:
-    """Marks the first step of each value in each row of tokens, `(N,)`."""
-    row = np.repeat(np.arange(len(ragged)), ragged.lengths)
-    order = np.lexsort((ragged.values, row))
-    row_sorted, value_sorted = row[order], ragged.values[order]
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = (row_sorted[1:] != row_sorted[:-1]) | (value_sorted[1:] != value_sorted[:-1])
-    marks = np.zeros(len(order), dtype=bool)
-    marks[order[first]] = True
-    return marks
+def keep(ragged: Ragged, marks: npt.NDArray[np.bool_]) -> Ragged:
+    """The rows with their marked steps.
+
+    Args:
+        ragged: R rows.
+        marks: `(N,)`.
+
+    >>> to_lists(keep(from_lists([[1, 2], [3, 4]]), np.array([True, False, True, True])))
+    [[1], [3, 4]]
+    """
+    first, last = int(ragged.offsets[0]), int(ragged.offsets[-1])
+    offsets = ragged.offsets - first
+    return Ragged(*keep_marked(ragged.values[first:last], offsets, marks[first:last]))
 
 
 def concat(parts: list[Ragged]) -> Ragged:

@@ -19,12 +19,10 @@ from seqprep.hashing import Ints, Keys, mix, uniform
 from seqprep.kernels import (
     cut_spans,
     piece_spans,
-    reverse_index,
     shift_spans,
-    thin_index,
-    to_offsets,
 )
-from seqprep.ragged import Ragged, cut
+from seqprep.marks import thin_marks, turn_rows
+from seqprep.ragged import Ragged, cut, keep
 
 
 def _fold(keys: Keys, views: Ints | int) -> Keys:
@@ -76,25 +74,22 @@ def view_spans(
             raise ValueError(f"no kernel for step {name!r}")
 
 
-def view_index(
+def view_marks(
     offsets: Ints, step: Mapping[str, Any], keys: Keys, *, seed: int, view: Ints | int
-) -> tuple[Ints, Ints]:
-    """Flat index of what a step selects that does not select spans, and the new lengths.
+) -> npt.NDArray[np.bool_]:
+    """Marks the steps that `remove_steps` leaves, `(N,)`.
 
-    Steps and per-step targets of the same rows are selected by the same index.
+    Steps and per-step targets of the same rows are selected by the same marks.
 
     Args:
-        offsets: `(R + 1,)` of the rows.
+        offsets: `(R + 1,)` of the rows, the first 0.
         step: as for `view_spans`.
         keys: as for `view_spans`.
         seed: as for `view_spans`.
         view: as for `view_spans`.
     """
-    if step["name"] == "remove_steps":
-        drawn = _step_keys(step, keys, seed=seed, view=view)
-        return thin_index(offsets, length=step["length"], keys=drawn)
-    turned = mirrored_rows(step, keys, seed=seed, view=view)
-    return reverse_index(offsets, turned), np.diff(offsets)
+    drawn = _step_keys(step, keys, seed=seed, view=view)
+    return thin_marks(offsets, length=step["length"], keys=drawn)
 
 
 def view_lengths(
@@ -132,10 +127,9 @@ def apply_view(
     spans = view_spans(ragged.lengths, step, keys, seed=seed, view=view)
     if spans is not None:
         return cut(ragged, *spans)
-    index, lengths = view_index(ragged.offsets, step, keys, seed=seed, view=view)
-    values = ragged.values[index]
-    if step["name"] == "reverse_complement":
-        turned = np.repeat(mirrored_rows(step, keys, seed=seed, view=view), lengths)
-        complement = np.asarray(step["complement"], dtype=ragged.values.dtype)
-        values = np.where(turned, complement[values], values)
-    return Ragged(values, to_offsets(lengths))
+    if step["name"] == "remove_steps":
+        return keep(ragged, view_marks(ragged.offsets, step, keys, seed=seed, view=view))
+    turned = mirrored_rows(step, keys, seed=seed, view=view)
+    complement = np.asarray(step["complement"])
+    values = turn_rows(ragged.values, ragged.offsets, turned, table=complement)
+    return Ragged(values, ragged.offsets)

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.answers.outputs import Array
 from seqprep.examples import Examples
-from seqprep.ragged import Ragged, keep_index, to_offsets
+from seqprep.ragged import Ragged, keep
 from seqprep.schema import BOS, IGNORED_LABEL, PAD
 
 
@@ -108,14 +108,12 @@ class Bigram(Unigram):
 def _foretold(examples: Examples) -> tuple[Ragged, Ragged]:
     """The steps that foretell a symbol, and these symbols, as int64."""
     assert examples.targets is not None, "rows that were not read as a model reads them"
-    offsets = examples.inputs.offsets
-    index, lengths = keep_index(offsets, examples.targets.values != IGNORED_LABEL)
-    edges = to_offsets(lengths)
-    before, after = (
-        Ragged(rows.values[index].astype(np.int64), edges)
-        for rows in (examples.inputs, examples.targets)
+    marks = examples.targets.values != IGNORED_LABEL
+    before, after = (keep(rows, marks) for rows in (examples.inputs, examples.targets))
+    return (
+        Ragged(before.values.astype(np.int64), before.offsets),
+        Ragged(after.values.astype(np.int64), after.offsets),
     )
-    return before, after
 
 
 class Constant:

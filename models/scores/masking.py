@@ -150,15 +150,12 @@ def without_token(table: pa.Table, rows: Ints, ids: Ints) -> pa.Table:
     """
     tokens = ragged.take(token_rows(table), rows)
     keep = tokens.values != np.repeat(ids, tokens.lengths)
-    index, lengths = ragged.keep_index(tokens.offsets, keep)
-    offsets = ragged.to_offsets(lengths)
-    left = ragged.fill_empty(Ragged(tokens.values[index], offsets), OOV)
+    left = ragged.fill_empty(ragged.keep(tokens, keep), OOV)
     columns = {"tokens": left, "length": left.lengths}
     result = table.take(pa.array(rows))
     if "targets" in table.column_names:
         targets = ragged.take(_lists(table["targets"]), rows)
-        picked = Ragged(targets.values[index], offsets)
-        columns["targets"] = ragged.fill_empty(picked, IGNORED_LABEL)
+        columns["targets"] = ragged.fill_empty(ragged.keep(targets, keep), IGNORED_LABEL)
     for name, column in columns.items():
         field = result.schema.field(name)
         array = _list_array(column) if isinstance(column, Ragged) else pa.array(column)

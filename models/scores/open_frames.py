@@ -88,8 +88,8 @@ def other_strand(bases: Ragged) -> Ragged:
     """
     values = bases.values
     turned = np.where(values == UNKNOWN, UNKNOWN, 3 - values).astype(values.dtype)
-    index = ragged.reverse_index(bases.offsets, np.ones(len(bases), dtype=bool))
-    return Ragged(turned[index], bases.offsets)
+    every = np.ones(len(bases), dtype=bool)
+    return Ragged(ragged.turn_rows(turned, bases.offsets, every), bases.offsets)
 
 
 def _lanes(bases: Ragged) -> tuple[Ints, npt.NDArray[Any]]:

@@ -166,8 +166,11 @@ class Chain:
             views = np.full(len(training), view, dtype=np.int64)
             parts.append(step.apply(replace(source, views=views), context))
             origin.append(training)
-        order = np.argsort(np.concatenate(origin), kind="stable")
-        return concat(parts).take(order)
+        places = np.concatenate(origin)
+        rows = concat(parts)
+        if (np.diff(places) >= 0).all():  # as of one long record, which is not copied once more
+            return rows
+        return rows.take(np.argsort(places, kind="stable"))
 
     def _first_view(self) -> int | None:
         every = (*self.early, *self.late)

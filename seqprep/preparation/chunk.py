@@ -60,11 +60,10 @@ class Chunk:
         """Sums of `numbers` `(R,)` by split, `(3,)`."""
         return np.bincount(self.splits, weights=numbers, minlength=len(SPLITS)).astype(np.int64)
 
-    def pick(self, index: Ints, lengths: Ints) -> Chunk:
-        """The same rows with the steps at the flat `index`; targets by the same index."""
-        offsets = ragged.to_offsets(lengths)
-        targets = self.targets and Ragged(self.targets.values[index], offsets)
-        return replace(self, steps=Ragged(self.steps.values[index], offsets), targets=targets)
+    def keep(self, marks: npt.NDArray[np.bool_]) -> Chunk:
+        """The same rows with the marked steps, `(N,)`; targets by the same marks."""
+        targets = self.targets and ragged.keep(self.targets, marks)
+        return replace(self, steps=ragged.keep(self.steps, marks), targets=targets)
 
     def cut(self, starts: Ints, sizes: Ints) -> Chunk:
         """The same rows with P spans of each, `(R, P)`; targets by the same spans."""

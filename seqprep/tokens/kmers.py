@@ -114,11 +114,9 @@ def reverse_complements(tokens: pa.Array) -> pa.Array:
     """
     raw, offsets = ragged.string_bytes(tokens)
     turned = np.frombuffer(raw.tobytes().translate(_COMPLEMENTS), dtype=np.uint8)
-    index = ragged.reverse_index(offsets - offsets[0], np.ones(len(tokens), dtype=bool))
     edges = (offsets - offsets[0]).astype(np.int64)
-    return pa.LargeStringArray.from_buffers(
-        len(tokens), pa.py_buffer(edges), pa.py_buffer(np.ascontiguousarray(turned[index]))
-    )
+    turned = ragged.turn_rows(turned, edges, np.ones(len(tokens), dtype=bool))
+    return pa.LargeStringArray.from_buffers(len(tokens), pa.py_buffer(edges), pa.py_buffer(turned))
 
 
 def _is_upper(raw: npt.NDArray[np.uint8]) -> bool:

@@ -11,7 +11,7 @@ from seqprep.preparation.chunk import Chunk, Kind
 from seqprep.preparation.form import ALL_UNITS, TOKEN_UNITS, Form, Unit
 from seqprep.preparation.transform import Context, as_step
 from seqprep.schema import Task
-from seqprep.views import view_index, view_spans
+from seqprep.views import view_marks, view_spans
 
 __all__ = [
     "ALL_UNITS",
@@ -107,6 +107,5 @@ class ViewOptions(Step):
         spans = view_spans(chunk.lengths, step, keys, seed=context.seed, view=chunk.views)
         if spans is not None:
             return chunk.cut(*spans)
-        return chunk.pick(
-            *view_index(chunk.steps.offsets, step, keys, seed=context.seed, view=chunk.views)
-        )
+        marks = view_marks(chunk.steps.offsets, step, keys, seed=context.seed, view=chunk.views)
+        return chunk.keep(marks)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-
 from seqprep import ragged
 from seqprep.errors import ConfigError
 from seqprep.preparation.chunk import Chunk, Kind
@@ -63,9 +61,8 @@ class ReverseComplement(ViewOptions):
         step = as_step(self.name, context.position, self.options())
         keys = ragged.draw_keys(chunk.keys, chunk.windows)
         turned = mirrored_rows(step, keys, seed=context.seed, view=chunk.views)
-        index = ragged.reverse_index(chunk.steps.offsets, turned)
-        result = chunk.pick(index, chunk.lengths)
-        values = result.steps.values
-        per_step = np.repeat(turned, result.lengths)
-        values = np.where(per_step, context.complement[values].astype(values.dtype), values)
-        return replace(result, steps=Ragged(values, result.steps.offsets))
+        offsets, targets = chunk.steps.offsets, chunk.targets
+        steps = ragged.turn_rows(chunk.steps.values, offsets, turned, table=context.complement)
+        if targets is not None:
+            targets = Ragged(ragged.turn_rows(targets.values, offsets, turned), offsets)
+        return replace(chunk, steps=Ragged(steps, offsets), targets=targets)

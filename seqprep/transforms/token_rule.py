@@ -89,14 +89,12 @@ class TokenRule(FixedStep):
     def apply(self, chunk: Chunk, context: Context) -> Chunk:
         """Remove steps by the fate of their rank."""
         assert context.fate is not None
-        unseen = len(context.fate) - 1
-        fate = context.fate[chunk.steps.values]
-        values = chunk.steps.values
-        if (context.fate == UNKNOWN).any():
-            values = np.where(fate == UNKNOWN, np.asarray(unseen, values.dtype), values)
-        index, lengths = ragged.keep_index(chunk.steps.offsets, fate != REMOVED)
-        result = replace(chunk, steps=Ragged(values, chunk.steps.offsets)).pick(index, lengths)
+        values, offsets = chunk.steps.values, chunk.steps.offsets
+        marks = ragged.look_up(context.fate != REMOVED, values)
+        if (unknown := context.fate == UNKNOWN).any():
+            names = np.where(unknown, len(unknown) - 1, np.arange(len(unknown)))
+            values = ragged.look_up(names.astype(values.dtype), values)
+        result = replace(chunk, steps=Ragged(values, offsets)).keep(marks)
         if self.once:
-            keep = ragged.first_occurrences(result.steps)
-            result = result.pick(*ragged.keep_index(result.steps.offsets, keep))
+            result = result.keep(ragged.first_marks(result.steps.values, result.steps.offsets))
         return result

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from seqprep import kernels, ragged
+from seqprep import kernels, marks, ragged
 from seqprep.ragged import from_lists, to_lists
 from seqprep.views import apply_view, view_lengths
 
@@ -244,12 +244,33 @@ def test_every_outcome_is_as_likely_as_it_should_be(
     assert chi_squared < stats.chi2.isf(0.0005, len(shares) - 1), found
 
 
+@given(ROWS, st.integers(1, 9), st.integers(0, 99))
+def test_long_rows_are_worked_on_in_blocks_with_the_same_result(
+    rows: list[list[int]], n: int, seed: int
+) -> None:
+    """A chromosome would lose other steps than a short row by the same draws."""
+    removal = {"name": "remove_steps", "position": 0, "length": n}
+    strand = {**STEPS[-1], "complement": [3, 2, 1, 0, 4, 5]}
+    numbered = [list(range(len(row))) for row in rows]
+    table = from_lists(rows)
+
+    def results() -> list[Any]:
+        found = [viewed(numbered, removal, seed=seed), viewed(rows, strand, seed=seed)]
+        firsts = ragged.keep(table, ragged.first_marks(table.values, table.offsets))
+        return [*found, to_lists(firsts)]
+
+    whole = results()
+    for block in (1, 2, 5):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(marks, "BLOCK", block)
+            assert results() == whole
+
+
 @given(ROWS)
 def test_first_occurrences_equal_a_set(rows: list[list[int]]) -> None:
     """`first_only` would keep a repeat, or lose a token that another row holds."""
     table = from_lists(rows)
-    index, lengths = ragged.keep_index(table.offsets, ragged.first_occurrences(table))
-    kept = ragged.Ragged(table.values[index], ragged.to_offsets(lengths))
+    kept = ragged.keep(table, ragged.first_marks(table.values, table.offsets))
     assert to_lists(kept) == [list(dict.fromkeys(row)) for row in rows]
 
 
