@@ -82,11 +82,11 @@ def _decisions(_: str) -> str:
     findings = _listed("findings")
     for row in _listed("decisions"):
         measured = (
-            f"{one['data']}: {one['score'].split()[-1]} ({one['beside']})"
+            f"{one['data']}: {one['score']} ({one['beside']})"
             for one in findings
             if one.get("answer") == row["answer"]
         )
-        cells = (row["answer"], row["try"], row["not"], "<br>".join(measured) or "not yet")
+        cells = (row["answer"], row["try"], row["not"], "<br>".join(measured) or "not on public data yet")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

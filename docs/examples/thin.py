@@ -39,7 +39,6 @@ class Thin(FixedStep):
         return replace(form, rate_hz=form.rate_hz and form.rate_hz / self.every)
 
     def apply(self, chunk: Chunk, context: Context) -> Chunk:
-        """Pick steps of every row, and per-step targets by the same numbers."""
+        """Keep steps of every row, and per-step targets by the same marks."""
         place = ranges(0 * chunk.lengths, chunk.lengths)  # of each step in its row
-        index = (place % self.every == 0).nonzero()[0]
-        return chunk.pick(index, -(-chunk.lengths // self.every))
+        return chunk.keep(place % self.every == 0)

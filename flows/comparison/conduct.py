@@ -64,7 +64,7 @@ def conduct(
     say(f"  comparing within {asked.minutes:g} minutes")
     bare, left = plain(spec), Left()
     found = entries.make(spec, bare, asked, left, base=base, store=store, start_s=start_s)
-    for line in tell.refused(left, by_name=asked.strategies is not None):
+    for line in tell.refused(left, by_name=bool(asked.strategies)):
         say(line)
     folder = _folder(spec, asked, found, store)
     with runner_at(scheduler, store=store, sees=None) as runner:

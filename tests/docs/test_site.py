@@ -191,7 +191,7 @@ def test_advice_shows_what_was_measured_of_it(site: Path) -> None:
     assert shown
     for finding in shown:
         row = next(row for row in rows if row.strip().startswith(finding["answer"]))
-        assert f"{finding['data']}: {finding['score'].split()[-1]}" in row
+        assert f"{finding['data']}: {finding['score']}" in row
 
 
 def test_run_names_what_the_guide_does() -> None:
