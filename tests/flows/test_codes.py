@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from flows.codes import make_codes
+from flows.codes import make_codes, store_codes
 from flows.pipeline_file import Pipeline, build, load
 from flows.training.job import write_job
 from models.job import read_job
@@ -22,6 +22,8 @@ from seqprep.options.split import Split
 from seqprep.prepare import Prepared, prepare
 from seqprep.snapshot import Snapshot, read_shard
 from seqprep.table import Table
+from seqprep.upkeep.in_use import InUseError
+from seqprep.upkeep.removal import remove
 from tests.flows.stages import ingest_and_prepare, trained
 from tests.synthetic import documents, write_sequences
 
@@ -107,37 +109,87 @@ def test_the_normal_flow_trains_on_them_with_the_same_split(
     assert report["metrics"]["test"]["records"] == 4
 
 
-def test_a_split_that_codes_cannot_repeat_is_written_down(tmp_path: Path) -> None:
-    """Records that tested the autoencoder once trained the classifier on its codes."""
-    spec = signals(tmp_path)
-    names = sorted(path.name for path in (tmp_path / "in").iterdir())
+def split_by_table(root: Path) -> tuple[Pipeline, dict[str, str]]:
+    """The autoencoder of `signals` with a split that codes cannot repeat, and the split by name."""
+    spec = signals(root)
+    names = sorted(path.name for path in (root / "in").iterdir())
     sets = [{"s1": "validation", "s2": "test"}.get(name[:2], "train") for name in names]
     lines = [f"{name},{one}" for name, one in zip(names, sets, strict=True)]
-    (tmp_path / "sets.csv").write_text("file,set\n" + "\n".join(lines) + "\n")
-    split = {"by": "table", "table": str(tmp_path / "sets.csv"), "key": "file", "column": "set"}
+    (root / "sets.csv").write_text("file,set\n" + "\n".join(lines) + "\n")
+    split = {"by": "table", "table": str(root / "sets.csv"), "key": "file", "column": "set"}
     listed = {name: [name] for name in ("train", "validation", "test")}
-    spec = replace(spec, split=Split(**split, **listed))
+    wanted = dict(zip(names, sets, strict=True))
+    return replace(spec, split=Split(**split, **listed)), wanted
+
+
+def prepared_as_written(store: Path, file: Path) -> Prepared:
+    """The codes, prepared as the pipeline file beside them says."""
+    spec = load(file)
+    return prepare(
+        dataset="codes",
+        store=store,
+        domain=spec.source.domain,
+        task=spec.source.task,
+        split=spec.split,
+        recipe=spec.prepare,
+        base=file.parent,
+    )
+
+
+def test_a_split_that_codes_cannot_repeat_is_written_down(tmp_path: Path) -> None:
+    """Records that tested the autoencoder once trained the classifier on its codes."""
+    spec, wanted = split_by_table(tmp_path)
     store = tmp_path / "store"
     done = make_codes(
         str(trained(spec, store) / "bundle"), dataset="codes", store=store, source_dataset=None
     )
-    file = Path(done["pipeline"])
-    again = load(file)
-    found = prepare(
-        dataset="codes",
-        store=store,
-        domain=again.source.domain,
-        task=again.source.task,
-        split=again.split,
-        recipe=again.prepare,
-        base=file.parent,
-    )
+    found = prepared_as_written(store, Path(done["pipeline"]))
     assert found.rows == {"train": 16, "validation": 4, "test": 4}
     snapshot = Snapshot.read(Path(found.snapshot))
-    wanted = dict(zip(names, sets, strict=True))
     for shard in snapshot.shards:
         for id_ in read_shard(snapshot, shard)["id"].to_pylist():
             assert wanted[id_.partition("#")[0]] == shard.split
+
+
+def test_codes_obey_what_was_withdrawn_from_the_records(tmp_path: Path) -> None:
+    """A person who withdrew would come back as codes, or their pipeline file fail without them."""
+    spec, wanted = split_by_table(tmp_path)
+    store = tmp_path / "store"
+    bundle = str(trained(spec, store) / "bundle")
+    make_codes(bundle, dataset="codes", store=store, source_dataset=None)
+    gone = f"{next(name for name, one in wanted.items() if one == 'train')}#0"
+    from_codes = f"{next(name for name, one in wanted.items() if one == 'test')}#0"
+    remove(store / "codes", ids=[from_codes], apply=True)
+    done = remove(store / "signals", ids=[gone], erase=True, apply=True)
+    assert [(one.dataset, one.records) for one in done.derived] == [("codes", 1)]
+    for name in ("codes", "later"):
+        if name == "later":  # its split is gone with the examples: nothing half made is left
+            with pytest.raises(SeqprepError, match="train the autoencoder again"):
+                make_codes(bundle, dataset=name, store=store, source_dataset=None)
+        else:
+            again = make_codes(bundle, dataset=name, store=store, source_dataset=None)
+            assert (again["rows"], again["withdrawn"]) == (22, 1)
+        assert gone not in sequences(store, name)["id"].to_pylist()
+    assert from_codes not in sequences(store, "codes")["id"].to_pylist()
+    found = prepared_as_written(store, store / "codes" / "pipeline.yaml")
+    assert found.rows == {"train": 15, "validation": 4, "test": 3}
+
+
+def test_no_record_is_withdrawn_while_it_becomes_a_code(
+    made: tuple[Path, dict[str, Any], Path],
+) -> None:
+    """A removal would find no codes of the record, and a moment later there would be some."""
+    store, _, bundle = made
+    told: list[str] = []
+
+    def meanwhile(what: str, done: int, total: int) -> None:
+        with pytest.raises(InUseError, match="signals"):
+            remove(store / "signals", groups=["s0"], apply=True)
+        told.append(what)
+
+    store_codes(str(bundle), dataset="slow", store=store, source_dataset=None, progress=meanwhile)
+    assert told == ["records"] and len(sequences(store, "slow")) == 24
+    assert Table(store / "signals" / "sequences").version() == 0
 
 
 def test_nothing_is_made_twice_and_nothing_is_ingested(

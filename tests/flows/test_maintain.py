@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from flows.training.run_files import check_run, seal_run
 from seqprep.errors import CorruptError
 from seqprep.upkeep.collect import collect
 from tests.seqprep.test_collect import LATER_S, grow
+from tests.seqprep.test_derived_withdrawal import coded, prepared_codes, trained_on
 from tests.stores import SECRET_ID, add_run, documents_of, ingested, prepared
 
 
@@ -44,6 +46,26 @@ def test_remove_says_first_and_acts_when_told(
     shown = capsys.readouterr().out
     assert "erased" in shown and "withdrawn   ids 3, groups 1" in shown
     assert "run was trained on withdrawn records: train 3" in shown
+    assert verify_path(store)["files"] > 5
+
+
+def test_remove_names_the_codes_of_the_record_first_and_acts_when_told(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Codes of a withdrawn record would go, or stay, without anybody being told."""
+    coded(store.parent)
+    trained_on(store.parent, prepared_codes(store.parent), "codes")
+    arguments = ["remove", str(store / "d"), "--id", SECRET_ID, "--erase"]
+    app(arguments, exit_on_error=False, result_action="return_value")
+    told = capsys.readouterr().out.partition("codes ─")[2]
+    assert "made from   records of d\n  would go    1 record\n" in told
+    assert "sequences version 0: would be erased" in told and "run, unfinished: 1 in" in told
+    assert told.count("nothing was changed; --apply does it and cannot be undone") == 1
+    app([*arguments, "--apply", "--json"], exit_on_error=False, result_action="return_value")
+    done = capsys.readouterr().out
+    assert "made from   records of d\n  removed     1 record\n" in done
+    body = json.loads(done[done.index("\n{") :])
+    assert [(one["dataset"], one["applied"]) for one in body["derived"]] == [("codes", True)]
     assert verify_path(store)["files"] > 5
 
 

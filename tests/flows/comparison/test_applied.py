@@ -73,6 +73,19 @@ def test_every_strategy_fits_or_says_why(name: str) -> None:
     assert next(iter(chosen)) == "full"
 
 
+def test_every_known_way_is_a_strategy() -> None:
+    """Would break if a way of handling length were lost, which no one would then miss."""
+    assert set(STRATEGIES) == {
+        *("full", "exact", "truncate-head", "truncate-tail", "truncate-head-tail"),
+        *("summarize-light", "summarize-both-ends", "summarize-rare", "mutual-information", "idf"),
+        *("random-steps", "random-steps-each-epoch", "random-pieces", "random-piece-each-epoch"),
+        *("last-k", "segments", "segment-schedule", "windows", "chunks", "hierarchical"),
+        *("attention", "split", "parallel-parts", "strided-convolution", "block-means"),
+        *("random-projection", "spectrum", "sax", "hashing", "min-lstm"),
+        *("autoencoder-codes", "encoder-start"),
+    }
+
+
 def test_every_strategy_fits_some_domain() -> None:
     """Would break if an entry could never be chosen."""
     fitting = {

@@ -13,7 +13,7 @@ from flows.comparison.page import Told, markdown
 from flows.comparison.plots import best_by_time
 from flows.comparison.print import print_comparison
 from flows.comparison.table import BASELINE, Cheap, Row, to_arrow
-from flows.comparison.tell import refused
+from flows.comparison.tell import how_long, planned, refused
 
 
 def row(name: str, score: float, *, in_full: bool) -> Row:
@@ -53,19 +53,21 @@ CHEAP = [
 ]
 
 
+PLAN = Plan(
+    equal="seconds",
+    amount=30.0,
+    updates={},
+    settings=2,
+    finalists=2,
+    seeds=3,
+    seconds=100.0,
+    search_s={},
+    full_s={},
+)
+
+
 def page(**changes: object) -> str:
     """The page of ROWS."""
-    plan = Plan(
-        equal="seconds",
-        amount=30.0,
-        updates={},
-        settings=2,
-        finalists=2,
-        seeds=3,
-        seconds=100.0,
-        search_s={},
-        full_s={},
-    )
     told = Told(
         dataset="d",
         measure="accuracy",
@@ -74,7 +76,7 @@ def page(**changes: object) -> str:
         rows=ROWS,
         cheap=CHEAP,
         left=Left(),
-        plan=plan,
+        plan=PLAN,
         took_s=90.0,
         select_by="loss",
         winner=Path("winner.yaml"),
@@ -105,6 +107,19 @@ def test_what_does_not_fit_is_told_with_its_reason_where_it_was_named() -> None:
     ]
     assert list(refused(left, by_name=False)) == ["  2 do not fit, see the page: sax, idf"]
     assert list(refused(Left(), by_name=False)) == []
+
+
+def test_what_will_be_trained_is_told_before_it_is() -> None:
+    """Would break if a person learnt after an hour that his way had no time, or how long it is."""
+    plan = replace(PLAN, amount=12.0, seconds=90.0, left_out=["exact"], enough_s=200.0, seeds=2)
+    assert list(planned(plan, 3)) == [
+        "  no time for exact",
+        "  no time for 3 seeds of each, but for 2",
+        "  --minutes 4 would do for all",
+        "  expected: 1.5 minutes in all; each full training gets 12 seconds on one process",
+    ]
+    assert how_long(plan, 60.0) == "  took 1.0 minutes, expected 1.5"
+    assert how_long(plan, None) == "  some of it was there before"
 
 
 def test_nothing_is_both_better_and_quicker_than_the_front() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from flows.length_study.exponent import fit
+from flows.length_study.exponent import Exponent, fit
+from flows.length_study.page import of_time
 
 STEPS = np.array([16, 64, 256, 1024, 4096])
 
@@ -55,3 +58,13 @@ def test_two_lengths_have_no_error_and_one_has_no_exponent() -> None:
     assert two is not None and two.standard_error is None
     assert fit([(10, 1.0), (10, 1.1)]) is None
     assert fit([]) is None
+
+
+def test_the_exponent_is_told_with_its_error_and_what_it_means() -> None:
+    """Would break if a line through two points, or a fixed cost, were told as the whole truth."""
+    fitted = Exponent(value=1.04, standard_error=0.02, fixed=0.0, factor=1.0, points=5)
+    told = of_time(fitted)
+    assert "to the power 1.04 (standard error 0.02)" in told and "1 is linear" in told
+    assert "(of two lengths)" in of_time(replace(fitted, standard_error=None))
+    assert "0.25 s at any length" in of_time(replace(fitted, fixed=0.25))
+    assert "too few lengths" in of_time(None)

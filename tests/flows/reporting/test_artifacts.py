@@ -14,6 +14,8 @@ from prefect.client.schemas.objects import Artifact
 from prefect.testing.utilities import prefect_test_harness
 
 from flows import progress
+from flows.compare import compare
+from flows.comparison.asked import Asked
 from flows.environment import TERMINAL
 from flows.length_study.asked import AskedLengths
 from flows.lengths import lengths
@@ -103,3 +105,14 @@ def test_a_length_study_leaves_its_page_with_its_plots(server: None, tmp_path: P
     assert done["verdict"] in page
     assert page.count("data:image/png") == 3
     assert len(page) < 3 * 100_000
+
+
+@pytest.mark.slow
+def test_a_comparison_leaves_its_page_with_its_plots(server: None, tmp_path: Path) -> None:
+    """Would break if the recommendation of a scheduled comparison stood in a folder alone."""
+    asked = Asked(strategies=("truncate-tail",), seeds=1, minutes=5, equal="updates")
+    done = compare(file=TEXT, store=str(tmp_path), asked=asked)
+    found = artifacts()["sample-text-comparison"]
+    assert done["verdict"] in str(found.data)
+    assert str(found.data).count("data:image/png") == 2
+    assert "recommended, of 3 strategies" in str(found.description)
