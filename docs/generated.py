@@ -86,7 +86,12 @@ def _decisions(_: str) -> str:
             for one in findings
             if one.get("answer") == row["answer"]
         )
-        cells = (row["answer"], row["try"], row["not"], "<br>".join(measured) or "not on public data yet")
+        cells = (
+            row["answer"],
+            row["try"],
+            row["not"],
+            "<br>".join(measured) or "not on public data yet",
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -35,7 +35,8 @@ class Prepare:
         near_duplicates: whether nearly equal records are looked for, and told.
         scale: signals: `channel` (over the training rows), `record` (each row by itself), `none`.
         buckets: how many length buckets, or their upper limits in steps.
-        memory: bytes that preparation may take beside its base, e.g. 512MB.
+        memory: bytes that preparation may take beside its base, e.g. 512MB; the longest record
+            comes on top, up to five times what its steps take where they are widest.
         seed: of the random steps and of the order of rows in shards.
         shard_bytes: about how large a shard may get before compression.
         drift: how far new data may move before a refit is advised.
