@@ -219,9 +219,9 @@ def _refuse_mismatch(context: Context, results: Sequence[ChunkResult]) -> None:
 
 
 def _cannot_write(table: Table, plan: Plan, error: OSError) -> str:
-    need = sum(file.size_bytes for file in plan.fresh) / 2**20
+    need = 1 + sum(file.size_bytes for file in plan.fresh) // 2**20
     return (
-        f"{table.path}: ingest failed: {error}; at most about {need:.0f} MB are needed there: free "
+        f"{table.path}: ingest failed: {error}; at most about {need} MB are needed there: free "
         "space, allow writing, or choose another store. Nothing was changed"
     )
 

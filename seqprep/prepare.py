@@ -31,7 +31,7 @@ from seqprep.preparation.published import snapshot_path, write_snapshot
 from seqprep.preparation.split_table import compare_tables
 from seqprep.preparation.target_text import target_steps
 from seqprep.preparation.transform import Transform
-from seqprep.preparation.version import cannot_write, make_version
+from seqprep.preparation.version import cannot_publish, cannot_write, make_version
 from seqprep.preparation.work import Work
 from seqprep.recipe import Prepare, Split, resolve_tokens
 from seqprep.schema import STEP_TASKS, Task
@@ -87,6 +87,7 @@ def prepare(
     Raises:
         ConfigError: if the options cannot work, before anything is read or written.
         CorruptError: if a stored file is not what was committed.
+        SeqprepError: if the disk is full or may not be written, naming path and need.
     """
     began = time.monotonic()
     check_name(dataset, key="dataset")
@@ -133,7 +134,7 @@ def prepare(
             made = make_version(work)
     except OSError as error:
         raise SeqprepError(cannot_write(work, error)) from error
-    path = write_snapshot(examples, made, recipe=recipe.recipe)
+    path = _publish(examples, made, recipe=recipe.recipe)
     return _prepared(examples, made, path, reused=False, began=began)
 
 
@@ -239,8 +240,20 @@ def read_prepared(
     try:
         Snapshot.read(path)
     except CorruptError:
-        path = write_snapshot(examples, version, recipe=recipe)
+        path = _publish(examples, version, recipe=recipe)
     return _prepared(examples, version, path, reused=True, began=began)
+
+
+def _publish(examples: Table, version: int, *, recipe: str) -> Path:
+    """Write the snapshot of a version that is committed; its path.
+
+    Raises:
+        SeqprepError: if the disk is full or may not be written. The version stands.
+    """
+    try:
+        return write_snapshot(examples, version, recipe=recipe)
+    except OSError as error:
+        raise SeqprepError(cannot_publish(examples, version, error, recipe=recipe)) from error
 
 
 def _prepared(

@@ -9,6 +9,7 @@ Source: the Delta transaction protocol, https://github.com/delta-io/delta/blob/m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -17,7 +18,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import DeltaError
 
 from seqprep import __version__, delta_log
 from seqprep.errors import CorruptError, SeqprepError
@@ -29,6 +30,8 @@ from seqprep.snapshot import check_file
 from seqprep.staging import StagedFile
 from seqprep.state import StateDir
 from seqprep.upkeep.gone import gone_reason, refuse_gone
+
+_ARROW = re.compile(r"\x1b\[[0-9;]*m|↳")
 
 
 class ConflictError(SeqprepError):
@@ -244,6 +247,8 @@ class Table:
         Raises:
             ConflictError: if another run committed something else since `base`.
             CorruptError: if a staged file is missing.
+            OSError: if the disk is full or may not be written; nothing was changed.
+            SeqprepError: if the commit fails otherwise; likewise.
         """
         if lost := [file for file in files if not (self.path / file.path).is_file()]:
             raise CorruptError(f"{self.path / lost[0].path}: the staged file is gone; run again")
@@ -274,8 +279,8 @@ class Table:
         named += [self.state.path / name for name in info.state.values()]
         try:
             publish(self.path, named, base=base, write=write)
-        except (CommitFailedError, DeltaError) as error:
-            return self._joined(info, base, error)
+        except (DeltaError, OSError) as error:
+            return self._landed(info, base, error)
         version = self.version()
         assert version is not None
         return version
@@ -297,7 +302,11 @@ class Table:
                 raise
         return delta_log.listed_files(self.path, base)
 
-    def _joined(self, info: CommitInfo, base: int | None, error: Exception) -> int:
+    def _landed(self, info: CommitInfo, base: int | None, error: DeltaError | OSError) -> int:
+        """The version that holds this work although its commit failed.
+
+        Another run's; or this one's, where only what follows the entry of the log went wrong.
+        """
         version = self.version()
         if version is not None and version != base:
             if self.info(version).fingerprint == info.fingerprint:
@@ -305,7 +314,25 @@ class Table:
             raise ConflictError(
                 f"{self.path}: another run committed version {version} in the meantime; run again"
             ) from error
-        raise error
+        told = _one_line(error)
+        if isinstance(error, OSError):  # the caller knows what is needed there
+            if error.errno is not None:
+                raise error
+            raise OSError(told) from error  # delta-rs gives no number
+        raise SeqprepError(
+            f"{self.path}: the commit failed: {told}; free space or allow writing there if that is "
+            "what it says, and run again. Nothing was changed"
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    r"""A message of delta-rs, where each cause has a line of its own, behind a coloured arrow.
+
+    >>> _one_line(OSError("Generic error\n  \x1b[31m↳\x1b[0m No space left on device\n"))
+    'Generic error: No space left on device'
+    """
+    lines = (_ARROW.sub("", line).strip() for line in str(error).splitlines())
+    return ": ".join(line for line in lines if line)
 
 
 def _rows_of(group: pq.RowGroupMetaData, size_bytes: int) -> int:

@@ -13,6 +13,7 @@ from seqprep.fingerprint import as_json
 from seqprep.preparation.append import Previous, read_previous
 from seqprep.preparation.commit import commit_info
 from seqprep.preparation.opened import byte_pairs_of, open_encoder
+from seqprep.preparation.published import snapshot_path
 from seqprep.preparation.record_columns import (
     RECORD_BYTES,
     Columns,
@@ -23,9 +24,12 @@ from seqprep.preparation.roster import read_roster
 from seqprep.preparation.spill import SpillFolder
 from seqprep.preparation.work import Work, make_everything, make_what_is_new
 from seqprep.staging import collect_stale
+from seqprep.table import Table
 
 COLUMNS_SHARE = 16
 """The part of the memory, one in so many, that columns of records may take."""
+SHARDS_PER_MB = 4096
+"""About so many that a snapshot lists in a megabyte."""
 
 
 def make_version(work: Work) -> int:
@@ -100,10 +104,21 @@ def _previous(work: Work, newest: int | None) -> Previous | None:
 def cannot_write(work: Work, error: OSError) -> str:
     """The message that a disk is full or may not be written, and what to do."""
     table, version = work.job.table, work.job.version
-    stored = sum(file.size_bytes for file in table.files(version)) / 2**20
+    stored = 1 + sum(file.size_bytes for file in table.files(version)) // 2**20
     copies = 2 + work.job.chain.views
     return (
         f"{work.examples.path}: prepare failed: {error}; about {copies} times the unpacked content "
-        f"of {table.path} ({stored:.0f} MB packed) are needed there while it runs: free space, "
+        f"of {table.path} ({stored} MB packed) are needed there while it runs: free space, "
         "allow writing, or choose another store. Nothing was changed"
+    )
+
+
+def cannot_publish(examples: Table, version: int, error: OSError, *, recipe: str) -> str:
+    """The message that all is done but the snapshot file of a version, and what to do."""
+    path = snapshot_path(examples, version, recipe=recipe)
+    need = 1 + len(examples.files(version)) // SHARDS_PER_MB
+    return (
+        f"{examples.path}: version {version} is made, but its snapshot {path} cannot be written: "
+        f"{error}; about {need} MB are needed there: free space or allow writing, and run again, "
+        "which then only writes the snapshot"
     )

@@ -1,7 +1,8 @@
-"""An ingest that dies at any write, rename or commit leaves a whole version, old or new."""
+"""An ingest that dies or finds no room at any write leaves a whole version, old or new."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -43,6 +44,8 @@ def work(point):
 """
 POINTS = 30
 """More than there are: two for each fsync, rename and commit of the second ingest."""
+FAILURES = 40
+"""More than there are places where a disk may turn out to be full."""
 OLD = {"neg/a.txt": "bad", "neg/b.txt": "worse", "pos/a.txt": "good"}
 NEW = {"neg/b.txt": "dreadful", "pos/b.txt": "best"}
 
@@ -56,22 +59,31 @@ def rows(store: Path) -> list[dict[str, Any]] | None:
     return stored_rows(store, "d")
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["first ingest", "second ingest"])
+def started(root: Path, points: Sequence[int], *, first: bool) -> tuple[Any, Any]:
+    """A store for each point, and what a reader sees before and after the ingest under test."""
+    source = Source(domain="text", path=str(root / "in"))
+    write_files(root / "in", OLD)
+    old = None
+    if not first:
+        ingest(source, dataset="d", store=root / "store")
+        old = rows(root / "store")
+        for point in points:
+            shutil.copytree(root / "store", root / f"store{point}")
+    write_files(root / "in", NEW)
+    ingest(source, dataset="d", store=root / "whole")
+    return old, rows(root / "whole")
+
+
+FIRST = pytest.mark.parametrize("first", [True, False], ids=["first ingest", "second ingest"])
+
+
+@FIRST
 def test_dying_anywhere_leaves_a_whole_version_and_a_rerun_mends_it(
     tmp_path: Path, first: bool
 ) -> None:
     """Otherwise a power cut could leave half a dataset that looks like a whole one."""
     source = Source(domain="text", path=str(tmp_path / "in"))
-    write_files(tmp_path / "in", OLD)
-    for point in range(POINTS) if not first else ():
-        if point == 0:
-            ingest(source, dataset="d", store=tmp_path / "store0")
-        else:
-            shutil.copytree(tmp_path / "store0", tmp_path / f"store{point}")
-    old = None if first else rows(tmp_path / "store0")
-    write_files(tmp_path / "in", NEW)
-    ingest(source, dataset="d", store=tmp_path / "whole")
-    new = rows(tmp_path / "whole")
+    old, new = started(tmp_path, range(POINTS), first=first)
     codes = die_at(range(POINTS), WORK, tmp_path)
     assert codes.count(DIED) >= 10
     assert codes == [DIED] * codes.count(DIED) + [0] * codes.count(0)
@@ -83,6 +95,135 @@ def test_dying_anywhere_leaves_a_whole_version_and_a_rerun_mends_it(
         assert rows(tmp_path / f"store{point}") == new, f"point {point}"
     assert found[0] == old
     assert found[-1] == new
+
+
+FAILING = """
+import builtins, errno, io, itertools, json
+import pyarrow as pa
+import pyarrow.parquet as pq
+import seqprep.delta_log as log
+from pathlib import Path
+from seqprep.errors import SeqprepError
+ENOUGH = 10**9
+points = itertools.count()  # threads count as well
+
+def point(what):
+    # A disk that is full stays full: everything after the point fails, too.
+    if next(points) >= stop:
+        raise OSError(errno.ENOSPC, f"No space left on device, says {what}")
+
+def failing(call, after=False):
+    def run(*args, **keys):
+        point(call.__name__)
+        result = call(*args, **keys)
+        if after:
+            point(f"what follows {call.__name__}")
+        return result
+    return run
+
+class Raw(io.FileIO):
+    def write(self, data):
+        point("write")
+        return super().write(data)
+
+def opening(call):
+    def run(path, mode="r", *args, **keys):
+        if mode != "wb":
+            return call(path, mode, *args, **keys)
+        point("open")
+        file = io.BufferedWriter(Raw(path, mode))
+        return pa.PythonFile(file, mode) if call is sink else file
+    return run
+
+def creating(path, flags, *args, call=os.open, **keys):
+    if flags & os.O_CREAT:
+        point("open")
+    return call(path, flags, *args, **keys)
+
+sink = pa.OSFile
+pa.OSFile, io.open, os.open = opening(sink), opening(io.open), creating
+builtins.open = io.open
+for name in ("replace", "rename", "fsync", "mkdir", "utime"):
+    setattr(os, name, failing(getattr(os, name)))
+for name in ("__init__", "write_table", "close"):
+    setattr(pq.ParquetWriter, name, failing(getattr(pq.ParquetWriter, name)))
+log.create_table_with_add_actions = failing(log.create_table_with_add_actions, after=True)
+transaction = log.DeltaTable.create_write_transaction
+log.DeltaTable.create_write_transaction = failing(transaction, after=True)
+
+def tell(told, work):
+    global stop
+    message = None
+    try:
+        work()
+    except SeqprepError as error:
+        message = str(error)
+    stop = ENOUGH
+    told.write_text(json.dumps(message))
+"""
+"""What lets every write fail from one point on, as on a disk that is full; for `fail_at`."""
+FAILING_WORK = """
+from seqprep.ingest import ingest
+from seqprep.source import Source
+root = Path(sys.argv[2])
+source = Source(domain="text", path=str(root / "in"))
+
+def work(point):
+    store = root / f"store{point}"
+    tell(root / f"told{point}", lambda: ingest(source, dataset="d", store=store))
+"""
+
+
+def fail_at(points: Sequence[int], work: str, root: Path, *arguments: str) -> list[str | None]:
+    """Run some work once for each point, from which on every write fails; what each run says.
+
+    Args:
+        points: where the disk is full: before each folder, file, write, flush, rename and commit,
+            and after the entry of the log. They are counted from 0 as the work reaches them.
+        work: Python that defines `work(point)`, which calls `tell(root / f"told{point}", ...)`.
+        root: of all that.
+        arguments: that it finds in `sys.argv[3:]`.
+
+    Returns:
+        The message of each run's SeqprepError, None where it succeeded; other errors fail here.
+    """
+    codes = die_at(points, FAILING + work, root, *arguments)
+    assert codes == [0] * len(points)
+    return [json.loads((root / f"told{point}").read_text()) for point in points]
+
+
+def check_failing(root: Path, points: Sequence[int], *, first: bool) -> list[str | None]:
+    old, new = started(root, points, first=first)
+    source = Source(domain="text", path=str(root / "in"))
+    told = fail_at(points, FAILING_WORK, root)
+    for point, message in zip(points, told, strict=True):
+        store = root / f"store{point}"
+        assert rows(store) == (new if message is None else old), f"point {point}: {message}"
+        if message is not None:
+            assert str(store / "d" / "sequences") in message, f"point {point}"
+            assert "about 1 MB are needed there" in message and "\n" not in message, message
+            assert "No space left" in message and message.endswith("Nothing was changed"), message
+        assert not list(store.rglob(".*.tmp")), f"point {point}"
+        ingest(source, dataset="d", store=store)
+        assert rows(store) == new, f"point {point}"
+    failed = len(told) - told.count(None)
+    assert None not in told[:failed]
+    return told
+
+
+@FIRST
+def test_a_disk_that_is_full_at_some_points_is_named(tmp_path: Path, first: bool) -> None:
+    """Otherwise a write that nobody thought of would show a traceback, or leave half a table."""
+    told = check_failing(tmp_path, range(1, 34, 4), first=first)
+    assert len(told) > told.count(None) + 5 and told[-1] is None
+
+
+@pytest.mark.slow
+@FIRST
+def test_a_disk_that_is_full_at_any_point_is_named(tmp_path: Path, first: bool) -> None:
+    """Otherwise the one write whose failure is not told would be met in the end."""
+    told = check_failing(tmp_path, range(FAILURES), first=first)
+    assert told.count(None) <= FAILURES - 25 and told[-1] is None
 
 
 FULL = """

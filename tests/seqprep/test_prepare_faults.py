@@ -1,79 +1,239 @@
-"""A prepare that dies at any write, rename or commit leaves the old version whole."""
+"""A prepare that dies or finds no room at any write leaves the old version whole."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from deltalake.exceptions import CommitFailedError, DeltaError
 
+from seqprep import delta_log
+from seqprep.errors import SeqprepError
 from seqprep.preparation.spill import SpillFolder, collect_spills
+from seqprep.prepare import Prepared
 from seqprep.snapshot import Snapshot
 from seqprep.table import Table
+from seqprep.upkeep.removal import remove
+from tests import stores
+from tests.seqprep.test_ingest_faults import fail_at
 from tests.seqprep.test_prepare import RECIPE, prepared, rows_of
 from tests.synthetic import documents, write_sequences
 from tests.watched import DIED, die_at
 
 ROOT = Path(__file__).parents[2]
 WORK = """
-from dataclasses import replace
 from pathlib import Path
 import seqprep.delta_log as log
-from tests.seqprep.test_prepare import RECIPE, prepared
+from tests.seqprep.test_prepare_faults import CASES
+root, case = Path(sys.argv[2]), CASES[sys.argv[3]]
 os.replace, os.fsync = watched(os.replace), watched(os.fsync)
 log.create_table_with_add_actions = watched(log.create_table_with_add_actions)
 log.DeltaTable.create_write_transaction = watched(log.DeltaTable.create_write_transaction)
 
 def work(point):
-    prepared(Path(sys.argv[2]) / f"at{point}", recipe=replace(RECIPE, buckets=2))
+    case.again(root / f"at{point}")
 """
+FAILING_WORK = """
+from seqprep.preparation import version, work as passes
+from tests.seqprep.test_prepare_faults import CASES
+root, case = Path(sys.argv[2]), CASES[sys.argv[3]]
+version.COLUMNS_SHARE = passes.HELD_SHARE = 10**12  # so that all of it lies on disk meanwhile
+
+def work(point):
+    tell(root / f"told{point}", lambda: case.again(root / f"at{point}"))
+"""
+GROWING = replace(stores.RECIPE, steps=RECIPE.steps, shard_bytes=1500)
 
 
-def check_points(tmp_path: Path, points: range) -> list[int]:
-    write_sequences(tmp_path, documents(40))
-    first = prepared(tmp_path)
-    before = rows_of(first)
-    wanted = rows_of(prepared(fresh(tmp_path), recipe=replace(RECIPE, buckets=2)))
-    table = Table(tmp_path / "synthetic" / "examples-default")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A prepare under test.
+
+    Args:
+        folder: of the dataset, in the store. begin: what is there before.
+        again: what may die. check: that it was what it should be: the table, and what it said.
+    """
+
+    folder: str
+    begin: Callable[[Path], Prepared]
+    again: Callable[[Path], Prepared]
+    check: Callable[[Table, Prepared], None]
+
+    def table(self, root: Path) -> Table:
+        """Of the examples."""
+        return Table(root / self.folder / "examples-default")
+
+
+def begin_whole(root: Path) -> Prepared:
+    write_sequences(root, documents(40))
+    return prepared(root)
+
+
+def other_buckets(root: Path) -> Prepared:
+    return prepared(root, recipe=replace(RECIPE, buckets=2))
+
+
+def all_is_new(table: Table, done: Prepared) -> None:
+    assert (done.frozen_from, done.added, done.removed) == (None, 40, 0)
+    assert example_rows(table, 0) != example_rows(table, 1)
+
+
+def begin_growing(root: Path) -> Prepared:
+    """Prepared, and since then a new file, a changed one and a withdrawn record."""
+    stores.ingested(root, stores.documents_of())
+    done = stores.prepared(root, GROWING)
+    more = {"pos/zoe-0.txt": "common text of zoe", "pos/bob-0.txt": "changed text of bob"}
+    stores.ingested(root, more)
+    remove(root / "store" / "d", ids=["neg/cyd-0.txt#0"], apply=True)
+    return done
+
+
+def joining(root: Path) -> Prepared:
+    return stores.prepared(root, GROWING)
+
+
+def some_shards_are_new(table: Table, done: Prepared) -> None:
+    assert (done.frozen_from, done.added, done.removed) == (0, 2, 2)
+    ids = {row["id"] for row in example_rows(table)}
+    assert "pos/zoe-0.txt#0" in ids and "neg/cyd-0.txt#0" not in ids
+    old, new = ({file.path for file in table.files(version)} for version in (0, 1))
+    assert old & new and old - new, "some shards stay, others lose rows"
+    written = [row for row in example_rows(table) if row["path"] in new - old]
+    joined = {"pos/zoe-0.txt#0", "pos/bob-0.txt#0"}
+    assert {row["id"] for row in written} > joined, "what stays of those is written again"
+
+
+CASES = {
+    "everything": Case(
+        folder="synthetic", begin=begin_whole, again=other_buckets, check=all_is_new
+    ),
+    "what is new": Case(
+        folder="store/d", begin=begin_growing, again=joining, check=some_shards_are_new
+    ),
+}
+EACH = pytest.mark.parametrize("name", list(CASES))
+
+
+def example_rows(table: Table, version: int | None = None) -> list[dict[str, Any]]:
+    """All rows of a version, verified, in the order of its files; each with the file's path."""
+    return [
+        {**row, **file.partition, "path": file.path}
+        for file, group in table.row_groups(version)
+        for row in table.read_group(file, group).to_pylist()
+    ]
+
+
+def begun(root: Path, case: Case, points: Sequence[int]) -> tuple[Any, Any]:
+    """A store for each point, and the rows before and after the prepare under test."""
+    case.begin(root / "whole")
+    for name in ("calm", *(f"at{point}" for point in points)):
+        copy_store(root / "whole", root / name)
+    old = example_rows(case.table(root / "whole"))
+    case.check(case.table(root / "calm"), case.again(root / "calm"))
+    return old, example_rows(case.table(root / "calm"))
+
+
+def check_again(root: Path, case: Case, new: Any) -> None:
+    """Running again ends as a run that nothing disturbed, and leaves nothing of content behind."""
+    again = case.again(root)
+    assert again.version == 1
+    assert example_rows(case.table(root)) == new
+    Snapshot.read(Path(again.snapshot)).verify()
+    # A `.spilling-` folder, whose lock could not be written, is empty and goes a day later.
+    assert not list((root / case.folder).glob(".spill-*"))
+
+
+def check_points(root: Path, case: Case, name: str, points: range) -> list[int]:
+    old, new = begun(root, case, points)
+    codes = die_at(points, WORK, root, name)
     for point in points:
-        copy_store(tmp_path, tmp_path / f"at{point}")
-    codes = die_at(points, WORK, tmp_path)
-    for point in points:
-        store = tmp_path / f"at{point}"
-        table = Table(store / "synthetic" / "examples-default")
-        table.verify(first.version)
-        copied = replace(first, snapshot=first.snapshot.replace(str(tmp_path), str(store)))
-        assert rows_of(copied) == before
-        again = prepared(store, recipe=replace(RECIPE, buckets=2))
-        assert rows_of(again) == wanted
-        assert again.version == first.version + 1
-        assert not list((store / "synthetic").glob(".spill*"))
+        table = case.table(root / f"at{point}")
+        table.verify(0)
+        assert example_rows(table, 0) == old, point
+        assert example_rows(table) in (old, new), point
+        check_again(root / f"at{point}", case, new)
     return codes
 
 
-def fresh(store: Path) -> Path:
-    write_sequences(store / "fresh", documents(40))
-    return store / "fresh"
+def check_failing(root: Path, case: Case, name: str, points: range) -> list[str | None]:
+    old, new = begun(root, case, points)
+    told = fail_at(points, FAILING_WORK, root, name)
+    for point, message in zip(points, told, strict=True):
+        table = case.table(root / f"at{point}")
+        if message is not None:
+            assert str(table.path) in message and "needed there" in message, message
+            assert "\n" not in message and "No space left" in message, message
+        undone = message is not None and message.endswith("Nothing was changed")
+        assert undone or message is None or "but its snapshot" in message, message
+        assert example_rows(table) == (old if undone else new), f"point {point}: {message}"
+        assert example_rows(table, 0) == old, f"point {point}: {message}"
+        assert not list((root / f"at{point}").rglob(".*.tmp")), f"point {point}"
+        check_again(root / f"at{point}", case, new)
+    failed = len(told) - told.count(None)
+    assert None not in told[:failed]
+    return told
 
 
 def copy_store(store: Path, target: Path) -> None:
-    target.mkdir()
-    subprocess.run(["cp", "-r", str(store / "synthetic"), str(target)], check=True)
+    subprocess.run(["cp", "-r", str(store), str(target)], check=True)
 
 
-def test_dying_at_some_points_leaves_the_old_version(tmp_path: Path) -> None:
+@EACH
+def test_dying_at_some_points_leaves_the_old_version(tmp_path: Path, name: str) -> None:
     """A crash would leave half a version visible, or a rerun give other rows."""
-    codes = check_points(tmp_path, range(0, 60, 13))
+    codes = check_points(tmp_path, CASES[name], name, range(0, 60, 13))
     assert DIED in codes
 
 
 @pytest.mark.slow
-def test_dying_at_every_point_leaves_the_old_version(tmp_path: Path) -> None:
+@EACH
+def test_dying_at_every_point_leaves_the_old_version(tmp_path: Path, name: str) -> None:
     """The one moment that is not safe would be met in the end."""
-    codes = check_points(tmp_path, range(0, 50))
+    codes = check_points(tmp_path, CASES[name], name, range(0, 60))
     assert codes[0] == DIED and codes[-1] == 0
+
+
+@EACH
+def test_a_disk_that_is_full_at_some_points_is_named(tmp_path: Path, name: str) -> None:
+    """A write that nobody thought of would show a traceback, or leave half a version."""
+    told = check_failing(tmp_path, CASES[name], name, range(0, 110, 14))
+    assert len(told) > told.count(None) + 3 and told[-1] is None
+
+
+@pytest.mark.slow
+@EACH
+def test_a_disk_that_is_full_at_any_point_is_named(tmp_path: Path, name: str) -> None:
+    """The one write whose failure is not told would be met in the end."""
+    told = check_failing(tmp_path, CASES[name], name, range(0, 120))
+    assert len(told) > told.count(None) + 40 and told[-1] is None
+
+
+@pytest.mark.parametrize("kind", [CommitFailedError, DeltaError])
+def test_a_commit_that_delta_refuses_is_told_in_one_line(
+    tmp_path: Path, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of delta-rs that is no lost race would be shown as a traceback."""
+    begin_growing(tmp_path)
+    tables = [Table(tmp_path / "store" / "d" / name) for name in ("sequences", "examples-default")]
+    old = [example_rows(table) for table in tables]
+
+    def refused(*args: object, **options: object) -> None:
+        raise kind("Kernel error\n  \x1b[31m↳\x1b[0m the disk says no\n")
+
+    monkeypatch.setattr(delta_log.DeltaTable, "create_write_transaction", refused)
+    works = [lambda: stores.ingested(tmp_path, {"pos/yan-0.txt": "y"}), lambda: joining(tmp_path)]
+    for table, work in zip(tables, works, strict=True):
+        with pytest.raises(SeqprepError, match="commit failed: Kernel error: the disk") as caught:
+            work()
+        told = str(caught.value)
+        assert told.startswith(f"{table.path}: ") and told.endswith("Nothing was changed")
+        assert told.isprintable()
+    assert [example_rows(table) for table in tables] == old
 
 
 def test_spills_of_dead_runs_are_collected_and_those_of_live_ones_kept(tmp_path: Path) -> None:
