@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from seqprep.errors import NotBuiltError, SeqprepError
-from seqprep.ingestion.files import SourceFile
+from seqprep.ingestion.files import DAMAGED, SourceFile
 from seqprep.ingestion.globs import is_excluded, matches
 from seqprep.source import Source
 
@@ -20,8 +20,18 @@ def list_corpus(source: Source) -> list[SourceFile]:
     """The files of the corpus `source.nltk`, with its categories, sorted.
 
     Raises:
-        SeqprepError: if there is no such corpus in NLTK_DATA.
+        SeqprepError: if there is no such corpus in NLTK_DATA, or it is damaged.
     """
+    try:
+        return _listed(source)
+    except DAMAGED as error:
+        raise SeqprepError(
+            f"source.nltk: the corpus {source.nltk!r} is damaged: {error}; get it again with "
+            f"`python -m nltk.downloader --force {source.nltk}`"
+        ) from error
+
+
+def _listed(source: Source) -> list[SourceFile]:
     corpus = _load(source.nltk or "")
     categorised = hasattr(corpus, "categories")
     found = []
@@ -50,6 +60,8 @@ def _load(name: str) -> Any:
     corpus = getattr(nltk.corpus, name, None) if name.isidentifier() else None
     if not isinstance(corpus, LazyCorpusLoader | CorpusReader):
         raise SeqprepError(f"source.nltk: nltk.corpus has no corpus {name!r}")
+    if (forget := getattr(corpus, "_unload", None)) is not None:
+        forget()  # a process that lives on sees a corpus that was replaced
     try:
         corpus.ensure_loaded()
     except LookupError as error:

@@ -8,11 +8,14 @@ links) or is no plain file is refused, so that nothing is read that the person d
 from __future__ import annotations
 
 import functools
+import io
 import os
 import posixpath
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -76,7 +79,7 @@ class SourceFile:
         assert self.full is not None, f"{self.path} is generated"
         try:
             if self.member is not None:
-                return _archive(self.full).open(self.member)  # type: ignore[return-value]
+                return io.BufferedReader(_Member(self.full, self.member, self.path))
             return open(self.full, "rb")
         except OSError as error:
             raise InputError(
@@ -86,8 +89,54 @@ class SourceFile:
             ) from error
 
 
+class _Member(io.RawIOBase):
+    """A file inside a zip file.
+
+    Args:
+        full: path of the zip file. member: the name in it. path: what errors call it.
+
+    Raises:
+        InputError: here or on reading, if the zip file is damaged.
+    """
+
+    def __init__(self, full: str, member: str, path: str) -> None:
+        self._named = f"cannot be read in {full}", path
+        found = os.stat(full)
+        with self._told():
+            archive = _archive(full, (found.st_size, found.st_mtime_ns, found.st_ino))
+            self._stream = archive.open(member)
+
+    def readable(self) -> bool:
+        """Always true."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """Fill `buffer` with what comes next; 0 at the end."""
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        with self._told():
+            data = self._stream.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGED as error:
+            what, path = self._named
+            raise InputError(f"{what}: {error}; get that file again", file=path) from error
+
+
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
+    *(KeyError, NotImplementedError, RuntimeError, ValueError),
+)
+"""What Python's reader of zip files runs into where one is cut, or bytes of it were altered."""
+
+
 @functools.lru_cache(maxsize=4)
-def _archive(path: str) -> zipfile.ZipFile:
+def _archive(path: str, stamp: tuple[int, ...]) -> zipfile.ZipFile:
+    """An open zip file, which stays open until others were; `stamp` tells a newer one."""
     return zipfile.ZipFile(path)
 
 

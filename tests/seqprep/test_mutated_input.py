@@ -99,6 +99,20 @@ CASES = {
         name="a.tsv", data=b't\ty\none, two\tp\n"a ""b""\nc"\tq\nlast\tp\n', keys=TABLE, rows=3
     ),
     "jsonl": Damaged(name="a.jsonl", data=LINES.encode(), keys=TABLE, rows=6),
+    "csv.gz": Damaged(
+        name="a.csv.gz",
+        data=gzip.compress(b't,y\n"one, two",p\n"a ""b""\nc",q\nlast,p\n', mtime=0),
+        keys=TABLE,
+        rows=3,
+        kept=0.01,
+    ),
+    "jsonl.gz": Damaged(
+        name="a.jsonl.gz",
+        data=gzip.compress(LINES.encode(), mtime=0),
+        keys=TABLE,
+        rows=6,
+        kept=0.01,
+    ),
     "parquet": Damaged(
         name="a.parquet",
         data=parquet({"t": [f"caf\xe9 {n}" for n in range(40)], "y": ["p", "q"] * 20}),
@@ -118,6 +132,29 @@ CASES = {
         keys={**LISTED_KEYS, "group": BY_TABLE},
         beside=DOCUMENTS,
         rows=6,
+    ),
+    "target": Damaged(
+        name="a.out",
+        data="caf\xe9 \u20ac\r\nzwei\n".encode(),
+        keys={
+            "domain": "text",
+            "task": "translate",
+            "target": Target(from_="file", suffix=".out"),
+            "encoding": "utf-8",
+        },
+        beside={"a.txt": "x"},
+        rows=1,
+    ),
+    "target utf16": Damaged(
+        name="a.out",
+        data="caf\xe9 zwei".encode("utf-16"),
+        keys={
+            "domain": "text",
+            "task": "translate",
+            "target": Target(from_="file", suffix=".out"),
+        },
+        beside={"a.txt": "x"},
+        rows=1,
     ),
     "eeg": Damaged(
         name="a.csv",
@@ -220,6 +257,7 @@ def test_damage_never_passes_for_something_else(name: str, tmp_path: Path) -> No
             found = sorted(number for path, number in numbers if path == file)
             assert found == list(range(len(found)))
         assert all(row["length"] > 0 for row in rows)
+        assert all(row["target_text"] for row in rows if source.task == "translate")
         if source.domain == "eeg":
             assert all(abs(value) < 1e39 for row in rows for value in row["values"])
         return len(rows), len(seen.rejections)

@@ -15,9 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from seqprep import ragged
+from seqprep.batches import BatchSource
 from seqprep.errors import ConfigError, SeqprepError
 from seqprep.fitted import Fitted
+from seqprep.plan import BatchSettings
 from seqprep.preparation import passes, shards, slots, work
 from seqprep.preparation.rows import units
 from seqprep.preparation.spill import table_chunk
@@ -27,7 +28,8 @@ from seqprep.recipe import Prepare, Split, Tokens
 from seqprep.schema import OOV
 from seqprep.snapshot import Snapshot, read_shard
 from seqprep.table import Table
-from seqprep.views import apply_view
+from seqprep.transforms import TRANSFORMS
+from seqprep.transforms.options import ViewOptions
 from tests.synthetic import documents, write_sequences
 
 RECIPE = Prepare(
@@ -402,29 +404,69 @@ def test_padding_is_reported_against_one_bucket(tmp_path: Path) -> None:
     assert done.padding_share < done.padding_share_unbucketed / 2
 
 
-def test_on_the_fly_views_are_those_that_would_be_stored(tmp_path: Path) -> None:
-    """Drawing a view in an epoch would be another technique than storing it."""
-    write_sequences(tmp_path, documents(80))
-    piece = {"pieces": 2, "piece": 3}
-    stored = prepared(
-        tmp_path, recipe=Prepare(steps=({"subsequences": {**piece, "views": 2}},), buckets=1)
+DRAWING: list[dict[str, dict[str, Any]]] = [
+    {"truncate": {"length": 6, "keep": "random"}},
+    {"remove_steps": {"length": 6}},
+    {"shift": {"max": 7}},
+    {"subsequences": {"pieces": 2, "piece": 3, "overlap": "forbid"}},
+    {"subsequences": {"pieces": 2, "piece": 3, "overlap": "allow"}},
+    {"reverse_complement": {"p": 0.5}},
+]
+"""Every technique that is stored as views or drawn on the fly."""
+
+
+def test_every_technique_that_may_be_either_is_compared() -> None:
+    """A technique would be added whose two ways nobody compares."""
+    either = {name for name, kind in TRANSFORMS.items() if issubclass(kind, ViewOptions)}
+    assert either == {name for step in DRAWING for name in step}
+
+
+@pytest.mark.parametrize("step", DRAWING, ids=str)
+@pytest.mark.parametrize("before", [(), ({"windows": {"length": 12, "stride": 8}},)])
+def test_on_the_fly_views_are_those_that_would_be_stored(
+    tmp_path: Path, step: dict[str, dict[str, Any]], before: tuple[dict[str, dict[str, Any]], ...]
+) -> None:
+    """Drawing a view in an epoch would be another technique than storing it.
+
+    Of one seed, epoch n reads of each record, or window of one, its stored view n + 1.
+    """
+    ((name, options),) = step.items()
+    domain: Any = "dna" if name == "reverse_complement" else "text"
+    records = documents(60)
+    if domain == "dna":
+        rng = np.random.default_rng(0)
+        records = [
+            {"bases": "".join(rng.choice(list("ACGT"), rng.integers(1, 40))), "label": "ab"[n % 2]}
+            for n in range(60)
+        ]
+    write_sequences(tmp_path, records, domain=domain)
+    recipe = Prepare(buckets=1, seed=3, tokens=Tokens(k=2) if domain == "dna" else Tokens())
+    views, fly = (
+        prepared(
+            tmp_path,
+            domain=domain,
+            recipe=replace(recipe, recipe=way, steps=(*before, {name: {**options, key: value}})),
+        )
+        for way, key, value in (("views", "views", 2), ("fly", "when", "train"))
     )
-    drawn = prepared(
-        tmp_path,
-        recipe=Prepare(
-            recipe="fly", steps=({"subsequences": {**piece, "when": "train"}},), buckets=1
-        ),
+    stored = {
+        (row["id"], row["window"], row["view"]): row["tokens"] for row in rows_of(views, "train")
+    }
+    source = BatchSource.of_snapshot(
+        Snapshot.read(Path(fly.snapshot)), "train", settings=BatchSettings(seed=3)
     )
-    (step,) = Snapshot.read(Path(drawn.snapshot)).facts.on_the_fly
-    whole = {row["id"]: row for row in rows_of(drawn, "train")}
-    for row in rows_of(stored, "train"):
-        if row["view"]:
-            base = whole[row["id"]]
-            keys = np.array([base["key"]], dtype=np.int64).view(np.uint64)
-            view = apply_view(
-                ragged.from_lists([base["tokens"]]), step, keys, seed=0, view=row["view"]
-            )
-            assert view.values.tolist() == row["tokens"]
+    drawn = {}
+    for epoch in range(2):
+        for batch in source.batches(source.plan(epoch)):
+            first = source.first_steps[batch.rows] // 8
+            for one, window, ids, length in zip(
+                batch.ids.to_pylist(), first.tolist(), batch.inputs, batch.lengths, strict=True
+            ):
+                drawn[one, window, epoch + 1] = ids[:length].tolist()
+    assert drawn == {key: tokens for key, tokens in stored.items() if key[-1]}
+    whole = {key[:2]: tokens for key, tokens in stored.items() if not key[-1]}
+    changed = sum(tokens != whole[key[:2]] for key, tokens in drawn.items())
+    assert len(whole) > 40 and changed > len(drawn) / 3
 
 
 def test_the_other_strand_is_a_view_of_dna(tmp_path: Path) -> None:
