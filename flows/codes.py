@@ -4,6 +4,7 @@ The new dataset's steps are codes and its channels their units. Its records keep
 and source, so a split puts them where it put the records, and the reconstruction error is kept
 among their `attributes`. The pipeline file written beside the table, with the split of the
 autoencoder (of headers and tables as a table of its records), prepares it and trains on it.
+Records that were withdrawn from the dataset, or from the codes, never come into them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from seqprep.errors import SeqprepError
 from seqprep.fingerprint import as_json
 from seqprep.fitted import Fitted
 from seqprep.ingestion.derived import commit_derived, derived_task, with_attributes
+from seqprep.ingestion.withdrawn import REASON
 from seqprep.recipe import Split
 from seqprep.schema import SPLITS, Task
 from seqprep.snapshot import Snapshot, read_shards, replace_bytes
@@ -37,7 +39,8 @@ from seqprep.stores import store_folder
 from seqprep.table import Table
 from seqprep.upkeep.in_use import using
 
-SPLITS_FILE = "split.csv"
+SPLITS_FILE = "split/records.csv"
+"""Not beside the pipeline file that names it: tables there go with every erasure."""
 LISTED = ("header", "table")
 """Splits by what codes lack, headers, or by a file whose place a bundle does not know."""
 KEPT = ("id", "name", "group", "label", "source", "record", "header", "content_hash")
@@ -56,9 +59,10 @@ def make_codes(bundle: str, *, dataset: str, store: Path, source_dataset: str | 
         done = store_codes(
             bundle, dataset=dataset, store=store, source_dataset=source_dataset, progress=progress
         )
+    left_out = f" ({done['withdrawn']:,} withdrawn)" if done["withdrawn"] else ""
     say(
         f"{dataset}: sequences version {done['version']}: {done['rows']:,} records of "
-        f"{done['source_dataset']}; pipeline file: {done['pipeline']}"
+        f"{done['source_dataset']}{left_out}; pipeline file: {done['pipeline']}"
     )
     return done
 
@@ -96,30 +100,37 @@ def store_codes(
     if name == dataset:
         raise SeqprepError(f"--dataset {dataset}: codes need a name of their own")
     store = store_folder(store, dataset=name)
+    if into is None:
+        store_folder(store, dataset=dataset)  # another machine may have made it
     folder = (into or store) / dataset
     origin, table = Table(store / name / "sequences"), Table(folder / "sequences")
-    version = _version(origin, spec, Fitted.from_bytes(model.fitted))
-    task = derived_task(origin, version)
-    channels = [f"code_{number}" for number in range(model.config.hidden)]
-    with using(folder):
-        made = commit_derived(
-            table,
-            _rows(model, spec, origin, version, progress),
-            origin=origin,
-            version=version,
-            task=task,
-            channels=channels,
-            made_by={"bundle": bundle_digest(Path(bundle)), "kind": "codes"},
-        )
-    rows = table.info(made).counts["rows"]
+    if origin.version() is None:
+        raise SeqprepError(f"{origin.path}: there are no sequences; name another --source-dataset")
+    # Else a removal could look for datasets made from the records just before there is this one.
+    with using(origin.path.parent):
+        version = _version(origin, spec, Fitted.from_bytes(model.fitted))
+        task = derived_task(origin, version)
+        channels = [f"code_{number}" for number in range(model.config.hidden)]
+        with using(folder):
+            made = commit_derived(
+                table,
+                _rows(model, spec, origin, version, progress),
+                origin=origin,
+                version=version,
+                task=task,
+                channels=channels,
+                made_by={"bundle": bundle_digest(Path(bundle)), "kind": "codes"},
+            )
+    counts = table.info(made).counts
     file = folder / "pipeline.yaml"
     if not file.exists():  # a person's own stays
-        split = _kept_split(spec, name, file.with_name(SPLITS_FILE), Path(bundle))
+        split = _kept_split(spec, name, folder / SPLITS_FILE, Path(bundle))
         _write_pipeline(file, dataset, task, split)
     return {
         "dataset": dataset,
         "version": made,
-        "rows": rows,
+        "rows": counts["rows"],
+        "withdrawn": counts["rejections"].get(REASON, 0),
         "channels": len(channels),
         "task": task,
         "source_dataset": name,
@@ -131,8 +142,7 @@ def store_codes(
 def _version(origin: Table, spec: Pipeline, fitted: Fitted) -> int:
     """The newest version of the records, checked to be what the model reads."""
     version = origin.version()
-    if version is None:
-        raise SeqprepError(f"{origin.path}: there are no sequences; name another --source-dataset")
+    assert version is not None, "looked for before"
     params = origin.info(version).params
     if params["domain"] != spec.source.domain:
         raise SeqprepError(
@@ -213,10 +223,11 @@ def _write_splits(path: Path, bundle: Path) -> Json:
     listed = pa.concat_tables(parts).group_by(["id", "split"], use_threads=False).aggregate([])
     body = pa.BufferOutputStream()
     pyarrow.csv.write_csv(listed.select(["id", "split"]), body)
+    path.parent.mkdir(parents=True, exist_ok=True)
     replace_bytes(path, body.getvalue().to_pybytes())
     return {
         "by": "table",
-        "table": path.name,
+        "table": SPLITS_FILE,
         "key": "id",
         "column": "split",
         **{split: [split] for split in SPLITS},

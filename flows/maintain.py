@@ -108,13 +108,27 @@ def remove_records(
 
 
 def print_removed(done: Json) -> None:
-    """Say what a removal did or would do."""
+    """Say what a removal did or would do, in the dataset and in those made from its records."""
     console = Console(highlight=False)
+    every = [done, *done["derived"]]
+    for one in every:
+        _print_one(console, one, of=None if one is done else done["dataset"])
+    if not done["applied"]:
+        how = "--apply does it" + (" and cannot be undone" if done["erase"] else "")
+        console.print(f"nothing was changed; {how}")
+    elif any(one["models"] for one in every):
+        console.print("run prepare and train again for models without these records")
+
+
+def _print_one(console: Console, done: Json, *, of: str | None) -> None:
+    """What a removal did or would do in one dataset; `of`: whose records it was made from."""
 
     def line(title: str, text: str) -> None:
         console.print(f"  {title:11} {text}", markup=False, soft_wrap=True)
 
     console.rule(f"[bold]{done['dataset']}", align="left")
+    if of is not None:
+        line("made from", f"records of {of}")
     would_be = "" if done["applied"] else "would be "
     copies = f", {done['copies']:,} of them copies of one that was named" if done["copies"] else ""
     records = counted(done["records"], "record")
@@ -135,8 +149,3 @@ def print_removed(done: Json) -> None:
             "erased" if done["applied"] else "would go",
             f"{done['files']:,} files, {done['size_bytes']:,} bytes",
         )
-    if not done["applied"]:
-        how = "--apply does it" + (" and cannot be undone" if done["erase"] else "")
-        console.print(f"nothing was changed; {how}")
-    elif done["models"]:
-        console.print("run prepare and train again for models without these records")

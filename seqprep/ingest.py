@@ -91,7 +91,7 @@ def ingest(
         dataset: a name; it owns `store/dataset`.
         store: the folder of all datasets.
         base: the folder that `source.path` is relative to.
-        workers: processes for large inputs; default the cores there are. Never changes the rows.
+        workers: for large inputs; default one a core, at most eight. Never changes the rows.
         progress: called as (what, done, total).
         prune: whether rows of files that are gone go, too.
         rehash: whether to hash files again whose size, times and inode are what they were.
@@ -138,13 +138,13 @@ def _derived(table: Table, *, dataset: str, started: float) -> Ingested | None:
         dataset=dataset,
         version=version,
         rows=info.counts["rows"],
-        rejected=0,
+        rejected=info.counts["rejected"],
         reused=True,
         files=info.counts["files"],
         new_files=0,
         missing_files=(),
         labels=info.counts["labels"],
-        rejections={},
+        rejections=info.counts["rejections"],
         oddities={},
         channels=tuple(info.params["channels"]),
         rate_hz=None,

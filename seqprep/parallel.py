@@ -75,7 +75,7 @@ def cut_tasks(weights: Sequence[int], *, workers: int) -> list[range]:
 
 
 def default_workers() -> int:
-    """As many as the machine has cores, at most eight."""
+    """As many as the machine has cores, at most eight: each takes memory of its own."""
     return min(os.cpu_count() or 1, 8)
 
 

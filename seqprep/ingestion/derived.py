@@ -2,7 +2,8 @@
 
 Its rows keep id, name, group, label, source and content hash, so that a split by group, duplicates
 and withdrawal treat them as the records they were made from. There is nothing to ingest into it:
-`ingest` finds the newest version as it is.
+`ingest` finds the newest version as it is. What was withdrawn from it stays out of every later
+version (CONTRACT 11); what was withdrawn from its origin is not among the rows it is made from.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from seqprep.errors import SeqprepError
+from seqprep import delta_log
+from seqprep.errors import CorruptError, SeqprepError
 from seqprep.fingerprint import as_json, fingerprint
 from seqprep.ingestion.commit import counted, put_state
 from seqprep.ingestion.known import known_counts
-from seqprep.ingestion.records import SourceFacts
-from seqprep.ingestion.withdrawn import Withdrawn
+from seqprep.ingestion.plan import version_fingerprint
+from seqprep.ingestion.records import Batch, SourceFacts
+from seqprep.ingestion.source_chunks import FileCounts, count_batch, rejection_line
+from seqprep.ingestion.withdrawn import leave_out, read_withdrawn
 from seqprep.schema import Task, sequences_schema
 from seqprep.source import Domain, Source
 from seqprep.staging import StagedWriter
@@ -60,6 +65,8 @@ def commit_derived(
 ) -> int:
     """Make rows the newest version of a table, in place of all that it held.
 
+    Rows that were withdrawn from the table are left out and counted, as an ingest does.
+
     Args:
         table: of the new dataset.
         rows: some rows of `origin` at a time with `values` `(steps x channels)`, `length` in steps
@@ -74,21 +81,31 @@ def commit_derived(
         The new version; the newest one where it was made from the same by the same.
 
     Raises:
-        SeqprepError: if the dataset holds records of its own.
+        SeqprepError: if the dataset holds records of its own, or was made from another dataset.
+        CorruptError: if the list of what was withdrawn from it is missing or altered.
     """
     base = table.version()
     made_from = fingerprint(origin.info(version).fingerprint, dict(made_by), task, list(channels))
-    if base is not None and _is_there(table, base, made_from):
+    if base is not None and _is_there(table, base, made_from, origin):
         return base
-    counts = known_counts(origin, origin.info(version))
+    withdrawn = read_withdrawn(table, None if base is None else table.info(base))
+    counts = {
+        count.path: FileCounts(*count.identity, size_bytes=count.size_bytes)
+        for count in known_counts(origin, origin.info(version))
+    }
     schema = sequences_schema(DOMAIN, task)
-    sources = sorted(count.path for count in counts if count.rows)
-    with StagedWriter(table.path, f"derived-{made_from[:8]}", schema, sources=sources) as writer:
+    lines: list[bytes] = []
+    with StagedWriter(table.path, f"derived-{made_from[:8]}", schema) as writer:
         for part in rows:
-            columns = [_column(part, field) for field in schema]
+            batch = leave_out(Batch(rows=part), withdrawn)
+            count_batch(batch, counts)
+            lines.extend(rejection_line(rejection) for rejection in batch.rejections)
+            columns = [_column(batch.rows, field) for field in schema]
             writer.write(pa.table(columns, schema=schema))
+        writer.sources = sorted(path for path, count in counts.items() if count.rows)
     staged = writer.staged
-    counts = [replace(count, stored=staged.path if count.rows else "") for count in counts]
+    listed = [replace(count, stored=staged.path if count.rows else "") for count in counts.values()]
+    identities = [count.identity for count in listed]
     told = {**made_by, "dataset": origin.path.parent.name, "version": version}
     return table.commit(
         schema=schema,
@@ -96,27 +113,80 @@ def commit_derived(
         remove="all",
         info=CommitInfo(
             kind="sequences",
-            fingerprint=made_from,
-            counts={**counted(counts), "rejected": 0, "rejections": {}, "oddities": {}},
+            fingerprint=version_fingerprint(made_from, identities, withdrawn)
+            if withdrawn
+            else made_from,
+            counts=counted(listed),
             params={**_params(task, channels), "options": made_from, DERIVED: told},
-            state=put_state(table, counts, b"", Withdrawn()),
+            state=put_state(table, listed, b"".join(lines), withdrawn),
         ),
         base=base,
     )
 
 
-def _is_there(table: Table, version: int, made_from: str) -> bool:
-    """Whether a version was made from the same.
+def _is_there(table: Table, version: int, made_from: str, origin: Table) -> bool:
+    """Whether a version was made from the same, be it that rows of it were withdrawn since.
 
     Raises:
-        SeqprepError: if it holds records of its own.
+        SeqprepError: if it holds records of its own, or was made from another dataset.
     """
-    info = table.info(version)
-    if DERIVED not in info.params:
+    params, name = table.info(version).params, table.path.parent.name
+    if DERIVED not in params:
+        raise SeqprepError(f"{name} is a dataset of ingested records; choose another name")
+    if params[DERIVED]["dataset"] != origin.path.parent.name:
         raise SeqprepError(
-            f"{table.path.parent.name} is a dataset of ingested records; choose another name"
+            f"{name} was made from {params[DERIVED]['dataset']}, not from "
+            f"{origin.path.parent.name}, whose records may have the same ids as withdrawn ones of "
+            "the other; choose another name"
         )
-    return info.fingerprint == made_from and table.is_whole(version)
+    return bool(params["options"] == made_from) and table.is_whole(version)
+
+
+def made_from_records(folder: Path) -> list[Path]:
+    """Datasets of the same store that were made from a dataset's records, or from such a dataset.
+
+    Args:
+        folder: of the dataset whose records they are.
+
+    Returns:
+        Their folders, the nearest ones first. A version that is gone counts, for what was prepared
+        from it may still be there.
+
+    Raises:
+        CorruptError: if it cannot be told what one of the store's datasets was made from.
+    """
+    tables = sorted(folder.parent.glob("*/sequences/_delta_log"))
+    origins = {path.parent.parent: _origins(Table(path.parent)) for path in tables}
+    found = [folder]
+    for known in found:  # grows meanwhile
+        names = {folder.name for folder in found}
+        found += [
+            one
+            for one, made_from in origins.items()
+            if known.name in made_from and one.name not in names
+        ]
+    return found[1:]
+
+
+def _origins(table: Table) -> set[str]:
+    """Names of the datasets that the versions of a table were made from; none for most tables.
+
+    All versions of a table are made or none is, so an entry of the log that is damaged is no
+    matter as long as another one tells.
+    """
+    newest = table.version()
+    told, damaged = [], None
+    for version in range(0 if newest is None else newest + 1):
+        try:
+            entry = delta_log.read_entry(table.path, version)
+        except CorruptError as error:
+            damaged = error
+            continue
+        if entry is not None:
+            told.append(CommitInfo(**entry[1]).params)
+    if damaged is not None and not told:
+        raise damaged
+    return {params[DERIVED]["dataset"] for params in told if DERIVED in params}
 
 
 def _params(task: Task, channels: Sequence[str]) -> dict[str, Any]:

@@ -8,21 +8,27 @@ leaves needs a person: the same call finishes it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqprep.errors import SeqprepError
+from seqprep.ingestion.derived import made_from_records
 from seqprep.preparation.spill import live_spills
+from seqprep.remote.mirror import mirror_of
 from seqprep.remote.removal import push, stored_below
+from seqprep.remote.sync import pull_table
+from seqprep.stores import store_folder
 from seqprep.table import Table
 from seqprep.upkeep.gone import mark_gone
 from seqprep.upkeep.in_use import InUseError, alone
 from seqprep.upkeep.leftovers import Leftover, delete, derived, find_leftovers, recipe_of, tables_of
 from seqprep.upkeep.model_runs import ModelRun, delete_removed
 from seqprep.upkeep.traces import Traces, find_traces, standing
-from seqprep.upkeep.withdrawal import Withdrawal, commit_withdrawal, find_withdrawal
+from seqprep.upkeep.withdrawal import Withdrawal, commit_withdrawal, find_withdrawals
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +60,7 @@ class Removed:
         examples_versions: by recipe; with `erase` also those whose fitted state has seen one.
         models: that were trained on one. models_deleted: names of runs.
         erase: whether these versions are deleted. files, size_bytes: that go with them.
+        derived: the same of each dataset that was made from the records and holds some of them.
     """
 
     dataset: str
@@ -68,6 +75,28 @@ class Removed:
     erase: bool
     files: int
     size_bytes: int
+    derived: tuple[Removed, ...] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to do in the dataset."""
+        held = (self.sequences_versions, self.examples_versions, self.models)
+        return not (self.records or self.files or any(held))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Plan:
+    """What is to be withdrawn from one dataset, and where it stands."""
+
+    folder: Path
+    found: Withdrawal
+    traces: Traces
+
+    @property
+    def is_meant(self) -> bool:
+        """Whether the dataset holds a record, or a removal that may have died began there."""
+        held = (*self.traces.holds.values(), self.traces.runs)
+        return bool(self.found.newest or self.found.older or self.found.begun or any(held))
 
 
 def remove(
@@ -79,7 +108,7 @@ def remove(
     models: bool = False,
     apply: bool = False,
 ) -> Removed:
-    """Withdraw records, and all records of groups, from a dataset.
+    """Withdraw records, and all records of groups, from a dataset and from what was made of it.
 
     Args:
         folder: of the dataset.
@@ -91,35 +120,72 @@ def remove(
 
     Raises:
         SeqprepError: if a name occurs nowhere.
-        InUseError: if another run works on the dataset or, with `erase`, trains on such data.
+        InUseError: if another run works on one of the datasets or, with `erase`, trains on such
+            data.
         CorruptError: if what stays cannot be read.
     """
-    table = _sequences(folder)
+    folder = folder if folder.name not in ("", "..") else Path(os.path.abspath(folder))
+    _sequences(folder)
     if models and not erase:
         raise SeqprepError("--models deletes models together with their data; it needs --erase")
-    if not apply:
-        found = find_withdrawal(table, ids=ids, groups=groups)
-        return _describe(folder, found, find_traces(folder, found), erase=erase, models=models)
-    with alone(folder):
-        if spills := live_spills(folder):
+    with ExitStack() as stack:
+        folders = _held_alone(folder, stack) if apply else _with_derived(folder)
+        plans = _plans(folders, ids=ids, groups=groups)
+        told = [_describe(plan, erase=erase, models=models, applied=apply) for plan in plans]
+        if apply:
+            if erase:
+                _refuse_live(plans)
+            # The dataset itself last: as long as it holds the records, a rerun finds all of them.
+            for place in reversed(range(len(plans))):
+                version = _carry_out(plans[place], erase=erase, models=models)
+                told[place] = replace(told[place], version=version)
+    return replace(told[0], derived=tuple(one for one in told[1:] if not one.is_nothing))
+
+
+def _with_derived(folder: Path) -> list[Path]:
+    """The dataset, then those that were made from it; of a mirror as the server has them."""
+    mirror = mirror_of(folder)
+    if mirror is None:
+        return [folder, *made_from_records(folder)]
+    for name in mirror.folders(folder.parent):
+        pull_table(mirror, folder.parent / name / "sequences")
+    made = made_from_records(folder)
+    for one in made:
+        store_folder(folder.parent, dataset=one.name)
+    return [folder, *made]
+
+
+def _held_alone(folder: Path, stack: ExitStack) -> list[Path]:
+    """The datasets, each held until the stack ends; until then no other is made from them.
+
+    Raises:
+        InUseError: if another run works on one of them.
+    """
+    held = [folder]
+    stack.enter_context(alone(folder))
+    while new := [one for one in _with_derived(folder) if one not in held]:
+        for one in new:
+            stack.enter_context(alone(one))
+        held += new
+    for one in held:
+        if spills := live_spills(one):
             raise InUseError(f"{spills[0]}: a prepare is running; run again when it has ended")
-        found = find_withdrawal(table, ids=ids, groups=groups)
-        plan = find_traces(folder, found)
-        told = _describe(folder, found, plan, erase=erase, models=models, applied=True)
-        if erase:
-            _refuse_live(plan)
-        version = commit_withdrawal(found)
-        for run, held in plan.runs:
-            run.mark(
-                {split: {id_: found.ids.get(id_, "") for id_ in ids} for split, ids in held.items()}
-            )
-        if erase:
-            _erase(folder, found, plan, models=models)
-        return replace(told, version=version)
+    return held
 
 
-def _refuse_live(plan: Traces) -> None:
-    for run, _ in plan.runs:
+def _plans(folders: Sequence[Path], *, ids: Sequence[str], groups: Sequence[str]) -> list[_Plan]:
+    """What is to be done in the first folder, and in those others that it concerns."""
+    tables = [_sequences(folder) for folder in folders]
+    found = find_withdrawals(tables, ids=ids, groups=groups)
+    first, *others = (
+        _Plan(folder=folder, found=one, traces=find_traces(folder, one))
+        for folder, one in zip(folders, found, strict=True)
+    )
+    return [first, *(plan for plan in others if plan.is_meant)]
+
+
+def _refuse_live(plans: Sequence[_Plan]) -> None:
+    for run in (run for plan in plans for run, _ in plan.traces.runs):
         if run.live:
             raise InUseError(
                 f"{run.path}: a training runs on data that would be erased; stop it or wait for "
@@ -127,27 +193,33 @@ def _refuse_live(plan: Traces) -> None:
             )
 
 
-def _describe(
-    folder: Path,
-    found: Withdrawal,
-    plan: Traces,
-    *,
-    erase: bool,
-    models: bool,
-    applied: bool = False,
-) -> Removed:
-    examples = plan.tainted if erase else plan.holds
-    going = _going(folder, found, plan) if erase else []
+def _carry_out(plan: _Plan, *, erase: bool, models: bool) -> int:
+    """Do what is to be done in one dataset; its newest version after that."""
+    found = plan.found
+    version = commit_withdrawal(found)
+    for run, held in plan.traces.runs:
+        run.mark(
+            {split: {id_: found.ids.get(id_, "") for id_ in ids} for split, ids in held.items()}
+        )
+    if erase:
+        _erase(plan.folder, found, plan.traces, models=models)
+    return version
+
+
+def _describe(plan: _Plan, *, erase: bool, models: bool, applied: bool) -> Removed:
+    found, traces = plan.found, plan.traces
+    examples = traces.tainted if erase else traces.holds
+    going = _going(plan.folder, found, traces) if erase else []
     return Removed(
-        dataset=folder.name,
+        dataset=plan.folder.name,
         applied=applied,
         version=found.version,
         records=found.records,
         copies=found.copies,
-        sequences_versions=tuple(sorted(_tainted(found.table, found, plan))),
+        sequences_versions=tuple(sorted(_tainted(found.table, found, traces))),
         examples_versions={name: tuple(sorted(got)) for name, got in examples.items() if got},
-        models=tuple(_trained(run, held) for run, held in plan.runs),
-        models_deleted=tuple(run.path.name for run, _ in plan.runs) if models else (),
+        models=tuple(_trained(run, held) for run, held in traces.runs),
+        models_deleted=tuple(run.path.name for run, _ in traces.runs) if models else (),
         erase=erase,
         files=len(going),
         size_bytes=sum(one.size_bytes for one in going),

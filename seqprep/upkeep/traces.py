@@ -1,7 +1,8 @@
 """Where withdrawn records stand beside the sequences: in examples, in fitted state, in models.
 
-Use it before records are removed. What cannot be read counts as holding them, so that an erasure
-never leaves out a file because it is damaged.
+Use it before records are removed, for the dataset and for each that was made from it: it looks in
+one folder. What cannot be read counts as holding them, so that an erasure never leaves out a file
+because it is damaged.
 """
 
 from __future__ import annotations

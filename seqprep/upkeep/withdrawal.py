@@ -1,7 +1,8 @@
 """Withdraw records from a dataset: what that means, and the version without them (CONTRACT 11).
 
-Use `find_withdrawal` to see what would happen and `upkeep.removal.remove` to do it. A record is
+Use `find_withdrawals` to see what would happen and `upkeep.removal.remove` to do it. A record is
 named by its id, or all records of a group by its name; other records with the same content go, too.
+Tables that were made from its rows, such as codes, are looked through together with its own.
 The commit that drops the rows also names the list that later ingests obey, so there is no moment at
 which one holds without the other. Not for records that a cleaning rule should leave out.
 """
@@ -49,6 +50,7 @@ class Withdrawal:
     Args:
         table: of sequences. version: the newest one.
         withdrawn: the list that will hold. listed: whether it holds already.
+        begun: whether a part of what is withdrawn is on the list of the newest version.
         newest: matching rows of the newest version by file; see FACTS, and `why`.
         older: versions that hold such a record, the newest one left out.
         ids: of all matching records in any version, each with its group, "" where no version
@@ -59,6 +61,7 @@ class Withdrawal:
     version: int
     withdrawn: Withdrawn
     listed: bool
+    begun: bool
     newest: Mapping[str, pa.Table]
     older: tuple[int, ...]
     ids: Mapping[str, str]
@@ -75,52 +78,93 @@ class Withdrawal:
         return sum(int((rows["why"].to_numpy() == 2).sum()) for rows in self.newest.values())
 
 
-def find_withdrawal(table: Table, *, ids: Sequence[str], groups: Sequence[str]) -> Withdrawal:
+def find_withdrawals(
+    tables: Sequence[Table], *, ids: Sequence[str], groups: Sequence[str]
+) -> list[Withdrawal]:
     """Look for the named records in every version that is still there.
 
     Args:
-        table: of sequences.
+        tables: of sequences: the one that is meant, then those that were made from its rows. What
+            one of them alone still tells of a record, its content say, is looked for in all.
         ids: of records.
         groups: names of groups.
 
+    Returns:
+        What is to be withdrawn from each table.
+
     Raises:
         SeqprepError: if nothing is named, or a name occurs nowhere.
-        CorruptError: if the newest version cannot be read.
+        CorruptError: if the newest version of a table cannot be read.
     """
     if not ids and not groups:
         raise SeqprepError("name what to remove: --id ID or --group GROUP, each as often as needed")
-    newest = table.version()
-    if newest is None:
-        raise SeqprepError(f"{table.path}: there are no sequences; nothing to remove")
-    before = read_withdrawn(table, table.info(newest))
-    files = _files_by_version(table, newest)
-    every = {file.path: file for listed in files.values() for file in listed or ()}
-    current = {file.path for file in files[newest] or ()}
+    stored = [_stored(table) for table in tables]
     named = Withdrawn(ids=tuple(ids), groups=tuple(groups))
-    seen = [rows for _, rows in _matches(table, every.values(), named, strict=current)]
-    found = pa.concat_tables(seen) if seen else _nothing()
-    _refuse_unknown(table, named, found, before)
+    found = pa.concat_tables(
+        [_nothing(), *(rows for one in stored for rows in one.matches(named).values())]
+    )
+    _refuse_unknown(tables[0], named, found, [one.withdrawn for one in stored])
     wanted = named.with_more(
         ids=found["id"].to_pylist(),
         hashes=[one.hex() for one in found["content_hash"].to_pylist()],
     )
-    withdrawn = before.with_more(ids=wanted.ids, groups=wanted.groups, hashes=wanted.hashes)
-    matches = dict(_matches(table, every.values(), wanted, strict=current))
-    older = tuple(
-        version
-        for version, listed in sorted(files.items())
-        # One that cannot be read may hold it.
-        if version != newest and (listed is None or any(file.path in matches for file in listed))
-    )
-    return Withdrawal(
+    return [_withdrawal(one, wanted, groups=frozenset(groups)) for one in stored]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Stored:
+    """What stands in a table: its newest version, the list, and the files of every version."""
+
+    table: Table
+    version: int
+    withdrawn: Withdrawn
+    files: Mapping[int, tuple[StagedFile, ...] | None]
+
+    @property
+    def current(self) -> set[str]:
+        """Paths of the files of the newest version."""
+        return {file.path for file in self.files[self.version] or ()}
+
+    def matches(self, wanted: Withdrawn) -> dict[str, pa.Table]:
+        """See `_matches`, of the files of every version."""
+        every = {file.path: file for listed in self.files.values() for file in listed or ()}
+        return dict(_matches(self.table, every.values(), wanted, strict=self.current))
+
+
+def _stored(table: Table) -> _Stored:
+    newest = table.version()
+    if newest is None:
+        raise SeqprepError(f"{table.path}: there are no sequences; nothing to remove")
+    return _Stored(
         table=table,
         version=newest,
+        withdrawn=read_withdrawn(table, table.info(newest)),
+        files=_files_by_version(table, newest),
+    )
+
+
+def _withdrawal(stored: _Stored, wanted: Withdrawn, *, groups: frozenset[str]) -> Withdrawal:
+    before, current = stored.withdrawn, stored.current
+    withdrawn = before.with_more(ids=wanted.ids, groups=wanted.groups, hashes=wanted.hashes)
+    matches = stored.matches(wanted)
+    older = tuple(
+        version
+        for version, listed in sorted(stored.files.items())
+        # One that cannot be read may hold it.
+        if version != stored.version
+        and (listed is None or any(file.path in matches for file in listed))
+    )
+    kinds = ("ids", "groups", "hashes")
+    return Withdrawal(
+        table=stored.table,
+        version=stored.version,
         withdrawn=withdrawn,
         listed=withdrawn == before,
+        begun=any({*getattr(before, kind)} & {*getattr(wanted, kind)} for kind in kinds),
         newest={path: rows for path, rows in matches.items() if path in current and len(rows)},
         older=older,
         ids=dict.fromkeys(wanted.ids, "") | _groups(matches.values()),
-        groups=frozenset(groups),
+        groups=groups,
     )
 
 
@@ -197,10 +241,12 @@ def _nothing() -> pa.Table:
     return pa.table({name: pa.array([], kinds.get(name, pa.string())) for name in (*FACTS, "why")})
 
 
-def _refuse_unknown(table: Table, named: Withdrawn, found: pa.Table, before: Withdrawn) -> None:
+def _refuse_unknown(
+    table: Table, named: Withdrawn, found: pa.Table, before: Sequence[Withdrawn]
+) -> None:
     """Refuse a name that is nowhere: a slip of the pen would leave the record in."""
-    ids = {*found["id"].to_pylist(), *before.ids}
-    groups = {*found["group"].to_pylist(), *before.groups}
+    ids = {*found["id"].to_pylist(), *(id_ for one in before for id_ in one.ids)}
+    groups = {*found["group"].to_pylist(), *(name for one in before for name in one.groups)}
     unknown = [f"id {one!r}" for one in named.ids if one not in ids]
     unknown += [f"group {one!r}" for one in named.groups if one not in groups]
     if unknown:

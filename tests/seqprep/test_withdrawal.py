@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import json
+import multiprocessing
 import os
+import re
+import threading
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from seqprep.errors import CorruptError, SeqprepError
 from seqprep.ingest import ingest
+from seqprep.ingestion import source_chunks
 from seqprep.ingestion.withdrawn import STATE
 from seqprep.recipe import Tokens
 from seqprep.snapshot import Snapshot, read_shard
@@ -333,3 +339,26 @@ def test_a_record_is_removed_beside_an_older_file_that_cannot_be_read(tmp_path: 
     done = remove(folder_of(tmp_path), ids=[SECRET_ID], erase=True, apply=True)
     assert done.applied and SECRET_ID not in ids(tmp_path) and not old.exists()
     assert not holding(tmp_path, SECRET)
+
+
+@pytest.mark.parametrize("domain", [pytest.param("dna", marks=pytest.mark.slow), "text"])
+def test_an_ingest_on_a_machine_of_many_cores_starts_eight_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, domain: Any
+) -> None:
+    """Memory would grow with the machine: 64 processes that read FASTA take 17 GB."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(source_chunks, "PARALLEL_BYTES", 0)
+    monkeypatch.setattr(source_chunks, "CHUNK_FILES", 1)
+    ending, content = {"dna": ("fa", ">a\nACGT\n"), "text": ("txt", "words " * 2**18)}[domain]
+    write_files(tmp_path / "in", {f"{number}.{ending}": content for number in range(12)})
+    source = Source(domain=domain, path=str(tmp_path / "in"), task="reconstruct")
+    started: set[str] = set()
+
+    def look(what: str, done: int, total: int) -> None:
+        started.update(child.name for child in multiprocessing.active_children())
+        started.update(thread.name for thread in threading.enumerate())
+
+    ingest(source, dataset="d", store=tmp_path / "store", progress=look)
+    pools = Counter(re.split(r"[-_]\d+$", name)[0] for name in started)
+    del pools["Thread"]
+    assert max(pools.values()) == 8, started
