@@ -14,6 +14,7 @@ from benchmarks.common import RESULTS
 
 NAMES = (
     "words",
+    "tokens",
     "fasta",
     "eeg",
     "eeg_large",

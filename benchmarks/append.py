@@ -1,10 +1,10 @@
-"""Appending: what a folder that grew by one percent costs beside all of it.
+"""Appending: what a folder that grew by one percent costs beside all of it, and why.
 
-Each stage runs three times in processes of its own: over 99 % of the files (full), after a few
-short records have come that reach every split and bucket (floor: the constant cost of appending
-anything, a new shard in each of them among it), and after the last percent has come (append).
-Counted are CPU seconds of the process and its children after a first ingest of one file elsewhere
-has brought imports in; the ratio is (append - floor) / full.
+Stages run in processes of their own, over a store of 99 % of the files: when all is new (full),
+after a few short records have come (few), and after the last percent has come (append). The few are
+at most a tenth of the percent. The first two are run over a tenth of the files, too, so that
+`append_costs` can tell what is constant from what grows with the store. Counted are CPU seconds of
+the process and its children after a first run elsewhere has brought imports in.
 """
 
 from __future__ import annotations
@@ -13,65 +13,38 @@ import argparse
 import json
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from benchmarks.append_costs import AIM, markdown, medians
+from benchmarks.append_inputs import MAKE, count_records, write_few
+from benchmarks.common import RESULTS, environment, peer_environment
 
-from benchmarks.common import RESULTS, environment, facts_line, peer_environment
-from benchmarks.inputs import SEED, documents, write_eeg
-
-AIM = 0.03
 SETTLE_S = 2.5
 """Files that changed within two seconds before they are hashed are hashed again the next time."""
 DATASET = "append"
 WARM_FILES = 20
-SMALL_LINES = 200
-FEW = 300
-"""Short records that reach every split and bucket: 0.2 % of 200 MB."""
+FEW_SHARE = 0.1
+"""Of the records and bytes of one percent, that the few have at most; but there is one at least."""
+TENTH = 10
+"""One file in so many is in the small store."""
+LEAST_RECORDINGS = 20
+"""In the small store, where there are as many, or a split by hash leaves a part empty: a file is
+one record, and of less than 100 MB there are hardly enough of them."""
+KNOWN = {"ingest": "files", "prepare": "records"}
+"""What the cost of each stage grows with, as long as nothing of it changed."""
+TURNS = ("full", "few", "append")
 RECIPES: dict[str, tuple[dict[str, dict[str, Any]], ...]] = {
     "documents": ({"summarize": {"drop_top": 50, "min_count": 2}}, {"truncate": {"length": 500}}),
     "fasta": ({"truncate": {"length": 2000}},),
     "eeg": ({"windows": {"length": 1024}},),
-}
-
-
-def write_documents(folder: Path, size_mb: float) -> None:
-    """One text file a document, in two folders; a serial number makes each its own."""
-    for number, (text, label) in enumerate(documents(size_mb * 1e6)):
-        path = folder / label / f"{number // 1000:03d}" / f"{number:06d}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"n{number} {text}")
-
-
-def write_fasta_parts(folder: Path, size_mb: float) -> None:
-    """A hundred FASTA files of one size, 60 bases a line."""
-    rng = np.random.default_rng(SEED)
-    letters = np.frombuffer(b"ACGT", dtype=np.uint8)
-    for number in range(100):
-        lines, made, record = [], 0, 0
-        while made < size_mb * 1e4:
-            bases = letters[rng.integers(0, 4, size=60 * int(rng.integers(5, 200)))].tobytes()
-            body = b"\n".join(bases[at : at + 60] for at in range(0, len(bases), 60))
-            lines.append(b">r%d-%d\n%s\n" % (number, record, body))
-            made, record = made + len(lines[-1]), record + 1
-        path = folder / "ab"[number % 2] / f"{number:03d}.fa"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"".join(lines))
-
-
-MAKE: dict[str, Callable[[Path, float], None]] = {
-    "documents": write_documents,
-    "fasta": write_fasta_parts,
-    "eeg": write_eeg,
 }
 DOMAINS = {"documents": "text", "fasta": "dna", "eeg": "eeg"}
 
@@ -90,7 +63,7 @@ def run_ingest(kind: str, inputs: Path, store: Path, processes: int) -> dict[str
         ingest(replace(source, path=f"{other}/in"), dataset=DATASET, store=Path(other))
     start = _cpu_seconds()
     done = ingest(source, dataset=DATASET, store=store, workers=processes)
-    return {"cpu": _cpu_seconds() - start, "rows": done.rows, "new_files": done.new_files}
+    return {"cpu": _cpu_seconds() - start, "rows": done.rows, "new": done.new_files}
 
 
 def run_prepare(kind: str, inputs: Path, store: Path, processes: int) -> dict[str, Any]:
@@ -111,7 +84,7 @@ def run_prepare(kind: str, inputs: Path, store: Path, processes: int) -> dict[st
         prepare(store=Path(other), **options)
     start = _cpu_seconds()
     done = prepare(store=store, workers=processes, **options)
-    return {"cpu": _cpu_seconds() - start, "rows": sum(done.rows.values()), "new_files": done.added}
+    return {"cpu": _cpu_seconds() - start, "rows": sum(done.rows.values()), "new": done.added}
 
 
 def _ingest_some(kind: str, inputs: Path, other: Path) -> None:
@@ -159,94 +132,79 @@ def run_apart(stage: str, kind: str, inputs: Path, store: Path, processes: int) 
 
 
 def measure(kind: str, work: Path, size_mb: float, processes: int) -> list[dict[str, Any]]:
-    """All stages over 99 %, after a few records, and after the last percent."""
-    inputs, store, later = work / "inputs", work / "store", work / "later"
-    for folder in (inputs, store, later):
+    """All turns over the whole store, and the first two over a tenth of its files."""
+    inputs, later, tenth = work / "inputs", work / "later", work / "tenth"
+    for folder in (inputs, later, tenth):
         folder.mkdir(parents=True)
     MAKE[kind](inputs, size_mb)
     files = sorted(path for path in inputs.rglob("*") if path.is_file())
     held = list(islice(files, 50, None, 100))
     for path in held:
-        (later / path.relative_to(inputs)).parent.mkdir(parents=True, exist_ok=True)
-        path.rename(later / path.relative_to(inputs))
+        move(path, later / path.relative_to(inputs))
+    stay = [path for path in files if path.exists()]
+    step = max(2, min(TENTH, len(stay) // LEAST_RECORDINGS)) if kind == "eeg" else TENTH
+    small = stay[step // 2 :: step]
+    for path in small:
+        move(path, tenth / path.relative_to(inputs), copy=True)
+    more = [later / path.relative_to(inputs) for path in held]
+    few = max(1, int(FEW_SHARE * sum(count_records(kind, path) for path in more)))
     time.sleep(SETTLE_S)
-    rounds: list[dict[str, dict[str, Any]]] = []
-    for turn in ("full", "floor", "append"):
-        if turn == "floor":
-            write_few(kind, inputs, later / held[0].relative_to(inputs))
-        if turn == "append":
-            for path in held:
-                (later / path.relative_to(inputs)).rename(path)
-        rounds.append({stage: run_apart(stage, kind, inputs, store, processes) for stage in STAGES})
-        print(f"{kind} {turn}: {rounds[-1]}", file=sys.stderr, flush=True)
-    return [_case(kind, stage, [one[stage] for one in rounds], len(files)) for stage in STAGES]
+    runs: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for size, folder in (("tenth", tenth), ("whole", inputs)):
+        store = work / f"store-{size}"
+        store.mkdir()
+        for turn in TURNS if size == "whole" else TURNS[:2]:
+            if turn == "few":
+                few_bytes = write_few(kind, folder, more[0], few)
+                assert few_bytes <= FEW_SHARE * sum(path.stat().st_size for path in more)
+            if turn == "append":
+                for path, original in zip(more, held, strict=True):
+                    move(path, original)
+            found = {}
+            for stage in STAGES:
+                before = count_shards(store)
+                found[stage] = run_apart(stage, kind, folder, store, processes)
+                found[stage]["shards"] = count_shards(store) - before
+            runs[size, turn] = found
+            print(f"{kind} {size} {turn}: {found}", file=sys.stderr, flush=True)
+    known = {"tenth": {"files": len(small)}, "whole": {"files": len(stay)}}
+    for size, counts in known.items():
+        counts["records"] = runs[size, "full"]["ingest"]["rows"]
+    return [_case(kind, stage, runs, known) for stage in STAGES]
 
 
-def write_few(kind: str, inputs: Path, held: Path) -> None:
-    """Put a few short records of many lengths beside the others; nothing of them comes twice."""
-    folder = inputs / "a"
-    if kind == "eeg":  # windows have one length, so that one recording reaches its bucket
-        lines = held.read_bytes().splitlines(keepends=True)[:SMALL_LINES]
-        (folder / f"few-{held.name}").write_bytes(b"".join(lines))
-        return
-    if kind == "documents":
-        for number, (text, _) in enumerate(islice(documents(1e9), FEW)):
-            words = text.split()[: 2 * number + 2]
-            # in a folder that has a label already, or preparation would leave them out
-            (folder / "000" / f"few{number}.txt").write_text(f"few{number} {' '.join(words)}")
-        return
-    rng = np.random.default_rng(SEED + 1)
-    letters = np.frombuffer(b"ACGT", dtype=np.uint8)
-    records = [letters[rng.integers(0, 4, size=8 * number + 60)].tobytes() for number in range(FEW)]
-    text = b"".join(b">few%d\n%s\n" % (number, bases) for number, bases in enumerate(records))
-    (folder / "few.fa").write_bytes(text)
+def move(path: Path, to: Path, *, copy: bool = False) -> None:
+    """Move or copy a file with its times, and make the folders on the way."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    if copy:
+        shutil.copy2(path, to)
+    else:
+        path.rename(to)
 
 
-def _case(kind: str, stage: str, runs: list[dict[str, Any]], files: int) -> dict[str, Any]:
-    full, floor, append = (run["cpu"] for run in runs)
+def count_shards(store: Path) -> int:
+    """Parquet files of the tables of a store."""
+    return sum(1 for _ in store.rglob("*.parquet"))
+
+
+def _case(
+    kind: str,
+    stage: str,
+    runs: Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]],
+    known: Mapping[str, Mapping[str, int]],
+) -> dict[str, Any]:
+    cpu = {f"{turn}_{size}": found[stage]["cpu"] for (size, turn), found in runs.items()}
+    what = KNOWN[stage]
     return {
         "input": kind,
         "stage": stage,
-        "files": files,
-        "full": full,
-        "floor": floor,
-        "append": append,
-        "ratio": (append - floor) / full,
+        "files": known["whole"]["files"],
+        "records": known["whole"]["records"],
+        "known": known["whole"][what],
+        "known_tenth": known["tenth"][what],
+        "shards": {turn: runs["whole", turn][stage]["shards"] for turn in TURNS},
+        **cpu,
     }
-
-
-def medians(repeats: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """For each case the median of its figures over the repeats."""
-    figures = ("full", "floor", "append", "ratio")
-    return [
-        {**runs[0], **{name: statistics.median(run[name] for run in runs) for name in figures}}
-        for runs in zip(*repeats, strict=True)
-    ]
-
-
-def markdown(body: dict[str, Any]) -> str:
-    """The table of results."""
-    lines = [
-        "## Appending one percent",
-        "",
-        "CPU seconds over 99 % of the files, after a few short records that reach every split and "
-        "bucket (the constant cost), and after 1 % more has come; the ratio is (append - floor) / "
-        f"full, aim {AIM:.0%}.",
-        "",
-        f"Input {body['size_mb']:g} MB each, {body['processes']} processes, median of "
-        f"{body['repeats']}; {facts_line(body['environment'])}",
-        "",
-        "| input | files | stage | full | floor | append | ratio | aim |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for case in body["cases"]:
-        met = "met" if case["ratio"] <= AIM else "missed"
-        figures = " | ".join(f"{case[name]:.2f}" for name in ("full", "floor", "append"))
-        lines.append(
-            f"| {case['input']} | {case['files']:,} | {case['stage']} | {figures} "
-            f"| {case['ratio']:.1%} | {met} |"
-        )
-    return "\n".join(lines) + "\n"
 
 
 def main() -> int:
@@ -286,7 +244,7 @@ def main() -> int:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "append.json").write_text(json.dumps(body, indent=1) + "\n")
         (RESULTS / "append.md").write_text(text)
-    return int(any(case["ratio"] > AIM for case in cases))
+    return int(any(case["share"] > AIM for case in cases))
 
 
 if __name__ == "__main__":

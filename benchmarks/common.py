@@ -24,6 +24,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.stages import STAGE_FACTS, stage_table
+
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     *("biopython", "datasets", "deltalake", "numpy", "pandas", "polars", "pyarrow"),
@@ -49,7 +51,10 @@ class Settings:
 
 Facts = dict[str, Any]
 Case = Callable[[Settings], Callable[[], Facts]]
-"""Imports what it needs and returns the job; calling the job is what is timed."""
+"""Imports what it needs and returns the job; calling the job is what is timed.
+
+A fact may be a function, which is called when the clock has stopped.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +69,8 @@ class Benchmark:
         size_mb: of the input by default.
         notes: what the reader must know to trust the table.
         processes: worker processes that a case may use, if the command does not say.
+        same: facts that must be equal wherever a case tells them.
+        stages: how many times its floor each stage of ours should take at most; None: not compared.
     """
 
     name: str
@@ -74,6 +81,8 @@ class Benchmark:
     size_mb: float
     notes: str
     processes: int = 2
+    same: tuple[str, ...] = ()
+    stages: float | None = None
 
 
 def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> None:
@@ -108,7 +117,8 @@ def run_here(benchmark: Benchmark, case: str, inputs: Path, work: Path, processe
     facts = job()
     seconds = time.perf_counter() - start
     cpu_s = round(sum(os.times()[:4]) - before, 2)  # of ended child processes, too
-    print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, **facts}))
+    told = {name: fact() if callable(fact) else fact for name, fact in facts.items()}
+    print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, **told}))
 
 
 def run_all(benchmark: Benchmark, work: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -126,6 +136,7 @@ def run_all(benchmark: Benchmark, work: Path, options: argparse.Namespace) -> di
             runs[name].append(run_apart(benchmark.name, name, inputs, out, options.processes))
             shutil.rmtree(out)
             print(f"{name}: {runs[name][-1]['seconds']:.2f} s", file=sys.stderr, flush=True)
+    check_same(benchmark, runs)
     return {
         "benchmark": benchmark.name,
         "size_mb": options.size_mb,
@@ -134,6 +145,18 @@ def run_all(benchmark: Benchmark, work: Path, options: argparse.Namespace) -> di
         "environment": environment(),
         "cases": {name: summary(found) for name, found in runs.items()},
     }
+
+
+def check_same(benchmark: Benchmark, runs: Mapping[str, Sequence[Facts]]) -> None:
+    """Refuse figures of cases that did not do the same job.
+
+    Raises:
+        RuntimeError: naming what each case found.
+    """
+    for fact in benchmark.same:
+        found = {name: {run[fact] for run in of} for name, of in runs.items() if fact in of[0]}
+        if len(set().union(*found.values())) > 1:
+            raise RuntimeError(f"{benchmark.name}: cases differ in {fact}: {found}")
 
 
 def read_once(folder: Path) -> None:
@@ -182,11 +205,12 @@ def peer_environment(out: Path, processes: int) -> dict[str, str]:
 
 
 def summary(runs: Sequence[Facts]) -> Facts:
-    """Median, fastest and slowest seconds, and the other facts of the last run."""
+    """Medians of all seconds, their range, and the other facts of the last run."""
     seconds = [run["seconds"] for run in runs]
+    timed = ["seconds", *(name for name in runs[-1] if name.endswith("_s"))]
     return {
         **runs[-1],
-        "seconds": statistics.median(seconds),
+        **{name: statistics.median(run[name] for run in runs) for name in timed},
         "fastest": min(seconds),
         "slowest": max(seconds),
     }
@@ -231,7 +255,8 @@ def markdown(benchmark: Benchmark, body: Mapping[str, Any]) -> str:
     """The table of one benchmark."""
     cases = body["cases"]
     ours = cases.get(next(iter(benchmark.cases)))
-    shown = sorted({key for case in cases.values() for key in case} - HIDDEN)
+    hidden = HIDDEN if benchmark.stages is None else HIDDEN | STAGE_FACTS
+    shown = sorted({key for case in cases.values() for key in case} - hidden)
     head = ["case", "seconds", "range", "times ours", "aim", *shown]
     lines = [
         f"## {benchmark.title}",
@@ -256,6 +281,8 @@ def markdown(benchmark: Benchmark, body: Mapping[str, Any]) -> str:
             *(show(case.get(key)) for key in shown),
         ]
         lines.append("| " + " | ".join(row) + " |")
+    if benchmark.stages is not None:
+        lines += stage_table(cases, most=benchmark.stages)
     return "\n".join(lines) + "\n"
 
 

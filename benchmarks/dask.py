@@ -109,6 +109,7 @@ BENCHMARK = Benchmark(
         "dask_temporary": flows(cluster="temporary"),
     },
     aims={},
+    same=("tables",),
     size_mb=200,
     notes=(
         "Documents in files of 4 MB through the flows `ingest` and `prepare`. `local`: threads of "
