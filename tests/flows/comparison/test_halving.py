@@ -5,85 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from flows.comparison import conduct
-from flows.comparison.budget import Plan
-from flows.comparison.course import Entry, Standing, finalists, rank
-from flows.comparison.scores import Score
-from flows.comparison.trials import Outcome
-from flows.pipeline_file import Pipeline, load
-from tests.conftest import ROOT
+from flows.comparison.course import finalists, rank
 from tests.flows.comparison.test_conduct import ASKED, compared, told_at_the_end
-
-PLAN = Plan(
-    equal="updates",
-    amount=100.0,
-    updates={},
-    settings=1,
-    finalists=2,
-    seeds=3,
-    seconds=1.0,
-    search_s={},
-    full_s={},
-)
+from tests.flows.comparison.test_page import PLAN
+from tests.flows.comparison.test_verdict import standing
 
 
-@pytest.fixture(scope="module")
-def spec() -> Pipeline:
-    """Any pipeline."""
-    return load(ROOT / "data" / "text.yaml")
-
-
-def standing(spec: Pipeline, name: str, score: float, *, seconds: float = 1.0) -> Standing:
-    """A strategy after the search."""
-    outcome = Outcome(
-        strategy=name,
-        setting="lr 1",
-        seed=0,
-        folder="",
-        updates=1,
-        epochs=1,
-        parameters=1,
-        train_seconds=seconds,
-        wall_seconds=seconds,
-        predict_seconds=1.0,
-        memory_bytes=1,
-    )
-    found = Score(
-        measure="accuracy",
-        seeds=1,
-        records=10,
-        mean=score,
-        means=(score,),
-        draws=np.full(5, score),
-    )
-    entry = Entry(name=name, family="", told="", spec=spec, prepared={})
-    return Standing(
-        entry=entry,
-        outcomes=(outcome,),
-        setting="lr 1",
-        spec=spec,
-        validation=found,
-        test=None,
-        is_final=False,
-    )
-
-
-def test_the_best_of_the_search_and_what_all_are_held_against_go_on(spec: Pipeline) -> None:
+def test_the_best_of_the_search_and_what_all_are_held_against_go_on() -> None:
     """Would break if the worst were trained in full, or whole records and the file dropped."""
     scores = {"chunks": 0.6, "full": 0.1, "windows": 0.9, "file": 0.2, "split": 0.8}
-    found = sorted((standing(spec, name, score) for name, score in scores.items()), key=rank)
+    found = [standing(name, score, place=n) for n, (name, score) in enumerate(scores.items())]
+    found.sort(key=rank)
     chosen = [one.entry.name for one in finalists(found, PLAN)]
     assert chosen == ["windows", "split", "file", "full"]
     everything = finalists(found, replace(PLAN, finalists=len(found)))
     assert [one.entry.name for one in everything] == ["windows", "split", "chunks", "file", "full"]
 
 
-def test_of_equal_scores_the_quicker_way_goes_on(spec: Pipeline) -> None:
+def test_of_equal_scores_the_quicker_way_goes_on() -> None:
     """Would break if a way that takes ten times as long were kept for nothing."""
-    slow, quick = (standing(spec, name, 0.5, seconds=s) for name, s in (("a", 9.0), ("b", 1.0)))
+    slow, quick = (standing(name, 0.5, place=0, seconds=s) for name, s in (("a", 9.0), ("b", 1.0)))
     chosen = finalists(sorted([slow, quick], key=rank), replace(PLAN, finalists=1))
     assert [one.entry.name for one in chosen] == ["b"]
 
