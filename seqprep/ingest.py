@@ -16,7 +16,7 @@ from pathlib import Path
 from seqprep.arrow_memory import memory_for
 from seqprep.checks import check_name
 from seqprep.domains import DOMAINS
-from seqprep.errors import SeqprepError
+from seqprep.errors import ConfigError, SeqprepError
 from seqprep.ingestion.commit import commit_chunks
 from seqprep.ingestion.derived import DERIVED
 from seqprep.ingestion.files import SourceFile
@@ -105,6 +105,8 @@ def ingest(
     """
     started = time.monotonic()
     check_name(dataset, key="dataset")
+    if store.is_file():
+        raise ConfigError(f"{store}: is a file, where the folder of the store is needed")
     if runner is not None:  # its processes may stand in another folder
         base, store = base.absolute(), store.absolute()
     table = Table(store / dataset / "sequences")

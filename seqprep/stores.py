@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqprep.errors import ConfigError, RemoteError
+from seqprep.errors import RemoteError
 from seqprep.remote.address import Address, is_remote, mirror_folder, parse
 from seqprep.remote.mirror import Mirror, mirror_at, mirror_of
 from seqprep.remote.sync import MODELS, PRUNE, pull, pull_files, push_files
@@ -26,14 +26,11 @@ def store_folder(store: str | Path, *, dataset: str | None = None) -> Path:
         dataset: whose log, marks and reports are brought up to date, where this is a mirror.
 
     Raises:
-        ConfigError: if a file lies there.
         RemoteError: if the server cannot be used.
 
     >>> store_folder("store")
     PosixPath('store')
     """
-    if not is_remote(store) and Path(store).is_file():
-        raise ConfigError(f"{store}: is a file, where the folder of the store is needed")
     mirror = mirror_at(parse(store)) if is_remote(store) else mirror_of(Path(store))
     if mirror is None:
         return Path(store)

@@ -18,7 +18,6 @@ from seqprep.ingestion import source_chunks
 from seqprep.ingestion.records import SourceFacts
 from seqprep.new_files import read_records
 from seqprep.source import Field, Generator, Source, Target
-from seqprep.stores import store_folder
 from seqprep.table import Table
 from tests.conftest import ROOT
 from tests.sources import stored_rows, write_files
@@ -338,5 +337,5 @@ def test_a_file_in_the_place_of_the_store_is_told(tmp_path: Path) -> None:
     """A slip in --store would be told as a full disk, or write beside a person's file."""
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(ConfigError, match="notes: is a file, where the folder of the store"):
-        store_folder(tmp_path / "notes")
-    assert store_folder(tmp_path / "new") == tmp_path / "new"
+        ingest(Source(domain="text", path=str(tmp_path)), dataset="d", store=tmp_path / "notes")
+    assert (tmp_path / "notes").read_text() == "mine"
