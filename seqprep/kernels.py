@@ -8,6 +8,7 @@ Legend: R rows, N steps of all rows together, F features of a step, P spans of a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -40,6 +41,25 @@ def ranges(starts: Ints, lengths: Ints) -> Ints:
     index = np.arange(offsets[-1], dtype=np.int64)
     index += np.repeat(np.asarray(starts, dtype=np.int64) - offsets[:-1], lengths)
     return index
+
+
+def cut_blocks(ends: Ints, sizes: Ints, *, most: int) -> Iterator[tuple[int, int]]:
+    """Spans in turn, from a first one to before another, so many that they take about `most`.
+
+    A longer one stands alone.
+
+    Args:
+        ends: `(S,)` sums of the sizes.
+        sizes: `(S,)`, S >= 1.
+        most: in the unit of the sizes.
+
+    >>> sizes = np.array([2, 2, 9, 1])
+    >>> list(cut_blocks(np.cumsum(sizes), sizes, most=4))
+    [(0, 1), (1, 2), (2, 3), (3, 4)]
+    """
+    full = np.diff(ends // most) > 0
+    cuts = np.flatnonzero(full | (sizes[:-1] > most)) + 1
+    yield from pairwise([0, *cuts.tolist(), len(sizes)])
 
 
 def copy_rows(values: npt.NDArray[Any], offsets: Ints, rows: Ints) -> npt.NDArray[Any]:
@@ -82,9 +102,7 @@ def copy_spans(values: npt.NDArray[Any], starts: Ints, sizes: Ints) -> npt.NDArr
         flat = _copied(raw, starts, sizes, size_bytes)
     else:
         flat = np.empty(size_bytes, dtype=np.uint8)
-        full = np.diff(ends // _COPIED_BYTES) > 0
-        cuts = np.flatnonzero(full | (sizes[:-1] > _COPIED_BYTES)) + 1
-        for begin, stop in pairwise([0, *cuts.tolist(), len(starts)]):
+        for begin, stop in cut_blocks(ends, sizes, most=_COPIED_BYTES):
             first = int(ends[begin - 1]) if begin else 0
             size = int(ends[stop - 1]) - first
             if stop - begin == 1:  # a long one is copied as it lies

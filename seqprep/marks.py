@@ -10,14 +10,13 @@ Legend: R rows, N steps of all rows together, F features of a step, V values.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from seqprep.hashing import Ints, Keys, mix
-from seqprep.kernels import look_up, ranges, to_offsets
+from seqprep.kernels import cut_blocks, look_up, ranges, to_offsets
 
 Bools = npt.NDArray[np.bool_]
 
@@ -33,10 +32,7 @@ def row_blocks(offsets: Ints) -> Iterator[tuple[int, int]]:
     Args:
         offsets: `(R + 1,)`.
     """
-    ends, lengths = offsets[1:] - offsets[0], np.diff(offsets)
-    full = np.diff(ends // BLOCK) > 0
-    cuts = np.flatnonzero(full | (lengths[:-1] > BLOCK)) + 1
-    yield from pairwise([0, *cuts.tolist(), len(lengths)])
+    return cut_blocks(offsets[1:] - offsets[0], np.diff(offsets), most=BLOCK)
 
 
 def step_blocks(start: int, stop: int) -> Iterator[slice]:

@@ -6,15 +6,18 @@ call that is watched; points are counted from 0 in the order in which the work r
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.conftest import ROOT
 
 DIED = 9
 """Exit status of a run that reached its point; 0 where there are fewer points."""
+MOST = 400
+"""More points than any work has."""
 _HARNESS = """
 import os, sys
 seen, stop = 0, -1
@@ -59,4 +62,22 @@ def die_at(points: Sequence[int], work: str, *arguments: str | Path | float) -> 
     )
     codes = [int(line) for line in done.stdout.split()]
     assert set(codes) <= {0, DIED}, done.stderr
+    return codes
+
+
+def die_everywhere(root: Path, check: Callable[[Path, list[int]], list[int]]) -> list[int]:
+    """Check the death at every point of some work, twenty in a folder; the exit statuses.
+
+    Args:
+        root: for the folders.
+        check: dies at some points in a folder, and gives the exit statuses; 0 where it ended.
+    """
+    codes: list[int] = []
+    for start in range(0, MOST, 20):
+        folder = root / str(start)
+        folder.mkdir()
+        codes += check(folder, list(range(start, start + 20)))
+        shutil.rmtree(folder)
+        if 0 in codes:
+            break
     return codes

@@ -16,7 +16,7 @@ from seqprep.upkeep.verification import verify_dataset
 from tests.seqprep.test_collect import LATER_S, grow
 from tests.sources import stored_rows
 from tests.stores import SECRET, SECRET_ID, add_run, documents_of, ingested, prepared, stored_texts
-from tests.watched import DIED, die_at
+from tests.watched import DIED, die_at, die_everywhere
 
 WORK = """
 import pathlib, shutil
@@ -37,8 +37,6 @@ def work(point):
     else:
         collect(folder, keep=1, apply=True, now_s=later)
 """
-MOST = 400
-"""More points than there are."""
 
 
 def die_on_copies(root: Path, what: str, points: list[int]) -> list[int]:
@@ -116,12 +114,6 @@ def test_dying_at_some_points_leaves_nothing_for_a_person(tmp_path: Path, what: 
 @pytest.mark.parametrize("what", list(CHECKS))
 def test_dying_at_any_point_leaves_nothing_for_a_person(tmp_path: Path, what: str) -> None:
     """The one moment that is not safe would be met in the end."""
-    codes: list[int] = []
-    for start in range(0, MOST, 20):
-        folder = tmp_path / str(start)
-        folder.mkdir()
-        codes += CHECKS[what](folder, list(range(start, start + 20)))
-        if codes[-1] == 0:
-            break
+    codes = die_everywhere(tmp_path, CHECKS[what])
     assert codes == [DIED] * codes.count(DIED) + [0] * codes.count(0)
     assert codes.count(DIED) >= 30 and codes[-1] == 0

@@ -37,7 +37,7 @@ from tests.stores import (
     prepared,
     stored_texts,
 )
-from tests.watched import DIED, die_at
+from tests.watched import DIED, die_at, die_everywhere
 
 WORK = """
 import pathlib, shutil
@@ -54,8 +54,6 @@ def work(point):
     folder = root / f"at{point}" / "store" / "d"
     remove(folder, ids=[SECRET_ID], erase=True, models=True, apply=True)
 """
-MOST = 400
-"""More points than there are."""
 
 
 def coded(root: Path, name: str = "codes", *, of: str = "d", by: str = "one") -> int:
@@ -439,12 +437,5 @@ def test_dying_at_some_points_leaves_nothing_for_a_person(tmp_path: Path, which:
 @pytest.mark.parametrize("which", list(STORES))
 def test_dying_at_any_point_leaves_nothing_for_a_person(tmp_path: Path, which: str) -> None:
     """The one moment that is not safe would be met in the end."""
-    codes: list[int] = []
-    for start in range(0, MOST, 20):
-        folder = tmp_path / str(start)
-        folder.mkdir()
-        codes += check_deaths(folder, list(range(start, start + 20)), STORES[which])
-        shutil.rmtree(folder)
-        if 0 in codes:
-            break
+    codes = die_everywhere(tmp_path, lambda root, points: check_deaths(root, points, STORES[which]))
     assert codes.count(DIED) >= 60 and codes.count(-1) >= 20 and 0 in codes
