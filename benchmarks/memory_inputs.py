@@ -169,6 +169,11 @@ ONE_RECORD: dict[str, Kind] = {
             "views": {"steps": ({"subsequences": {"pieces": 5, "piece": 1_000_000, "views": 3}},)},
             "6-mers": {"tokens": {"unit": "kmer", "k": 6}},
             "8-mers": {"tokens": {"unit": "kmer", "k": 8}},
+            "remove_steps": {"steps": ({"remove_steps": {"length": 200_000_000}},)},
+            "reverse_complement": {"steps": ({"reverse_complement": {"views": 1}},)},
+            "shift": {"steps": ({"shift": {"max": 1000, "views": 1}},)},
+            "summarize": {"steps": ({"summarize": {"drop_top": 1}},)},
+            "hash": {"steps": ({"hash": {"n": 2, "block": 1000, "features": 16}},)},
         }.items()
     },
 }

@@ -17,6 +17,7 @@ from seqprep.arrow_memory import memory_for
 from seqprep.checks import check_name
 from seqprep.domains import DOMAINS
 from seqprep.errors import ConfigError, SeqprepError
+from seqprep.garbage import collector_paused
 from seqprep.ingestion.commit import commit_chunks
 from seqprep.ingestion.derived import DERIVED
 from seqprep.ingestion.files import SourceFile
@@ -113,8 +114,9 @@ def ingest(
     made = _derived(table, dataset=dataset, started=started)
     if made is not None:
         return made
-    files = _listed_and_hashed(source, base, store / dataset / HASHES, rehash=rehash)
-    plan = make_plan(source, base, table, files, prune=prune)
+    with collector_paused():
+        files = _listed_and_hashed(source, base, store / dataset / HASHES, rehash=rehash)
+        plan = make_plan(source, base, table, files, prune=prune)
     version = plan.version
     if not plan.reusable:
         try:
@@ -193,7 +195,8 @@ def _read_and_commit(
     results = list(found)
     if not plan.kept:  # one odd file that joins a dataset is rejected, and the others go on
         _refuse_mismatch(plan.context, results)
-    return commit_chunks(table, plan, results, base=base)
+    with collector_paused():
+        return commit_chunks(table, plan, results, base=base)
 
 
 def _refuse_mismatch(context: Context, results: Sequence[ChunkResult]) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seqprep.errors import InputError, SeqprepError
-from seqprep.ingestion.globs import matches, strip_gz
+from seqprep.ingestion.globs import matcher, strip_gz
 from seqprep.source import Source
 
 SHOWN_NAMES = 6
@@ -175,11 +175,11 @@ def list_files(source: Source, base: Path, *, default: Sequence[str]) -> list[So
         return [_with_target(_plain(str(root), root.name), source)]
     side = {posixpath.normpath(table) for table in _side_tables(source) if table}
     found, others = [], []
-    folder = os.path.join(root, "")
+    folder, fits = os.path.join(root, ""), matcher(include)
     for path in _walk(root, tuple(source.exclude)):
         if path in side:
             continue
-        if not matches(path, include):
+        if not fits(path):
             others.append(path)
             continue
         try:
@@ -250,11 +250,12 @@ def _walk(root: Path, exclude: tuple[str, ...]) -> Iterator[str]:
     def refuse(error: OSError) -> None:
         raise SeqprepError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
+    excluded = matcher(exclude)
     for folder, folders, names in os.walk(root, onerror=refuse):
         here = Path(folder).relative_to(root).as_posix()
         prefix = "" if here == "." else f"{here}/"
         # What lies in an excluded folder is never seen, so each path is looked at once.
-        folders[:] = sorted(name for name in folders if not matches(prefix + name, exclude))
+        folders[:] = sorted(name for name in folders if not excluded(prefix + name))
         for name in folders:
             if os.path.islink(os.path.join(folder, name)):
                 raise InputError(
@@ -262,18 +263,19 @@ def _walk(root: Path, exclude: tuple[str, ...]) -> Iterator[str]:
                     "source.exclude",
                     file=prefix + name,
                 )
-        for name in sorted(names):
-            if not matches(prefix + name, exclude):
-                yield _checked_name(prefix + name)
+        paths = [path for name in sorted(names) if not excluded(path := prefix + name)]
+        for path in paths:
+            if not path.isascii():
+                _check_name(path)
+        yield from paths
 
 
-def _checked_name(path: str) -> str:
+def _check_name(path: str) -> None:
     try:
         path.encode()
     except UnicodeEncodeError:
         shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         raise InputError("the file's name is not UTF-8; rename it", file=shown) from None
-    return path
 
 
 def _check_inside(full: Path, root: Path, *, name: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def strip_gz(path: str) -> str:
@@ -44,19 +44,22 @@ def _character_class(inside: str) -> str:
 
 def matches(path: str, globs: Sequence[str]) -> bool:
     """Whether one of the globs fits the path, or the path without `.gz`."""
-    if not globs:
-        return False
-    pattern = _any_of(tuple(globs))
-    if pattern.match(path):
-        return True
-    plain = strip_gz(path)
-    return plain != path and bool(pattern.match(plain))
+    return matcher(tuple(globs))(path)
 
 
 @functools.lru_cache(maxsize=64)
-def _any_of(globs: tuple[str, ...]) -> re.Pattern[str]:
-    """All globs as one expression, so that a path is compared once."""
-    return re.compile("|".join(glob_pattern(glob).pattern for glob in globs), re.IGNORECASE)
+def matcher(globs: tuple[str, ...]) -> Callable[[str], bool]:
+    """`matches` for many paths: all globs are one expression, which a path is compared with."""
+    if not globs:
+        return lambda path: False
+    match = re.compile("|".join(glob_pattern(glob).pattern for glob in globs), re.IGNORECASE).match
+
+    def fits(path: str) -> bool:
+        if match(path):
+            return True
+        return path[-3:].lower() == ".gz" and match(path[:-3]) is not None
+
+    return fits
 
 
 def is_excluded(path: str, globs: Sequence[str]) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from threading import Lock
 
@@ -296,8 +296,8 @@ def total(counts: Sequence[FileCounts], name: str) -> dict[str, int]:
     >>> total([a, b], "labels")
     {'x': 3}
     """
-    summed: Counter[str] = Counter()
-    for count in counts:
-        if found := getattr(count, name):
-            summed.update(found)
+    summed: dict[str, int] = {}
+    for found in map(attrgetter(name), counts):
+        for key, number in found.items() if found else ():
+            summed[key] = summed.get(key, 0) + number
     return dict(sorted(summed.items()))

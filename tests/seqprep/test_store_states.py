@@ -73,6 +73,7 @@ class StoreStates(RuleBasedStateMachine):
         self.files = {f"{'pn'[n % 2]}/{who}-0.txt": f"common {who}{who}" for n, who in PEOPLE}
         self.known: Rows = {}
         self.seen: dict[int, Rows] = {}
+        self.withdrawn_ids: set[str] = set()
         self.withdrawn_groups: set[str] = set()
         self.withdrawn_texts: set[str] = set()
         self.erased: set[str] = set()
@@ -106,14 +107,20 @@ class StoreStates(RuleBasedStateMachine):
         before = ingested(self.root, prune=prune).version
         now = dict(parsed(name, text) for name, text in self.files.items())
         every = now if prune else {**self.known, **now}
-        self.known = {
-            id_: row
-            for id_, row in every.items()
-            if row[0] not in self.withdrawn_groups and row[2] not in self.withdrawn_texts
-        }
+        self.known = self.accepted(every)
         again = ingested(self.root, prune=prune)
         assert again.reused and again.version == before
         self.seen[before] = self.known
+
+    def accepted(self, rows: Rows) -> Rows:
+        """Those that nobody withdrew (CONTRACT 11): not the id, the group or the text."""
+        return {
+            id_: row
+            for id_, row in rows.items()
+            if id_ not in self.withdrawn_ids
+            and row[0] not in self.withdrawn_groups
+            and row[2] not in self.withdrawn_texts
+        }
 
     @rule(refit=st.booleans())
     def prepare(self, refit: bool) -> None:
@@ -136,25 +143,30 @@ class StoreStates(RuleBasedStateMachine):
     @precondition(lambda self: len(self.known) > 1)
     @rule(which=NUMBERS, whole_group=st.booleans(), erase=st.booleans())
     def withdraw(self, which: int, whole_group: bool, erase: bool) -> None:
-        """A person withdraws: the record, its copies, and what comes later."""
+        """A person withdraws: the record as it ever was, its copies, and what comes later."""
         id_ = sorted(self.known)[which % len(self.known)]
-        group, _, text = self.known[id_]
-        going = (
-            {row[2] for row in self.known.values() if row[0] == group} if whole_group else {text}
-        )
-        left = {id_: row for id_, row in self.known.items() if row[2] not in going}
-        if not left:
+        group = self.known[id_][0]
+        found = {
+            (one, row[2])
+            for version, rows in self.seen.items()
+            if gone_reason(self.folder / "sequences", version) is None
+            for one, row in rows.items()
+            if (row[0] == group if whole_group else one == id_)
+        }
+        ids, texts = {one for one, _ in found}, {text for _, text in found}
+        if all(one in ids or row[2] in texts for one, row in self.known.items()):
             return
         names: Any = {"groups": [group]} if whole_group else {"ids": [id_]}
         done = remove(self.folder, **names, erase=erase, apply=True)
-        self.known = left
-        self.withdrawn_texts |= going
+        self.withdrawn_ids |= ids
+        self.withdrawn_texts |= texts
         if whole_group:
             self.withdrawn_groups.add(group)
         if erase:
-            self.erased |= going
+            self.erased |= texts
+        self.known = self.accepted(self.known)
         assert done.version is not None
-        self.seen[done.version] = left
+        self.seen[done.version] = self.known
 
     @rule(keep=st.integers(1, 3))
     def give_up_old_versions(self, keep: int) -> None:
