@@ -129,5 +129,7 @@ def encoder_start(case: Case) -> Found:
         family="autoencoder",
         told="whole records; front and core are those of an autoencoder that was learnt first",
         pretraining="encoder",
-        autoencoder={"code_every": case.chunk + 1},  # another one than that of the codes
+        # An autoencoder of its own: trained at the same time as that of the codes, one with the
+        # same options would be the same run.
+        autoencoder={"code_every": case.chunk + 1},
     )

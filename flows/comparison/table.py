@@ -91,9 +91,16 @@ def _row(one: Standing) -> Row:
         train_seconds=train_seconds(one),
         predict_seconds=fmean(outcome.predict_seconds for outcome in outcomes),
         memory_bytes=max(outcome.memory_bytes for outcome in outcomes),
-        kept_share=one.entry.prepared["kept_share"] / front_stride(one.spec.train.model),
+        kept_share=one.entry.prepared["kept_share"] / _steps_a_state(one),
         parameters=outcomes[0].parameters,
     )
+
+
+def _steps_a_state(one: Standing) -> int:
+    """How many prepared steps the recurrent layer reads as one."""
+    first = one.entry.pretraining
+    coded = first.options["code_every"] if first is not None and first.kind == "codes" else 1
+    return front_stride(one.spec.train.model) * coded
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,7 +188,8 @@ EXPLAINED = (
     "**training**: seconds of one training on one process, what comes before it included",
     "**predicting 1,000**: seconds for a thousand records",
     "**memory**: the most that training added to the process",
-    "**steps kept**: share of the records' steps that the recurrent layer reads",
+    "**steps kept**: share of a record's steps, or of what stands for them, that the "
+    "recurrent layer reads to predict it",
     "**epochs**: passes over the training rows",
 )
 """What the columns mean."""
