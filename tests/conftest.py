@@ -12,8 +12,9 @@ from hypothesis import settings
 
 from tests.object_store import ObjectServer, object_server
 
-# A shared machine stalls now and then; slow examples are no fault of the code.
-settings.register_profile("default", max_examples=200, deadline=None)
+# A shared machine stalls now and then; slow examples are no fault of the code. By default the same
+# examples are tried each time, so that a change is judged by what it broke; `full` tries others.
+settings.register_profile("default", max_examples=200, deadline=None, derandomize=True)
 settings.register_profile("full", max_examples=1_000, deadline=None)
 settings.load_profile(os.environ.get("SEQPREP_TEST_PROFILE", "default"))  # full: ./run test --all
 

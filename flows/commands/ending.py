@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -23,6 +24,8 @@ from seqprep.errors import SeqprepError
 
 MENDABLE = (CycloptsError, SeqprepError, JobError)
 """What the person can mend: the message is enough."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a folder that cannot be written to gives: full, over its quota, read-only."""
 
 
 @contextmanager
@@ -42,6 +45,12 @@ def ending() -> Iterator[None]:
         tell(str(error))
         sys.exit(STOPPED)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            tell(
+                f"error: {error}; free space, allow writing, or choose another folder, then give "
+                "the same command again"
+            )
+            sys.exit(2)
         if os.environ.get("SEQPREP_DEBUG"):
             traceback.print_exception(error)
         tell(f"error: {type(error).__name__}: {error} (SEQPREP_DEBUG=1 shows where)")
