@@ -120,6 +120,8 @@ def windows(case: Case) -> Found:
 
 def block_means(case: Case) -> Found:
     """Means of neighbouring steps."""
+    if case.unit != "value":
+        return "means are of values"
     return Strategy(
         name="block-means",
         family="project",
@@ -143,6 +145,8 @@ def projection(case: Case) -> Found:
 
 def hashing(case: Case) -> Found:
     """Hashed n-grams of blocks of tokens."""
+    if case.unit == "value":
+        return "values are no tokens that make pairs"
     return Strategy(
         name="hashing",
         family="hash",
@@ -167,6 +171,8 @@ def spectrum(case: Case) -> Found:
 
 def sax(case: Case) -> Found:
     """Letters for the means of a normalised signal; of several channels they are one token."""
+    if case.unit != "value":
+        return "letters of a signal are of values"
     letters = min(8, int(MOST_SYMBOLS ** (1 / max(1, case.channels)) + 1e-9))
     if letters < FEWEST_LETTERS:
         return (

@@ -90,8 +90,8 @@ def print_duplicates(done: Json) -> None:
     if near["across_splits"]:
         console.print(
             "Near-duplicates across splits make the test easier than new data will be: --groups "
-            "TABLE.csv writes their groups, and source.group: {from: table, table: TABLE.csv, "
-            "key: id, column: group} keeps them together.",
+            "TABLE.csv writes their groups, into the folder of source.path, and source.group: "
+            "{from: table, table: TABLE.csv, key: id, column: group} keeps them together.",
             soft_wrap=True,
         )
     for what in ("out", "groups"):

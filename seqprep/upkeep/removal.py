@@ -1,9 +1,9 @@
 """Remove withdrawn records from a dataset, and on demand every trace of them (CONTRACT 11).
 
-`plan_removal` tells what would happen and changes nothing; `remove` does it. Without `erase` older
-versions keep the record, for the models that were trained on them. With it every version and file
-that holds the record is deleted, with the fitted state that has seen it. Nothing that a crash
-leaves needs a person: the same call finishes it.
+`remove` tells what would happen, and with `apply` it does it. Without `erase` older versions keep
+the record, for the models that were trained on them. With it every version and file that holds the
+record is deleted, with the fitted state that has seen it. Nothing that a crash leaves needs a
+person: the same call finishes it.
 """
 
 from __future__ import annotations
